@@ -1,0 +1,1 @@
+"""Findings → alerts → messages: rule table, life cycle, routing, outbox, delivery."""

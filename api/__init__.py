@@ -1,0 +1,1 @@
+"""HTTP and the dashboard: speaks to the outside, decides nothing."""

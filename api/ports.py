@@ -1,0 +1,175 @@
+"""What the API needs of the outside. Every query takes a Viewer and shows only the viewer's rows.
+
+Rows are plain dictionaries with the column names of the database or of water.columns; instants are
+aware datetimes (UTC), days are dates. `Page.next` is None on the last page, else the cursor of the
+next one; cursors are opaque to callers, keyed on the sort key (never an offset).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+import pandas as pd
+
+from water.viewer import Viewer
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list."""
+
+    rows: list[Row]
+    next: str | None = None
+
+
+class RegistryQueries(Protocol):
+    """Lists of what is registered and what was computed of it, within the viewer's sight."""
+
+    def users(
+        self, viewer: Viewer, *, text: str = "", sector: str = "", level: str = "",
+        year: int | None = None, cursor: str | None = None, limit: int = 100,
+    ) -> Page:
+        """Users with their plan status of `year` joined on (null fields where there is none).
+
+        `level` = "any" keeps users with a ladder level, "over" those with used > plan; or a level.
+        """
+        ...  # fmt: skip
+
+    def user(self, viewer: Viewer, user_id: str) -> Row | None:
+        """A user with `meters`, `plans` (months, versions) and `plan_status`."""
+        ...
+
+    def zones(self, viewer: Viewer, *, cursor: str | None = None, limit: int = 100) -> Page:
+        """Zones with their latest night and the gross loss share of their last 30 days."""
+        ...
+
+    def zone(self, viewer: Viewer, zone_id: str) -> Row | None: ...
+
+    def zone_days(self, viewer: Viewer, zone_id: str, first: date, last: date) -> list[Row]: ...
+
+    def zone_nights(self, viewer: Viewer, zone_id: str, first: date, last: date) -> list[Row]: ...
+
+    def meters(
+        self, viewer: Viewer, *, text: str = "", role: str = "", user_id: str = "",
+        zone_id: str = "", cursor: str | None = None, limit: int = 100,
+    ) -> Page: ...  # fmt: skip
+
+    def meter(self, viewer: Viewer, meter_id: str) -> Row | None:
+        """A meter with `devices`, `changes` and its recent `verdicts`."""
+        ...
+
+    def alerts(
+        self, viewer: Viewer, *, state: str = "open", rule: str = "", subject_id: str = "",
+        cursor: str | None = None, limit: int = 100,
+    ) -> Page:
+        """Alerts, newest first; `state` "open", "all" or one state. Suppliers see those of their
+        meters and of their own id, users those of their own user and meters."""
+        ...  # fmt: skip
+
+    def alert(self, viewer: Viewer, alert_id: int) -> Row | None:
+        """An alert with `events` and `notices`."""
+        ...
+
+    def city_rates(self, viewer: Viewer) -> list[Row]: ...
+
+    def home(self, viewer: Viewer) -> Row:
+        """The figures of the first page: counts of users, over, at_risk, open alerts by severity,
+        supply and large use of the last full day and month, arrival rate of the last full day,
+        newest city rates, as_of."""
+        ...
+
+    def visible_meters(self, viewer: Viewer) -> frozenset[str] | None:
+        """Ids of the meters a viewer may see; None = all."""
+        ...
+
+
+class ReadingQueries(Protocol):
+    """Readings and volumes within the viewer's sight; KeyError for a meter out of it."""
+
+    def newest(self, viewer: Viewer, meter_ids: Sequence[str] | None = None) -> pd.DataFrame: ...
+
+    def readings(
+        self, viewer: Viewer, meter_id: str, start: datetime, end: datetime,
+        *, after: datetime | None = None, limit: int = 1000,
+    ) -> pd.DataFrame:
+        """Readings of one meter in time order (columns READINGS)."""
+        ...  # fmt: skip
+
+    def series(
+        self, viewer: Viewer, meter_id: str, quantity: str, start: datetime, end: datetime,
+        points: int,
+    ) -> pd.DataFrame:
+        """A quantity thinned to about `points` rows (columns at, value), extremes kept."""
+        ...  # fmt: skip
+
+    def hourly(
+        self, viewer: Viewer, meter_ids: Sequence[str], start: datetime, end: datetime
+    ) -> pd.DataFrame: ...
+
+    def daily(
+        self, viewer: Viewer, meter_ids: Sequence[str], first: date, last: date
+    ) -> pd.DataFrame: ...
+
+
+class IngestQueries(Protocol):
+    """What ingest counted and holds back."""
+
+    def sums(self, viewer: Viewer) -> list[Row]:
+        """One row a supplier: both sums of design.md with their reasons and whether they balance."""
+        ...
+
+    def quarantine(
+        self, viewer: Viewer, *, supplier: str = "", reason: str = "",
+        cursor: str | None = None, limit: int = 100,
+    ) -> Page: ...  # fmt: skip
+
+
+class AlertActions(Protocol):
+    """What people do to alerts; wired to the alerts room."""
+
+    def acknowledge(self, alert_id: int, actor: str, reason: str) -> None:
+        """Raises KeyError when there is none, ValueError when it can't be acknowledged."""
+        ...
+
+
+class Jobs(Protocol):
+    """Asking another process for work."""
+
+    def ask(self, kind: str, arguments: Mapping[str, object], asked_by: str) -> int: ...
+    def job(self, job_id: int) -> Row | None: ...
+
+
+class Accounts(Protocol):
+    """People and keys; wired to the registry room, which holds the rules (argon2, lengths)."""
+
+    def check_password(self, login: str, password: str) -> Row | None:
+        """The account when login and password fit and it is not disabled, else None."""
+        ...
+
+    def change_password(self, login: str, old: str, new: str) -> None:
+        """Raises ValueError with a sentence when refused; ends the account's other sessions."""
+        ...
+
+    def account(self, login: str) -> Row | None: ...
+    def accounts(self) -> list[Row]: ...
+
+    def create_account(
+        self, login: str, name: str, role: str, scope: str | None, actor: str
+    ) -> str:
+        """Returns a one-time password that must be changed at the first log-in."""
+        ...
+
+    def viewer_of_key(self, key: str) -> Viewer | None:
+        """The viewer of an API key that is not revoked, else None."""
+        ...
+
+    def keys(self) -> list[Row]: ...
+
+    def create_key(self, name: str, role: str, scope: str | None, actor: str) -> tuple[str, str]:
+        """(key id, the key itself, shown this once)."""
+        ...
+
+    def revoke_key(self, key_id: str, actor: str) -> None: ...

@@ -1,0 +1,1 @@
+"""MQTT → journal → decoded, checked message by message → store; quarantine, receipts, accounting."""

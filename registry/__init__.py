@@ -1,0 +1,1 @@
+"""Users, meters, zones, plans and their changes: imports, validation, versions, accounts, audit."""

@@ -1,0 +1,1 @@
+"""What is computed when: touched days, hourly and nightly runs, schedule, jobs."""

@@ -1,0 +1,130 @@
+"""What runs needs of the outside, said by runs itself. Frames: water.columns names the columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+import pandas as pd
+
+from water.findings import Evaluation
+from water.meters import Meter, MeterChange
+from water.plans import MonthlyReturn, Plan
+from water.users import WaterUser
+from water.zones import Works, Zone
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Meter-days whose readings changed, and the mark up to which they were looked at.
+
+    `days` has columns meter_id, day (local, datetime64[s]); `mark` grows with every load.
+    """
+
+    days: pd.DataFrame
+    mark: int
+
+
+class Readings(Protocol):
+    """The readings store as analysis sees it."""
+
+    def touched_days(self, after: int, limit: int) -> Touched:
+        """Up to about `limit` meter-days touched after a mark, oldest mark first."""
+        ...
+
+    def load_readings(
+        self, meter_ids: Sequence[str], start: datetime, end: datetime, *, neighbours: bool = False
+    ) -> pd.DataFrame:
+        """Readings with start <= at < end (columns READINGS), sorted by (meter_id, at).
+
+        With `neighbours`, also each meter's last reading before `start` and first at or after
+        `end` that carry a register.
+        """
+        ...
+
+    def newest(self, meter_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """The newest reading by event time of each meter (columns READINGS)."""
+        ...
+
+    def compact(self, closed_before: date) -> int:
+        """Write closed local days to the cold side and free the hot one; how many were written."""
+        ...
+
+
+class Volumes(Protocol):
+    """Kept volumes, hourly and daily."""
+
+    def save(self, hourly: pd.DataFrame, daily: pd.DataFrame) -> None:
+        """Replace the volumes of exactly the (meter, hour)s and (meter, day)s given, durably."""
+        ...
+
+    def load_hourly(
+        self, meter_ids: Sequence[str] | None, start: datetime, end: datetime
+    ) -> pd.DataFrame:
+        """Hourly volumes with start <= hour < end (columns HOURLY); None = every meter."""
+        ...
+
+    def load_daily(
+        self, meter_ids: Sequence[str] | None, first: date, last: date
+    ) -> pd.DataFrame:
+        """Daily volumes with first <= day <= last (columns DAILY); None = every meter."""
+        ...
+
+    def compact(self, closed_before: date) -> int:
+        """Write closed months to the cold side; how many partitions were written."""
+        ...
+
+
+class Registry(Protocol):
+    """Users, meters, zones, plans and returns as analysis sees them."""
+
+    def meters(self) -> list[Meter]: ...
+    def meter_changes(self) -> list[MeterChange]: ...
+    def users(self) -> list[WaterUser]: ...
+    def zones(self) -> list[Zone]: ...
+    def works(self) -> list[Works]: ...
+    def plans(self, year: int) -> list[Plan]:
+        """The plans in force of a year: the highest version of each user."""
+        ...
+
+    def monthly_returns(self) -> list[MonthlyReturn]: ...
+
+
+class Figures(Protocol):
+    """Where computed figures are kept; every save replaces the rows of the same key."""
+
+    def save_zone_days(self, frame: pd.DataFrame) -> None: ...
+    def save_zone_nights(self, frame: pd.DataFrame) -> None: ...
+    def load_zone_nights(self, first: date, last: date) -> pd.DataFrame: ...
+    def save_plan_status(self, frame: pd.DataFrame) -> None: ...
+    def save_city_rates(self, rows: Sequence[Mapping[str, Any]]) -> None: ...
+    def save_arrivals(self, frame: pd.DataFrame) -> None:
+        """Columns meter_id, day, expected, received, valid."""
+        ...
+
+    def replace_verdicts(
+        self, meter_ids: Sequence[str], start: datetime, end: datetime, frame: pd.DataFrame
+    ) -> None:
+        """Make the verdicts of these meters in [start, end) exactly `frame` (meter_id, at, verdict)."""
+        ...
+
+
+class RunState(Protocol):
+    """Marks and times that outlive the process."""
+
+    def get(self, name: str) -> dict[str, Any] | None: ...
+    def set(self, name: str, value: Mapping[str, Any]) -> None: ...
+
+
+class Ledger(Protocol):
+    """What ingest counted, for data-quality findings."""
+
+    def refused_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Supplier → {decoded, undecodable, quarantined, stored} since the beginning."""
+        ...
+
+
+class FindingsListener(Protocol):
+    """Whoever wants to know what was found (alerts, wired by jieshui)."""
+
+    def handle(self, evaluation: Evaluation) -> None: ...

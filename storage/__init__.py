@@ -1,0 +1,1 @@
+"""Where things are kept: adapters for the ports that other rooms state."""

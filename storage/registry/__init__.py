@@ -1,0 +1,1 @@
+"""The registry database: SQLAlchemy models, migrations and the stores over them."""

@@ -1,0 +1,37 @@
+"""One reading of one meter at one instant."""
+
+from enum import IntFlag
+from typing import NamedTuple
+
+QUANTITIES = ("register_m3", "flow_m3_h", "pressure_mpa", "level_m")
+"""The measured quantities of a reading, in the order in which they are stored."""
+
+
+class Quality(IntFlag):
+    """What the device or its platform said about a reading (a bit mask, 0 = nothing said)."""
+
+    NONE = 0
+    DEVICE_ALARM = 1
+    """The device reports a fault, leak, burst, tamper or reverse-flow bit."""
+    LOW_BATTERY = 2
+    CLOCK_ASSUMED = 4
+    """The payload carried no instant of measurement; the platform's or our arrival time stands."""
+    EMPTY_PIPE = 8
+
+
+class Reading(NamedTuple):
+    """A reading: identity is (meter_id, at); at least one quantity is not None.
+
+    A tuple, because a city sends hundreds of thousands of them a second after an outage.
+    Units: register m³ (the cumulative dial), flow m³/h (rate), pressure MPa, level m.
+    `at` (when it was true) and `received_at` (when we heard) are whole seconds since the epoch, UTC.
+    """
+
+    meter_id: str
+    at: int
+    received_at: int
+    register_m3: float | None = None
+    flow_m3_h: float | None = None
+    pressure_mpa: float | None = None
+    level_m: float | None = None
+    quality: int = 0

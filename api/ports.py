@@ -29,8 +29,15 @@ class RegistryQueries(Protocol):
     """Lists of what is registered and what was computed of it, within the viewer's sight."""
 
     def users(
-        self, viewer: Viewer, *, text: str = "", sector: str = "", level: str = "",
-        year: int | None = None, cursor: str | None = None, limit: int = 100,
+        self,
+        viewer: Viewer,
+        *,
+        text: str = "",
+        sector: str = "",
+        level: str = "",
+        year: int | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> Page:
         """Users with their plan status of `year` joined on (null fields where there is none).
 
@@ -62,8 +69,14 @@ class RegistryQueries(Protocol):
         ...
 
     def alerts(
-        self, viewer: Viewer, *, state: str = "open", rule: str = "", subject_id: str = "",
-        cursor: str | None = None, limit: int = 100,
+        self,
+        viewer: Viewer,
+        *,
+        state: str = "open",
+        rule: str = "",
+        subject_id: str = "",
+        cursor: str | None = None,
+        limit: int = 100,
     ) -> Page:
         """Alerts, newest first; `state` "open", "all" or one state. Suppliers see those of their
         meters and of their own id, users those of their own user and meters."""
@@ -92,14 +105,25 @@ class ReadingQueries(Protocol):
     def newest(self, viewer: Viewer, meter_ids: Sequence[str] | None = None) -> pd.DataFrame: ...
 
     def readings(
-        self, viewer: Viewer, meter_id: str, start: datetime, end: datetime,
-        *, after: datetime | None = None, limit: int = 1000,
+        self,
+        viewer: Viewer,
+        meter_id: str,
+        start: datetime,
+        end: datetime,
+        *,
+        after: datetime | None = None,
+        limit: int = 1000,
     ) -> pd.DataFrame:
         """Readings of one meter in time order (columns READINGS)."""
         ...  # fmt: skip
 
     def series(
-        self, viewer: Viewer, meter_id: str, quantity: str, start: datetime, end: datetime,
+        self,
+        viewer: Viewer,
+        meter_id: str,
+        quantity: str,
+        start: datetime,
+        end: datetime,
         points: int,
     ) -> pd.DataFrame:
         """A quantity thinned to about `points` rows (columns at, value), extremes kept."""

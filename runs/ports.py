@@ -64,9 +64,7 @@ class Volumes(Protocol):
         """Hourly volumes with start <= hour < end (columns HOURLY); None = every meter."""
         ...
 
-    def load_daily(
-        self, meter_ids: Sequence[str] | None, first: date, last: date
-    ) -> pd.DataFrame:
+    def load_daily(self, meter_ids: Sequence[str] | None, first: date, last: date) -> pd.DataFrame:
         """Daily volumes with first <= day <= last (columns DAILY); None = every meter."""
         ...
 

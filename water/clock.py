@@ -24,7 +24,7 @@ class SystemClock:
 
 @dataclass(frozen=True, slots=True)
 class ScaledClock:
-    """A clock that showed `shown` when the machine's showed `anchor`, and runs `speed` times as fast.
+    """Showed `shown` when the machine's clock showed `anchor`; runs `speed` times as fast.
 
     Every process that is handed the same three values shows the same time. Speed 0 stands still.
     """

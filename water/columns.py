@@ -27,17 +27,19 @@ START = "start"
 DAY = "day"
 """The local day."""
 VOLUME_M3 = "volume_m3"
-"""Volume of a period in m³: register at its end − register at its start; NaN where nothing is known."""
+"""Volume of a period, m³: register at its end − register at its start; NaN = nothing known."""
 MEASURED_SHARE = "measured_share"
 ESTIMATED_SHARE = "estimated_share"
 MISSING_SHARE = "missing_share"
 
 SHARES = (MEASURED_SHARE, ESTIMATED_SHARE, MISSING_SHARE)
-"""Shares of a period's time (0–1, together 1) that are measured, interpolated over a gap, unknown."""
+"""Shares of a period's time (together 1): measured, interpolated over a gap, unknown."""
 
 HOURLY = (METER_ID, START, VOLUME_M3, *SHARES)
 """A frame of hourly volumes: sorted by (meter_id, start)."""
-DAILY = (METER_ID, DAY, VOLUME_M3, *SHARES)
+LOWEST_HOUR_M3 = "lowest_hour_m3"
+"""The lowest wholly measured hourly volume of a day, m³; NaN when no hour is wholly measured."""
+DAILY = (METER_ID, DAY, VOLUME_M3, LOWEST_HOUR_M3, *SHARES)
 """A frame of daily volumes: sorted by (meter_id, day)."""
 
 INFLOW_M3 = "inflow_m3"

@@ -14,8 +14,6 @@ class FindingKind(StrEnum):
     NIGHT_FLOW_RISE = "night_flow_rise"
     CONTINUOUS_FLOW = "continuous_flow"
     STOPPED_METER = "stopped_meter"
-    REGISTER_ROLLOVER = "register_rollover"
-    METER_CHANGED = "meter_changed"
     BACKWARD_REGISTER = "backward_register"
     LOSS_RATE_OVER_TARGET = "loss_rate_over_target"
     SUPPLIER_REFUSED = "supplier_refused"
@@ -57,9 +55,9 @@ class Finding:
     period: str = ""
     since: datetime | None = None
     level: str = ""
-    figures: Mapping[str, float] = field(default_factory=dict)
-    thresholds: Mapping[str, float] = field(default_factory=dict)
-    shares: Mapping[str, float] = field(default_factory=dict)
+    figures: Mapping[str, float] = field(default_factory=dict[str, float])
+    thresholds: Mapping[str, float] = field(default_factory=dict[str, float])
+    shares: Mapping[str, float] = field(default_factory=dict[str, float])
     readings_from: datetime | None = None
     readings_to: datetime | None = None
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date
 from typing import Any
 
 
@@ -76,7 +75,7 @@ class Policy:
     night_confirm_nights: int = 5
     future_tolerance_s: int = 300
     oldest_days: int = 1_100
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 _PERIODS = ("month", "quarter", "year")

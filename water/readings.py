@@ -24,7 +24,7 @@ class Reading(NamedTuple):
 
     A tuple, because a city sends hundreds of thousands of them a second after an outage.
     Units: register m³ (the cumulative dial), flow m³/h (rate), pressure MPa, level m.
-    `at` (when it was true) and `received_at` (when we heard) are whole seconds since the epoch, UTC.
+    `at` (when it was true) and `received_at` (when we heard) are whole epoch seconds, UTC.
     """
 
     meter_id: str

@@ -43,7 +43,7 @@ class RegistryQueries(Protocol):
 
         `level` = "any" keeps users with a ladder level, "over" those with used > plan; or a level.
         """
-        ...  # fmt: skip
+        ...
 
     def user(self, viewer: Viewer, user_id: str) -> Row | None:
         """A user with `meters`, `plans` (months, versions) and `plan_status`."""
@@ -60,9 +60,16 @@ class RegistryQueries(Protocol):
     def zone_nights(self, viewer: Viewer, zone_id: str, first: date, last: date) -> list[Row]: ...
 
     def meters(
-        self, viewer: Viewer, *, text: str = "", role: str = "", user_id: str = "",
-        zone_id: str = "", cursor: str | None = None, limit: int = 100,
-    ) -> Page: ...  # fmt: skip
+        self,
+        viewer: Viewer,
+        *,
+        text: str = "",
+        role: str = "",
+        user_id: str = "",
+        zone_id: str = "",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page: ...
 
     def meter(self, viewer: Viewer, meter_id: str) -> Row | None:
         """A meter with `devices`, `changes` and its recent `verdicts`."""
@@ -78,9 +85,12 @@ class RegistryQueries(Protocol):
         cursor: str | None = None,
         limit: int = 100,
     ) -> Page:
-        """Alerts, newest first; `state` "open", "all" or one state. Suppliers see those of their
-        meters and of their own id, users those of their own user and meters."""
-        ...  # fmt: skip
+        """Alerts, newest first; `state` "open", "all" or one state.
+
+        Suppliers see those of their meters and of their own id, users those of their own user
+        and meters.
+        """
+        ...
 
     def alert(self, viewer: Viewer, alert_id: int) -> Row | None:
         """An alert with `events` and `notices`."""
@@ -89,9 +99,11 @@ class RegistryQueries(Protocol):
     def city_rates(self, viewer: Viewer) -> list[Row]: ...
 
     def home(self, viewer: Viewer) -> Row:
-        """The figures of the first page: counts of users, over, at_risk, open alerts by severity,
-        supply and large use of the last full day and month, arrival rate of the last full day,
-        newest city rates, as_of."""
+        """The figures of the first page.
+
+        Counts of users, over and at_risk, open alerts by severity, supply and large use of the
+        last full day and month, arrival rate of the last full day, newest city rates, as_of.
+        """
         ...
 
     def visible_meters(self, viewer: Viewer) -> frozenset[str] | None:
@@ -115,7 +127,7 @@ class ReadingQueries(Protocol):
         limit: int = 1000,
     ) -> pd.DataFrame:
         """Readings of one meter in time order (columns READINGS)."""
-        ...  # fmt: skip
+        ...
 
     def series(
         self,
@@ -127,7 +139,7 @@ class ReadingQueries(Protocol):
         points: int,
     ) -> pd.DataFrame:
         """A quantity thinned to about `points` rows (columns at, value), extremes kept."""
-        ...  # fmt: skip
+        ...
 
     def hourly(
         self, viewer: Viewer, meter_ids: Sequence[str], start: datetime, end: datetime
@@ -142,13 +154,18 @@ class IngestQueries(Protocol):
     """What ingest counted and holds back."""
 
     def sums(self, viewer: Viewer) -> list[Row]:
-        """One row a supplier: both sums of design.md with their reasons and whether they balance."""
+        """One row a supplier: both sums with their reasons and whether they balance."""
         ...
 
     def quarantine(
-        self, viewer: Viewer, *, supplier: str = "", reason: str = "",
-        cursor: str | None = None, limit: int = 100,
-    ) -> Page: ...  # fmt: skip
+        self,
+        viewer: Viewer,
+        *,
+        supplier: str = "",
+        reason: str = "",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page: ...
 
 
 class AlertActions(Protocol):

@@ -1,1 +1,1 @@
-"""MQTT → journal → decoded, checked message by message → store; quarantine, receipts, accounting."""
+"""MQTT → journal → decoded, checked one by one → store; quarantine, receipts, accounting."""

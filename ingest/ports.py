@@ -30,7 +30,10 @@ class Outcome(IntEnum):
 
 
 class Refused(NamedTuple):
-    """A reading that a check refused: a row of the quarantine, with its place in the journal."""
+    """A reading that a check refused: a row of the quarantine, with its place in the journal.
+
+    `part` is the number of the reading within its message.
+    """
 
     supplier: str
     reason: str
@@ -41,7 +44,7 @@ class Refused(NamedTuple):
     received_at: int
     segment: int
     offset: int
-    index: int
+    part: int
 
 
 class Tally(NamedTuple):

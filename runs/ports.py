@@ -103,7 +103,7 @@ class Figures(Protocol):
     def replace_verdicts(
         self, meter_ids: Sequence[str], start: datetime, end: datetime, frame: pd.DataFrame
     ) -> None:
-        """Make the verdicts of these meters in [start, end) exactly `frame` (meter_id, at, verdict)."""
+        """Make these meters' verdicts in [start, end) exactly `frame`: meter_id, at, verdict."""
         ...
 
 

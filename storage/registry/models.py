@@ -193,7 +193,7 @@ class ZoneDayRow(Base):
 
 
 class ZoneNightRow(Base):
-    """The night flow of a zone, m³/h; `start` is the hour of the minimum, null when not measured."""
+    """The night flow of a zone, m³/h; `start` is the hour of the minimum, null if unmeasured."""
 
     __tablename__ = "zone_night"
     zone_id: Mapped[str] = mapped_column(ForeignKey("zone.id"), primary_key=True)

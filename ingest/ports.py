@@ -75,8 +75,16 @@ class LoadTransaction(Protocol):
         """Keep refused readings in quarantine."""
         ...
 
+    def release_refused(self, rows: Sequence[Refused]) -> None:
+        """Take these rows out of quarantine; a row is known by (segment, offset, part).
+
+        What became of them is told by tallies (stored +1, quarantined −1 …); a row that is no
+        longer there is passed over.
+        """
+        ...
+
     def add_tallies(self, tallies: Mapping[Tally, int]) -> None:
-        """Add to the counts that outlive a restart."""
+        """Add to the counts that outlive a restart; a negative number takes back."""
         ...
 
     def set_position(self, journal: str, position: Position) -> None:
@@ -101,6 +109,18 @@ class ReadingsSink(Protocol):
 
     def quarantine_depth(self) -> dict[str, int]:
         """Rows now held in quarantine, a supplier."""
+        ...
+
+    def refused(
+        self,
+        *,
+        supplier: str = "",
+        reason: str = "",
+        ids: Sequence[int] = (),
+        after: int = 0,
+        limit: int = 1000,
+    ) -> Sequence[tuple[int, Refused]]:
+        """Rows held in quarantine with id > `after`, by id, each with its id; "" and () = any."""
         ...
 
 

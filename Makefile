@@ -1,0 +1,61 @@
+# jieshui: `make` alone prints what there is.
+VENV   := .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+SEED   ?= $(shell date +%N | sed 's/^0*//')
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-check test check format servers bench bench-ingest bench-store lock clean
+
+help: ## print this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the virtual environment from requirements.lock
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "jieshui needs Python 3.11 or newer; this is $$($(PYTHON) -V)."; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	  { echo "This Python has no venv: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## a virtual city with real water, streaming; dashboard on a port of this machine
+	$(BIN)/jieshui demo
+
+demo-check: setup ## stream a year, compare planted and found (SEED=… to choose the city)
+	$(BIN)/jieshui demo --check --seed $(SEED)
+
+test: setup ## every test; parts that are missing are skipped with the reason
+	$(BIN)/pytest -n 2
+
+check: setup ## linters, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+format: setup ## let ruff put the code in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+servers: ## install what the full test set wants (Debian or Ubuntu, as root)
+	tests/servers/install.sh
+
+bench: bench-ingest bench-store ## both benchmarks
+
+bench-ingest: setup ## messages a second, acknowledged and stored, beside mosquitto_sub
+	$(BIN)/python bench/ingest.py
+
+bench-store: setup ## a year of 2,000 meters: volumes, nights, totals, beside bare DuckDB
+	$(BIN)/python bench/store.py
+
+lock: ## write requirements.lock anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --no-annotate --no-header --all-extras --extra build pyproject.toml -o requirements.lock
+
+clean: ## remove the environment and every cache (not var/)
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,286 @@
+"""The configuration: one TOML file and JIESHUI_… variables, checked before any connection."""
+
+import os
+import re
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from jieshui.errors import JieshuiError
+from water.city_time import CityTime
+from water.clock import Clock, ScaledClock, SystemClock
+from water.policy import Policy, PolicyError, parse_policy
+
+PREFIX = "JIESHUI_"
+OTHER_VARIABLES = frozenset({"JIESHUI_CONFIG", "JIESHUI_NO_SKIP", "JIESHUI_SHARED_DATA"})
+"""Variables with our prefix that are no settings: where the file lies, and two of the tests."""
+
+
+class Section(BaseModel):
+    """A table of the file; a name that it doesn't know is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class City(Section):
+    """[city]: its name, time zone, night window (local whole hours) and policy file."""
+
+    name: str = "义乌"
+    timezone: str = "Asia/Shanghai"
+    night: tuple[int, int] = (2, 5)
+    policy: Path | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(
+                f"no time zone is called {value!r}; take a name like Asia/Shanghai"
+            ) from None
+        return value
+
+    @field_validator("night")
+    @classmethod
+    def _hours_in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if not 0 <= value[0] < value[1] <= 24:
+            raise ValueError("the night window is two hours in order, like [2, 5]")
+        return value
+
+
+class Store(Section):
+    """[store]: the folder of readings, volumes and journal, and the registry's database."""
+
+    folder: Path = Path("var")
+    registry_url: str = ""
+
+
+class MqttSource(Section):
+    """[[mqtt.sources]]: a platform that can't choose its topic."""
+
+    filter: str
+    dialect: str
+    supplier: str
+
+
+class Mqtt(Section):
+    """[mqtt]: the broker and how to log in to it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=1883, ge=1, le=65535)
+    protocol: Literal["3.1.1", "5"] = "5"
+    client_id: str = "jieshui-ingest"
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    share_group: str = ""
+    sources: tuple[MqttSource, ...] = ()
+
+
+class Journal(Section):
+    """[journal]: size of a segment and how long loaded segments are kept."""
+
+    segment_mb: int = Field(default=64, ge=1)
+    keep_days: float = Field(default=30, ge=0)
+
+
+class Ingest(Section):
+    """[ingest]: port of health and metrics (0 = none) and limits of one message and supplier."""
+
+    port: int = Field(default=9101, ge=0, le=65535)
+    max_payload_kb: int = Field(default=256, ge=1)
+    quarantine_quota: int = Field(default=10_000, ge=0)
+
+
+class Analysis(Section):
+    """[analysis]: port of health and metrics, and the pause between cycles in seconds."""
+
+    port: int = Field(default=9102, ge=0, le=65535)
+    pause_s: float = Field(default=5, gt=0)
+
+
+class Api(Section):
+    """[api]: where HTTP listens; `secure_cookies` once TLS stands before it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+    secure_cookies: bool = False
+
+
+class Notify(Section):
+    """[notify]: apprise addresses of each audience; without one a notice is kept and shown."""
+
+    bureau: tuple[str, ...] = ()
+    utility: tuple[str, ...] = ()
+    supplier: tuple[str, ...] = ()
+    user: tuple[str, ...] = ()
+
+
+class ClockSection(Section):
+    """[clock]: a clock of its own for demonstrations and replays; left out, the machine's."""
+
+    anchor: AwareDatetime
+    shown: AwareDatetime
+    speed: float = Field(default=1, ge=0)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Precedence: environment, then the file, then the defaults."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+    city: City = City()
+    store: Store = Store()
+    mqtt: Mqtt = Mqtt()
+    journal: Journal = Journal()
+    ingest: Ingest = Ingest()
+    analysis: Analysis = Analysis()
+    api: Api = Api()
+    notify: Notify = Notify()
+    clock: ClockSection | None = None
+
+    file: ClassVar[Path | None] = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment overrule the file, which is handed in as arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @property
+    def registry_url(self) -> str:
+        """The registry's database; SQLite in the store's folder when none is named."""
+        return self.store.registry_url or f"sqlite:///{self.store.folder / 'registry.sqlite'}"
+
+    def city_time(self) -> CityTime:
+        """The city's days and nights."""
+        return CityTime(ZoneInfo(self.city.timezone), self.city.night)
+
+    def make_clock(self) -> Clock:
+        """The machine's clock, or the scaled one that the file asks for."""
+        if self.clock is None:
+            return SystemClock()
+        return ScaledClock(self.clock.anchor, self.clock.shown, self.clock.speed)
+
+    def policy(self) -> Policy:
+        """The city's policy; the defaults when no file is named.
+
+        Raises:
+            JieshuiError: naming the file and what is wrong in it.
+        """
+        if self.city.policy is None:
+            return Policy()
+        try:
+            return parse_policy(_read_toml(self.city.policy))
+        except PolicyError as error:
+            raise JieshuiError(f"{self.city.policy}: {error}") from None
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read and check the configuration.
+
+    Paths in the file are relative to the file's own folder.
+
+    Raises:
+        JieshuiError: naming the file, the line and the reason.
+    """
+    _refuse_unknown_variables()
+    rows = _read_toml(path) if path else {}
+    try:
+        settings = Settings(**rows)
+    except ValidationError as error:
+        raise JieshuiError(_first_error(error, path)) from None
+    return _anchored(settings, path.resolve().parent if path else Path.cwd())
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise JieshuiError(
+            f"there is no configuration at {path}; `jieshui init` writes one"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise JieshuiError(f"{path} can't be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise JieshuiError(f"{path} is not TOML: {error}") from None
+
+
+def _refuse_unknown_variables() -> None:
+    """pydantic-settings ignores a misspelt variable, so compare the names ourselves."""
+    for name in os.environ:
+        if not name.startswith(PREFIX) or name in OTHER_VARIABLES:
+            continue
+        section, _, key = name.removeprefix(PREFIX).lower().partition("__")
+        field = Settings.model_fields.get(section)
+        model = _section_model(field.annotation) if field else None
+        if model is None or (key and key.split("__")[0] not in model.model_fields):
+            raise JieshuiError(f"the environment sets {name}, which is no setting of jieshui")
+
+
+def _section_model(annotation: Any) -> type[Section] | None:
+    for candidate in (annotation, *getattr(annotation, "__args__", ())):
+        if isinstance(candidate, type) and issubclass(candidate, Section):
+            return candidate
+    return None
+
+
+def _first_error(error: ValidationError, path: Path | None) -> str:
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    name = ".".join(place)
+    reason = "is no setting of jieshui" if first["type"] == "extra_forbidden" else first["msg"]
+    if path is None:
+        return f"setting {name}: {reason}"
+    line = _line_of(path.read_text(encoding="utf-8"), place)
+    where = f"{path}, line {line}" if line else str(path)
+    return f"{where}: {name}: {reason}"
+
+
+def _line_of(text: str, place: list[str]) -> int | None:
+    """The line on which a key of a table stands; None when it came from the environment."""
+    table, key = place[0], next((part for part in reversed(place) if not part.isdigit()), "")
+    inside, start = False, None
+    for number, line in enumerate(text.splitlines(), 1):
+        if heading := re.match(r"\s*\[+([^\]]+)\]", line):
+            inside = heading[1].strip().split(".")[0] == table
+            start = number if inside and start is None else start
+        elif re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line) and (inside or key == table):
+            return number
+    return start
+
+
+def _anchored(settings: Settings, base: Path) -> Settings:
+    """Make the paths of the file absolute."""
+
+    def absolute(path: Path | None) -> Path | None:
+        return None if path is None else (base / path)
+
+    store = settings.store.model_copy(update={"folder": base / settings.store.folder})
+    city = settings.city.model_copy(update={"policy": absolute(settings.city.policy)})
+    names = ("password_file", "ca_file", "certificate_file", "key_file")
+    mqtt = settings.mqtt.model_copy(
+        update={name: absolute(getattr(settings.mqtt, name)) for name in names}
+    )
+    return settings.model_copy(update={"store": store, "city": city, "mqtt": mqtt})
+
+
+def clock_rows(anchor: datetime, shown: datetime, speed: float) -> dict[str, Any]:
+    """The [clock] table that shows `shown` at `anchor`."""
+    return {"anchor": anchor, "shown": shown, "speed": speed}

@@ -106,12 +106,39 @@ class Figures(Protocol):
         """Make these meters' verdicts in [start, end) exactly `frame`: meter_id, at, verdict."""
         ...
 
+    def load_verdicts(self, start: datetime, end: datetime) -> pd.DataFrame:
+        """Every meter's verdicts with start <= at < end: columns meter_id, at, verdict."""
+        ...
+
 
 class RunState(Protocol):
     """Marks and times that outlive the process."""
 
     def get(self, name: str) -> dict[str, Any] | None: ...
     def set(self, name: str, value: Mapping[str, Any]) -> None: ...
+
+
+class Job(Protocol):
+    """Something that another process asks of this one."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def arguments(self) -> Mapping[str, object]: ...
+
+
+class JobQueue(Protocol):
+    """The jobs table."""
+
+    def take(self, kinds: Sequence[str]) -> Job | None:
+        """The oldest waiting job of these kinds, or None."""
+        ...
+
+    def finish(self, job_id: int, outcome: Mapping[str, object], *, failed: bool = False) -> None:
+        """Say how a job ended."""
+        ...
 
 
 class Ledger(Protocol):

@@ -1,0 +1,86 @@
+"""Opening the registry database and bringing it to the newest revision.
+
+SQLite is one file: a write-ahead log, foreign keys held, a full sync at each commit. On SQLite a
+transaction takes the write lock when it begins, so that "read, decide, write" can't fail half way
+with "database is locked" while other processes write too; they wait for each other. Who only
+reads asks for an engine that doesn't: `for_reading(engine)`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+
+BUSY_TIMEOUT_MS = 30_000
+"""How long a SQLite transaction waits for another process's, in milliseconds."""
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_LOCK = 0x6A69_6573_6875_69
+"""Key of the PostgreSQL advisory lock that lets one process migrate at a time ("jieshui")."""
+
+
+def open_registry(url: str | URL) -> Engine:
+    """Open the registry database at an SQLAlchemy URL; no connection is made yet.
+
+    `sqlite:///path` (the folder is made if missing) or `postgresql+psycopg://…`. Call `migrate`
+    before the first use of a new database.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def for_reading(engine: Engine) -> Engine:
+    """The same database and pool, for transactions that only read: they never wait for a writer."""
+    return engine.execution_options(jieshui_reads=True)
+
+
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the database up to a revision, the newest unless said otherwise.
+
+    One transaction, one process at a time; nothing happens where it stands there already.
+    """
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            lock = text("SELECT pg_advisory_xact_lock(:key)")
+            connection.execute(lock, {"key": _MIGRATION_LOCK})
+        command.upgrade(_configure(connection), revision)
+
+
+def migrate_down(engine: Engine, revision: str) -> None:
+    """Go back to an older revision ("base" = no table at all); what it can't hold is lost."""
+    with engine.begin() as connection:
+        command.downgrade(_configure(connection), revision)
+
+
+def _configure(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
+    # The driver must not begin transactions by itself: it leaves schema changes outside of them.
+    dbapi_connection.isolation_level = None
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"busy_timeout = {BUSY_TIMEOUT_MS}",
+    ):
+        dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = connection.get_execution_options().get("jieshui_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

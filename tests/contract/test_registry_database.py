@@ -1,0 +1,193 @@
+"""The registry database on SQLite and PostgreSQL: migrations, transactions, stores."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from storage.registry.engine import for_reading, migrate, migrate_down, open_registry
+from storage.registry.models import Base
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _postgres_folder() -> Path | None:
+    on_path = shutil.which("initdb")
+    found = [Path(on_path).parent] if on_path else []
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in found if (folder / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="module")
+def postgres_url(missing):
+    """A PostgreSQL server of our own on a free port; it refuses root, so user postgres runs it."""
+    if find_spec("psycopg") is None:
+        missing("psycopg is not installed (pip install 'psycopg[binary]')")
+    if url := os.environ.get("JIESHUI_TEST_POSTGRES"):
+        yield url
+        return
+    programs = _postgres_folder()
+    if programs is None:
+        missing("PostgreSQL is not on this machine (make servers)")
+    account = "postgres" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+    folder = Path(tempfile.mkdtemp(prefix="jieshui-postgres-"))
+    if os.getuid() == 0:
+        shutil.chown(folder, account)
+    as_user = {"user": account, "cwd": folder} if os.getuid() == 0 else {"cwd": folder}
+    port = _free_port()
+    subprocess.run(
+        [programs / "initdb", "-D", folder / "d", "-A", "trust", "-U", "jieshui", "-N"],
+        check=True, capture_output=True, **as_user,
+    )  # fmt: skip
+    server = subprocess.Popen(
+        [programs / "postgres", "-D", folder / "d", "-p", str(port), "-k", "", "-F",
+         "-h", "127.0.0.1"],
+        stderr=subprocess.DEVNULL, **as_user,
+    )  # fmt: skip
+    try:
+        url = f"postgresql+psycopg://jieshui@127.0.0.1:{port}/postgres"
+        _wait_for(url)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(20)
+        shutil.rmtree(folder)
+
+
+def _wait_for(url: str) -> None:
+    probe = create_engine(url)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            probe.connect().close()
+            break
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+    probe.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def empty(request, tmp_path) -> Engine:
+    """An open registry database without a table."""
+    if request.param == "sqlite":
+        engine = open_registry(f"sqlite:///{tmp_path}/deeper/registry.db")
+    else:
+        engine = open_registry(request.getfixturevalue("postgres_url"))
+        with engine.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def engine(empty) -> Engine:
+    migrate(empty)
+    return empty
+
+
+def test_the_migrations_make_what_the_models_say(engine):
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_a_second_migration_changes_nothing(engine):
+    migrate(engine)
+    assert "meter" in inspect(engine).get_table_names()
+
+
+def test_migrating_down_leaves_no_table(engine):
+    migrate_down(engine, "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    migrate(engine)
+    assert set(Base.metadata.tables) <= set(inspect(engine).get_table_names())
+
+
+def test_processes_that_start_at_once_migrate_once(empty):
+    def start(_: int) -> None:
+        own = open_registry(empty.url)
+        migrate(own)
+        own.dispose()
+
+    with ThreadPoolExecutor(4) as several:
+        list(several.map(start, range(4)))
+    assert "meter" in inspect(empty).get_table_names()
+
+
+def test_a_failed_transaction_leaves_no_half_table(empty):
+    def fail() -> None:
+        with empty.begin() as connection:
+            connection.execute(text("CREATE TABLE half (id INTEGER)"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert inspect(empty).get_table_names() == []
+
+
+def test_foreign_keys_are_held(engine):
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.execute(text("INSERT INTO plan VALUES ('nobody', 2026, 1, '[]', '', NULL, '')"))
+
+
+def test_one_open_alert_a_rule_subject_and_period_is_held_by_the_database(engine):
+    alert = (
+        "INSERT INTO alert (rule, subject_kind, subject_id, period, state, severity, level,"
+        " opened_at, seen_at, evidence) VALUES ('r', 'user', 'u', '2026', '{}', 'red', '',"
+        " '2026-01-01', '2026-01-01', '{{}}')"
+    )
+    with engine.begin() as connection:
+        connection.exec_driver_sql(alert.format("resolved"))
+        connection.exec_driver_sql(alert.format("resolved"))
+        connection.exec_driver_sql(alert.format("firing"))
+    with pytest.raises(IntegrityError), engine.begin() as connection:
+        connection.exec_driver_sql(alert.format("pending"))
+
+
+def test_read_decide_write_never_loses_an_update_or_fails_as_locked(engine):
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO run_state VALUES ('n', '0')"))
+    read = text("SELECT value FROM run_state WHERE name = 'n'" + _for_update(engine))
+
+    def add_ten(_: int) -> None:
+        for _ in range(10):
+            with engine.begin() as connection:
+                value = int(connection.execute(read).scalar_one())
+                connection.execute(text(f"UPDATE run_state SET value = '{value + 1}'"))
+
+    with ThreadPoolExecutor(4) as several:
+        list(several.map(add_ten, range(4)))
+    with engine.connect() as connection:
+        assert int(connection.execute(read).scalar_one()) == 40
+
+
+def _for_update(engine: Engine) -> str:
+    return " FOR UPDATE" if engine.dialect.name == "postgresql" else ""
+
+
+def test_a_reader_does_not_wait_for_a_writer(engine):
+    with engine.begin() as writer:
+        writer.execute(text("INSERT INTO supplier VALUES ('s', 'S')"))
+        started = time.monotonic()
+        with for_reading(engine).connect() as reader:
+            assert reader.execute(text("SELECT count(*) FROM supplier")).scalar_one() == 0
+        assert time.monotonic() - started < 5

@@ -55,7 +55,7 @@ bench-store: setup ## a year of 2,000 meters: volumes, nights, totals, beside ba
 
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-annotate --no-header --all-extras --extra build pyproject.toml -o requirements.lock
+	  --no-emit-find-links --no-annotate --no-header --all-extras pyproject.toml -o requirements.lock
 
 clean: ## remove the environment and every cache (not var/)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -2,7 +2,8 @@
 
 Rows are plain dictionaries with the column names of the database or of water.columns; instants are
 aware datetimes (UTC), days are dates. `Page.next` is None on the last page, else the cursor of the
-next one; cursors are opaque to callers, keyed on the sort key (never an offset).
+next one; cursors are opaque to callers, keyed on the sort key (never an offset). A cursor that the
+adapter did not give out raises ValueError.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,18 +40,27 @@ class RegistryQueries(Protocol):
         cursor: str | None = None,
         limit: int = 100,
     ) -> Page:
-        """Users with their plan status of `year` joined on (null fields where there is none).
+        """Users by id with their plan status of `year` joined on (null fields where there is none).
 
-        `level` = "any" keeps users with a ladder level, "over" those with used > plan; or a level.
+        `year` None is the city's present year; every row says its `year`. `level` = "any" keeps users with a ladder level, "over" those with used > plan; or a level.
         """
         ...
 
     def user(self, viewer: Viewer, user_id: str) -> Row | None:
-        """A user with `meters`, `plans` (months, versions) and `plan_status`."""
+        """A user with `meters`, `plans` and `plan_status`, each a list of rows.
+
+        `plans` holds every version (year, version, months_m3, year_m3, issued_by, issued_on,
+        reason), newest first; `plan_status` one row a year, newest first.
+        """
         ...
 
     def zones(self, viewer: Viewer, *, cursor: str | None = None, limit: int = 100) -> Page:
-        """Zones with their latest night and the gross loss share of their last 30 days."""
+        """Zones by id with their latest night and the gross loss share of their last 30 days.
+
+        The night: night_day, minimum_night_flow_m3_h, night_use_m3_h, net_night_flow_m3_h,
+        baseline_m3_h. The days: inflow_m3, large_use_m3 and gross_loss_share = (inflow − large
+        use) / inflow, an upper bound of loss, since small users are not metered here.
+        """
         ...
 
     def zone(self, viewer: Viewer, zone_id: str) -> Row | None: ...
@@ -93,16 +103,22 @@ class RegistryQueries(Protocol):
         ...
 
     def alert(self, viewer: Viewer, alert_id: int) -> Row | None:
-        """An alert with `events` and `notices`."""
+        """An alert with `events` and, for those who see all, `notices`."""
         ...
 
-    def city_rates(self, viewer: Viewer) -> list[Row]: ...
+    def city_rates(self, viewer: Viewer) -> list[Row]:
+        """Loss rates of the city by period; none for suppliers and users."""
+        ...
 
     def home(self, viewer: Viewer) -> Row:
         """The figures of the first page.
 
-        Counts of users, over and at_risk, open alerts by severity, supply and large use of the
-        last full day and month, arrival rate of the last full day, newest city rates, as_of.
+        users, over (used > plan of the year), at_risk (a ladder level, not over); alerts: open
+        ones by severity; day with day_supply_m3 and day_large_use_m3, month (its first day)
+        with month_supply_m3 and month_large_use_m3: the newest whole day that has figures and
+        the newest whole month before it; arrival_day with arrival_rate (received / expected);
+        city_rates: newest row of each kind of period (year, month, rolling 12 months); as_of.
+        Figures are of what the viewer sees; null where there is nothing.
         """
         ...
 

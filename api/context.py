@@ -1,0 +1,39 @@
+"""What every route and page is handed: the ports, the clock and the settings."""
+
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from api.attempts import Attempts
+from api.ports import (
+    Accounts,
+    AlertActions,
+    IngestQueries,
+    Jobs,
+    ReadingQueries,
+    RegistryQueries,
+)
+from api.settings import ApiSettings
+from water.city_time import CityTime
+from water.clock import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """The outside as the API sees it, wired once by create_app."""
+
+    settings: ApiSettings
+    registry: RegistryQueries
+    readings: ReadingQueries
+    ingest: IngestQueries
+    alerts: AlertActions
+    jobs: Jobs
+    accounts: Accounts
+    clock: Clock
+    city: CityTime
+    attempts: Attempts
+
+
+def context_of(connection: HTTPConnection) -> ApiContext:
+    """The context of the app that serves a request, also below a mounted app."""
+    return connection.state.context

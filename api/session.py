@@ -1,0 +1,100 @@
+"""People's sessions: a signed cookie that carries log-in and session epoch, nothing else.
+
+Every question reads the account again, so that a changed password (which moves the epoch) or a
+disabled account ends a session at once. Sessions need no table; the cookie ends by its age.
+"""
+
+import structlog
+from starlette.requests import HTTPConnection
+
+from api.context import context_of
+from api.ports import Row
+from water.viewer import Role, Viewer
+
+log = structlog.get_logger()
+
+
+class LogInRefusedError(Exception):
+    """Log-in and password don't fit, or the account is disabled; which of them is not said."""
+
+
+def current_account(request: HTTPConnection) -> Row | None:
+    """The account whose session this is, also one that must change its password first."""
+    login = request.session.get("login")
+    if not isinstance(login, str):
+        return None
+    account = context_of(request).accounts.account(login)
+    if account is None or account["disabled"]:
+        return None
+    return account if account["session_epoch"] == request.session.get("epoch") else None
+
+
+def must_change_password(request: HTTPConnection) -> bool:
+    """Whether somebody is logged in who may do nothing but change the password."""
+    account = current_account(request)
+    return account is not None and bool(account["must_change"])
+
+
+def current_viewer(request: HTTPConnection) -> Viewer | None:
+    """Who is logged in; None for nobody and for those who must change their password first."""
+    account = current_account(request)
+    return None if account is None or account["must_change"] else viewer_of(account)
+
+
+def viewer_of(account: Row) -> Viewer:
+    """The viewer that an account makes."""
+    return Viewer(account["login"], Role(account["role"]), account["scope"])
+
+
+def log_in(request: HTTPConnection, login: str, password: str) -> Row:
+    """Begin a session and return its account.
+
+    Raises:
+        LogInRefusedError: the password doesn't fit.
+        TooManyAttemptsError: passwords were tried too often.
+    """
+    context = context_of(request)
+    address = request.client.host if request.client else ""
+    context.attempts.count(login, address)
+    account = context.accounts.check_password(login, password)
+    if account is None:
+        log.info("log-in refused", login=login[:80], address=address)
+        raise LogInRefusedError
+    context.attempts.forget(login)
+    _begin(request, account)
+    log.info("logged in", login=account["login"], address=address)
+    return account
+
+
+def log_out(request: HTTPConnection) -> None:
+    """End the session of this browser."""
+    request.session.clear()
+
+
+def change_password(request: HTTPConnection, old: str, new: str) -> None:
+    """Change the password of who is logged in; this session goes on, the account's others end.
+
+    Raises:
+        LogInRefusedError: nobody is logged in.
+        ValueError: the old password is wrong or the new one is refused, in a sentence.
+        TooManyAttemptsError: old passwords were tried too often.
+    """
+    account = current_account(request)
+    if account is None:
+        raise LogInRefusedError
+    context = context_of(request)
+    context.attempts.count(account["login"], request.client.host if request.client else "")
+    context.accounts.change_password(account["login"], old, new)
+    context.attempts.forget(account["login"])
+    changed = context.accounts.account(account["login"])
+    if changed is None:
+        raise LogInRefusedError
+    _begin(request, changed)
+    log.info("password changed", login=account["login"])
+
+
+def _begin(request: HTTPConnection, account: Row) -> None:
+    # Cleared first: nothing of a session from before the log-in survives it (session fixation).
+    request.session.clear()
+    request.session["login"] = account["login"]
+    request.session["epoch"] = account["session_epoch"]

@@ -107,7 +107,7 @@ class PackagedBroker:
     def __init__(self, port: int) -> None:
         self.port = port
         try:
-            import iotcore  # an extra: a production machine has a broker of its own
+            import iotcore  # noqa: PLC0415 (an extra: a production machine has its own broker)
         except ImportError:
             raise JieshuiError(
                 "there is no MQTT broker: install Mosquitto, or jieshui with its demo extra "

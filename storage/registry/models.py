@@ -4,7 +4,7 @@ A table or column name is for ever: renaming one is a decision with a changelog 
 """
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Index,
     MetaData,
     String,
+    Table,
     Text,
     TypeDecorator,
     UniqueConstraint,
@@ -59,6 +60,11 @@ class Base(DeclarativeBase):
         list[float]: JSON,
         str: String,
     }
+
+
+def table_of(row: type[Base]) -> Table:
+    """The table behind a model, for statements over many rows."""
+    return cast("Table", row.__table__)  # FromClause by its type, Table for mapped classes
 
 
 # ---------------------------------------------------------------- what the registry room imports

@@ -42,7 +42,8 @@ class RegistryQueries(Protocol):
     ) -> Page:
         """Users by id with their plan status of `year` joined on (null fields where there is none).
 
-        `year` None is the city's present year; every row says its `year`. `level` = "any" keeps users with a ladder level, "over" those with used > plan; or a level.
+        `year` None is the city's present year; every row says its `year`. `level` = "any" keeps
+        users with a ladder level, "over" those with used > plan; or one level.
         """
         ...
 

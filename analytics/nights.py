@@ -29,7 +29,14 @@ def compute_zone_nights(
     raise NotImplementedError
 
 
-def add_baseline(nights: pd.DataFrame, policy: Policy) -> pd.DataFrame:
+def add_baseline(
+    nights: pd.DataFrame,
+    zone_days: pd.DataFrame,
+    works: Sequence[Works],
+    *,
+    policy: Policy,
+    city: CityTime,
+) -> pd.DataFrame:
     """Fill `baseline_m3_h`, m³/h: what the net night flow was before, robust against steps.
 
     Give all kept nights of a zone (half a year and more), not only the new ones.

@@ -1,0 +1,71 @@
+"""`jieshui import`: users, meters, zones, plans and returns from files."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from jieshui.commands.options import ConfigOption, JsonOption, settings_from
+from jieshui.errors import JieshuiError
+from jieshui.wiring import open_stores
+from registry.importing import ImportReport, import_path
+from registry.templates import write_template
+
+
+def import_registry(
+    path: Annotated[
+        Path, typer.Argument(help="CSV, XLSX, or a folder of CSVs; with --template: what to write.")
+    ],
+    kind: Annotated[
+        str | None, typer.Option(help="What a CSV holds, when its name doesn't say it.")
+    ] = None,
+    template: Annotated[
+        bool, typer.Option("--template", help="Write an empty file to fill in, and stop.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import users, meters, zones, plans and monthly returns; every row is checked first.
+
+    One wrong row and nothing is imported: each error names file, row, column and what is wanted.
+    """
+    if template:
+        write_template(kind, path)
+        Console().print(f"Wrote {path}.")
+        return
+    if not path.exists():
+        raise JieshuiError(f"there is nothing at {path}")
+    with open_stores(settings_from(config)) as stores, Progress(transient=True) as bar:
+        task = bar.add_task("Importing", total=None)
+        report = import_path(
+            path,
+            stores.registry,
+            actor="command line",
+            kind=kind,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    _print(report, as_json=as_json)
+    if report.errors:
+        raise typer.Exit(1)
+
+
+def _print(report: ImportReport, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report.as_rows(), ensure_ascii=False, default=str))
+        return
+    out = Console(soft_wrap=True)
+    if report.errors:
+        for error in report.errors:
+            out.print(str(error), markup=False, highlight=False)
+        out.print(f"[bold red]Nothing was imported:[/] {len(report.errors)} errors.")
+        return
+    for warning in report.warnings:
+        out.print(str(warning), markup=False, highlight=False)
+    table = Table("kind", "created", "changed", "unchanged")
+    for name, counts in report.counts.items():
+        table.add_row(name, str(counts.created), str(counts.changed), str(counts.unchanged))
+    out.print(table)

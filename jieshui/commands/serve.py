@@ -1,0 +1,69 @@
+"""`jieshui serve`: the processes of an installation."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jieshui import processes
+from jieshui.commands.options import ConfigOption, config_path, settings_from
+from jieshui.config import Settings
+from jieshui.errors import JieshuiError
+from jieshui.logs import set_up_logs
+from jieshui.supervisor import Supervisor, end_with_parent
+from jieshui.stopping import stop_on_signals
+
+app = typer.Typer(help="Run the processes of an installation.", no_args_is_help=True)
+
+ParentOption = Annotated[
+    int | None, typer.Option("--with-parent", hidden=True, help="End when this process does.")
+]
+
+
+@app.command()
+def ingest(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Receive readings over MQTT and store them."""
+    _serve(processes.run_ingest, config, parent)
+
+
+@app.command()
+def analysis(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Compute volumes and figures, find, alert and notify."""
+    _serve(processes.run_analysis, config, parent)
+
+
+@app.command()
+def api(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Answer HTTP: API and dashboard."""
+    _serve(processes.run_api, config, parent)
+
+
+@app.command("all")
+def serve_all(config: ConfigOption = None) -> None:
+    """Run the three in one process tree, for one machine."""
+    set_up_logs()
+    settings_from(config)
+    path = config_path(config)
+    if path is None:
+        raise JieshuiError("`serve all` needs a configuration file; `jieshui init` writes one")
+    supervisor = Supervisor(path)
+    with stop_on_signals() as stop:
+        try:
+            for name in ("ingest", "analysis", "api"):
+                supervisor.start(name)
+            while not stop.wait(1):
+                supervisor.check()
+        finally:
+            supervisor.stop()
+
+
+def _serve(
+    run: Callable[[Settings, processes.Stop], None], config: Path | None, parent: int | None
+) -> None:
+    set_up_logs()
+    if parent is not None:
+        end_with_parent(parent)
+    settings = settings_from(config)
+    with stop_on_signals() as stop:
+        run(settings, stop)

@@ -1,0 +1,37 @@
+"""The command line of jieshui."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from jieshui.commands import demo, importing, init, people, quarantine, serve, status
+from jieshui.errors import JieshuiError
+
+app = typer.Typer(
+    name="jieshui",
+    help="节水 jieshui: water metering and monitoring for a city.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+)
+
+SET_UP, RUN, LOOK, PEOPLE = "Set up", "Run", "Look", "People and keys"
+
+app.command(rich_help_panel=SET_UP)(init.init)
+app.command("import", rich_help_panel=SET_UP)(importing.import_registry)
+app.command(rich_help_panel=RUN)(demo.demo)
+app.add_typer(serve.app, name="serve", rich_help_panel=RUN)
+app.command(rich_help_panel=LOOK)(status.status)
+app.add_typer(quarantine.app, name="quarantine", rich_help_panel=LOOK)
+app.add_typer(people.accounts, name="account", rich_help_panel=PEOPLE)
+app.add_typer(people.keys, name="key", rich_help_panel=PEOPLE)
+
+
+def run() -> None:
+    """Run the command line; what a person can mend is said in one sentence."""
+    try:
+        app()
+    except JieshuiError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]jieshui:[/] {error}", highlight=False)
+        sys.exit(1)

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+
+from jieshui.config import load_settings
+from jieshui.errors import JieshuiError
+from water.clock import ScaledClock, SystemClock
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "jieshui.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_example_is_exactly_the_defaults(tmp_path):
+    example = Path(__file__).parents[2] / "jieshui/example.toml"
+    read = load_settings(write(tmp_path, example.read_text(encoding="utf-8")))
+    assert read == load_settings(write(tmp_path, ""))
+
+
+def test_paths_are_relative_to_the_file(tmp_path):
+    settings = load_settings(write(tmp_path, '[store]\nfolder = "here"\n'))
+    assert settings.store.folder == tmp_path / "here"
+    assert settings.registry_url == f"sqlite:///{tmp_path}/here/registry.sqlite"
+
+
+def test_the_environment_overrules_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("JIESHUI_API__PORT", "9000")
+    assert load_settings(write(tmp_path, "[api]\nport = 8000\n")).api.port == 9000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[api]\n\nprot = 1\n", "line 3: api.prot: is no setting"),
+        ("[api]\nhost = '::'\nport = 'x'\n", "line 3: api.port"),
+        ("[api]\nport = 99999\n", "line 2: api.port"),
+        ("[city]\ntimezone = 'Asia/Yiwu'\n", "line 2: city.timezone: .*Asia/Yiwu"),
+        ("[city]\nnight = [5, 2]\n", "line 2: city.night: .*in order"),
+        ("[mqqt]\nhost = 'x'\n", "mqqt: is no setting"),
+        ("[api\n", "not TOML.*line 1"),
+        ("[[mqtt.sources]]\nfilter = 'a'\ndialect = 'b'\n", "mqtt.sources.0.supplier"),
+        ("[clock]\nanchor = 2026-01-01T00:00:00\nshown = 2026-01-01T00:00:00Z\n", "line 2: clock"),
+    ],
+)
+def test_a_broken_file_is_refused_with_its_line_and_reason(tmp_path, text, said):
+    with pytest.raises(JieshuiError, match=said):
+        load_settings(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("name", ["JIESHUI_API__PROT", "JIESHUI_APY__PORT", "JIESHUI_PORT"])
+def test_a_misspelt_variable_is_refused(tmp_path, monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(JieshuiError, match=name):
+        load_settings(write(tmp_path, ""))
+
+
+def test_a_missing_file_says_how_to_make_one(tmp_path):
+    with pytest.raises(JieshuiError, match="jieshui init"):
+        load_settings(tmp_path / "none.toml")
+
+
+def test_a_broken_policy_names_its_file_and_setting(tmp_path):
+    (tmp_path / "policy.toml").write_text("loss_target = 1\n", encoding="utf-8")
+    settings = load_settings(write(tmp_path, '[city]\npolicy = "policy.toml"\n'))
+    with pytest.raises(JieshuiError, match=r"policy\.toml: .*loss_target"):
+        settings.policy()
+
+
+def test_a_clock_table_makes_a_scaled_clock(tmp_path):
+    text = "[clock]\nanchor = 2026-01-01T00:00:00Z\nshown = 2026-09-15T00:00:00+08:00\nspeed = 60\n"
+    assert isinstance(load_settings(write(tmp_path, text)).make_clock(), ScaledClock)
+    assert isinstance(load_settings(write(tmp_path, "")).make_clock(), SystemClock)

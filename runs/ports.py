@@ -140,6 +140,10 @@ class JobQueue(Protocol):
         """Say how a job ended."""
         ...
 
+    def release(self, kinds: Sequence[str]) -> int:
+        """Let jobs that a dead process left running wait again; how many there were."""
+        ...
+
 
 class Ledger(Protocol):
     """What ingest counted, for data-quality findings."""

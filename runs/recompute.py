@@ -1,0 +1,164 @@
+"""Touched meter-days → checked readings → volumes, verdicts, arrivals; then the zones' figures."""
+# pandas annotates itself only in part:
+# pyright: reportArgumentType=false, reportReturnType=false
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+import pandas as pd
+
+from analytics.nights import compute_zone_nights
+from analytics.quality import compute_arrivals
+from analytics.series import Verdict, check_series
+from analytics.volumes import compute_daily_volumes, compute_hourly_volumes
+from analytics.zones import compute_zone_days, compute_zone_hours
+from runs.ports import Figures, Readings, Volumes
+from runs.spans import Span, far_spans
+from water.city_time import CityTime
+from water.columns import AT, DAY, METER_ID, START, VERDICT
+from water.meters import Meter, MeterChange
+from water.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The registry's rows that a recomputation needs, read once a cycle."""
+
+    meters: Mapping[str, Meter]
+    changes: list[MeterChange]
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSpan:
+    """Zones whose meters' volumes changed on the local days `first` to `last`."""
+
+    zone_ids: frozenset[str]
+    first: date
+    last: date
+
+
+class Recomputation:
+    """Computes days again from the stores; each save replaces, so that repeating is harmless."""
+
+    def __init__(
+        self,
+        readings: Readings,
+        volumes: Volumes,
+        figures: Figures,
+        *,
+        policy: Policy,
+        city: CityTime,
+    ) -> None:
+        self._readings = readings
+        self._volumes = volumes
+        self._figures = figures
+        self._policy = policy
+        self._city = city
+
+    def recompute_span(self, span: Span, known: Known, now: datetime, rows: int) -> list[ZoneSpan]:
+        """Volumes, verdicts and arrivals of a span; the zones that they touch."""
+        readings = self._load(span)
+        far = far_spans(readings, span, self._city)
+        gone = {meter_id for part in far for meter_id in part.meter_ids}
+        near = replace(span, meter_ids=tuple(m for m in span.meter_ids if m not in gone))
+        zones: list[ZoneSpan] = []
+        if near.meter_ids:
+            kept = readings[~readings[METER_ID].isin(gone)] if gone else readings
+            zones += self._save(near, kept, known, now)
+        del readings
+        for wide in far:
+            for part in wide.split(rows):
+                zones += self._save(part, self._load(part), known, now)
+        return zones
+
+    def _load(self, span: Span) -> pd.DataFrame:
+        first, last = span.loaded
+        start, end = self._city.day_start(first), self._city.day_start(last + timedelta(days=1))
+        return self._readings.load_readings(span.meter_ids, start, end, neighbours=True)
+
+    def _save(
+        self, span: Span, readings: pd.DataFrame, known: Known, now: datetime
+    ) -> list[ZoneSpan]:
+        if readings.empty:
+            return []
+        meters = [known.meters[m] for m in span.meter_ids]
+        mine = frozenset(span.meter_ids)
+        changes = [c for c in known.changes if c.meter_id in mine]
+        first, last = span.saved
+        last = min(last, self._city.day_of(now))
+        if last < first:
+            return []
+        checked = check_series(readings, meters, changes)
+        hourly = compute_hourly_volumes(
+            checked,
+            meters,
+            changes,
+            self._city.hour_edges(first, last),
+            max_gap_factor=self._policy.max_gap_factor,
+        )
+        daily = compute_daily_volumes(hourly, self._city)
+        heard = _days_heard(checked, self._city)
+        hourly = _within(hourly, _local_days(hourly[START], self._city), heard)
+        self._volumes.save(hourly[hourly[START] < now], _within(daily, daily[DAY], heard))
+        self._save_verdicts(span, checked, first, last)
+        arrivals = compute_arrivals(checked, meters, first, last, self._city)
+        self._figures.save_arrivals(_within(arrivals, arrivals[DAY], heard))
+        zones = frozenset(m.zone_id for m in meters if m.zone_id)
+        return [ZoneSpan(zones, first, last)] if zones else []
+
+    def _save_verdicts(self, span: Span, checked: pd.DataFrame, first: date, last: date) -> None:
+        start, end = self._city.day_start(first), self._city.day_start(last + timedelta(days=1))
+        told = (checked[AT] >= start) & (checked[AT] < end) & (checked[VERDICT] != Verdict.GOOD)
+        frame = checked.loc[told, [METER_ID, AT, VERDICT]].reset_index(drop=True)
+        self._figures.replace_verdicts(span.meter_ids, start, end, frame)
+
+    def recompute_zones(
+        self, spans: Iterable[ZoneSpan], known: Known, now: datetime, rows: int
+    ) -> date | None:
+        """Days and nights of zones from the kept volumes; the first day whose night changed."""
+        together: dict[tuple[date, date], frozenset[str]] = {}
+        for span in spans:
+            key = span.first, min(span.last, self._city.day_of(now))
+            together[key] = together.get(key, frozenset()) | span.zone_ids
+        for (first, last), zone_ids in together.items():
+            meters = [m for m in known.meters.values() if m.zone_id in zone_ids]
+            days = max(1, rows // (24 * len(meters)))
+            begin = first
+            while begin <= last:
+                end = min(last, begin + timedelta(days=days - 1))
+                self._save_zones(meters, begin, end)
+                begin = end + timedelta(days=1)
+        return min((first for first, _ in together), default=None)
+
+    def _save_zones(self, meters: list[Meter], first: date, last: date) -> None:
+        ids = [m.id for m in meters]
+        start, end = self._city.day_start(first), self._city.day_start(last + timedelta(days=1))
+        hourly = self._volumes.load_hourly(ids, start, end)
+        zone_hours = compute_zone_hours(hourly, meters)
+        self._figures.save_zone_nights(compute_zone_nights(zone_hours, hourly, meters, self._city))
+        daily = self._volumes.load_daily(ids, first, last)
+        self._figures.save_zone_days(compute_zone_days(daily, meters))
+
+
+def _local_days(at: pd.Series, city: CityTime) -> pd.Series:
+    """The local day (datetime64[s] without zone) of each instant."""
+    local = at.dt.tz_convert(city.zone).dt.tz_localize(None)
+    return local.dt.normalize().astype("datetime64[s]")
+
+
+def _days_heard(checked: pd.DataFrame, city: CityTime) -> pd.DataFrame:
+    """First and last local day of which each meter has a reading here: index meter_id."""
+    ends = checked.groupby(METER_ID)[AT].agg(["min", "max"])
+    return pd.DataFrame(
+        {"first": _local_days(ends["min"], city), "last": _local_days(ends["max"], city)},
+        index=ends.index,
+    )
+
+
+def _within(frame: pd.DataFrame, days: pd.Series, heard: pd.DataFrame) -> pd.DataFrame:
+    """Rows between a meter's first and last reading: nothing is said of days before it existed."""
+    first = frame[METER_ID].map(heard["first"])
+    last = frame[METER_ID].map(heard["last"])
+    return frame[(days >= first) & (days <= last)].reset_index(drop=True)

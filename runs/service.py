@@ -1,0 +1,307 @@
+"""The analysis process: touched days first, then what they mean, then tidying up.
+
+Marks are saved last, and every save replaces: a crash anywhere repeats and never loses.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity.nap import sleep_using_event
+from tenacity.stop import stop_when_event_set
+
+from runs.evaluation import Evaluator, Inputs
+from runs.lock import only_one
+from runs.metrics import RunMetrics
+from runs.ports import (
+    Figures,
+    FindingsListener,
+    Job,
+    JobQueue,
+    Ledger,
+    Readings,
+    Registry,
+    RunState,
+    Volumes,
+)
+from runs.recompute import Known, Recomputation, ZoneSpan
+from runs.settings import RunSettings
+from runs.spans import plan_days, plan_spans, rows_a_day
+from water.calendar import Calendar
+from water.city_time import CityTime
+from water.clock import Clock
+from water.meters import Meter
+from water.policy import Policy
+
+_log = structlog.get_logger()
+
+RECOMPUTE = "recompute"
+"""Job kind: arguments first, last (local days, ISO) and meter_id (all meters without it)."""
+
+MARK, SILENCE, COMPACTED = "touched", "silence", "compacted"
+"""Names of the run state."""
+
+_LONGEST_SILENCE = timedelta(days=31)
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What one cycle did."""
+
+    mark: int
+    meter_days: int = 0
+    jobs: int = 0
+    evaluated: bool = False
+    failed_detectors: tuple[str, ...] = ()
+    compacted: int = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to compute again."""
+        return self.meter_days == 0 and self.jobs == 0
+
+
+class AnalysisService:
+    """Computes again what readings touched, evaluates, compacts; one process at a time."""
+
+    def __init__(
+        self,
+        readings: Readings,
+        volumes: Volumes,
+        registry: Registry,
+        figures: Figures,
+        state: RunState,
+        ledger: Ledger,
+        listener: FindingsListener,
+        *,
+        policy: Policy,
+        city: CityTime,
+        calendar: Calendar,
+        clock: Clock,
+        jobs: JobQueue | None = None,
+        metrics: CollectorRegistry | None = None,
+        settings: RunSettings | None = None,
+    ) -> None:
+        self._readings = readings
+        self._volumes = volumes
+        self._registry = registry
+        self._state = state
+        self._city = city
+        self._clock = clock
+        self._jobs = jobs
+        self._settings = settings or RunSettings()
+        self._metrics = RunMetrics(metrics or CollectorRegistry())
+        self._recomputation = Recomputation(readings, volumes, figures, policy=policy, city=city)
+        self._evaluator = Evaluator(
+            Inputs(readings, volumes, registry, figures, ledger),
+            listener,
+            self._metrics,
+            policy=policy,
+            city=city,
+            calendar=calendar,
+            outages=self._settings.outages,
+        )
+        self._evaluated_at: float | None = None
+        self._evaluation_took = 0.0
+        self._compacted_at = time.monotonic()
+        self._changed = True
+        self._health: dict[str, Any] = {"backlog_meter_days": None, "last_cycle": None}
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; a store that is away is retried for ever.
+
+        Raises:
+            AlreadyRunningError: another process analyses.
+        """
+        with only_one(self._settings.lock_path):
+            if self._jobs:
+                self._jobs.release([RECOMPUTE])
+            while not stop.is_set():
+                report = self._cycle(stop)
+                if report is None or report.idle:
+                    stop.wait(self._settings.poll_s)
+
+    def _cycle(self, stop: threading.Event) -> RunReport | None:
+        """One cycle, tried again while a store is away; None when stopped meanwhile."""
+        attempts = Retrying(
+            retry=retry_if_exception_type(self._settings.outages),
+            wait=wait_random_exponential(multiplier=0.5, max=30),
+            stop=stop_when_event_set(stop),
+            sleep=sleep_using_event(stop),
+            before_sleep=lambda retry: self._note_outage(
+                retry.outcome.exception() if retry.outcome else None
+            ),
+            retry_error_callback=lambda _: None,
+        )
+        return attempts(self.run_once)
+
+    def _note_outage(self, error: BaseException | None) -> None:
+        self._metrics.outages.inc()
+        self._health["error"] = str(error)
+        _log.warning("a store is away, trying again", error=str(error))
+
+    def run_once(self) -> RunReport:
+        """One cycle: a batch of touched days, a job, the evaluation and compaction where due."""
+        begin = time.monotonic()
+        now = self._clock.now()
+        mark, meter_days = self._recompute_touched(now)
+        jobs = self._do_job(now)
+        self._changed = self._changed or bool(meter_days or jobs)
+        idle = not meter_days and not jobs
+        failed = self._evaluate(now) if self._evaluation_due(idle=idle) else None
+        compacted = self._compact(now) if self._compaction_due(now, idle=idle) else 0
+        report = RunReport(
+            mark=mark,
+            meter_days=meter_days,
+            jobs=jobs,
+            evaluated=failed is not None,
+            failed_detectors=tuple(failed or ()),
+            compacted=compacted,
+        )
+        self._note(report, now, time.monotonic() - begin)
+        return report
+
+    def health(self) -> dict[str, Any]:
+        """Where the analysis stands: mark, backlog (one batch at most), last cycle, durations."""
+        return dict(self._health)
+
+    def _note(self, report: RunReport, now: datetime, took: float) -> None:
+        self._metrics.last_cycle.set_to_current_time()
+        self._health |= {
+            "mark": report.mark,
+            "backlog_meter_days": report.meter_days,
+            "last_cycle": now.isoformat(),
+            "last_cycle_s": round(took, 3),
+            "error": None,
+        }
+        if report.evaluated:
+            self._health |= {
+                "last_evaluation": now.isoformat(),
+                "last_evaluation_s": round(self._evaluation_took, 3),
+                "failed_detectors": list(report.failed_detectors),
+            }
+
+    def _recompute_touched(self, now: datetime) -> tuple[int, int]:
+        mark = (self._state.get(MARK) or {}).get("mark", 0)
+        known = self._known()
+        touched = self._readings.touched_days(mark, self._batch(known))
+        self._metrics.backlog.set(len(touched.days))
+        if touched.mark == mark:
+            return mark, 0
+        with self._metrics.timed("recompute"):
+            spans = plan_spans(touched.days, known.meters, self._settings.chunk_readings)
+            zones: list[ZoneSpan] = []
+            for span in spans:
+                zones += self._recomputation.recompute_span(
+                    span, known, now, self._settings.chunk_readings
+                )
+            self._recomputation.recompute_zones(zones, known, now, self._settings.chunk_readings)
+        self._state.set(MARK, {"mark": touched.mark})
+        self._metrics.meter_days.inc(len(touched.days))
+        self._metrics.mark.set(touched.mark)
+        _log.info(
+            "touched days computed", mark=touched.mark, meter_days=len(touched.days),
+            spans=len(spans),
+        )  # fmt: skip
+        return touched.mark, len(touched.days)
+
+    def _known(self) -> Known:
+        return Known({m.id: m for m in self._registry.meters()}, self._registry.meter_changes())
+
+    def _batch(self, known: Known) -> int:
+        """Meter-days that are about one chunk."""
+        rows = [rows_a_day(m) for m in known.meters.values()]
+        mean = sum(rows) / len(rows) if rows else 24
+        return max(1, int(self._settings.chunk_readings / mean))
+
+    def _do_job(self, now: datetime) -> int:
+        job = self._jobs.take([RECOMPUTE]) if self._jobs else None
+        if self._jobs is None or job is None:
+            return 0
+        try:
+            meters, first, last = self._asked(job)
+        except (KeyError, TypeError, ValueError) as error:
+            self._jobs.finish(job.id, {"error": f"{type(error).__name__}: {error}"}, failed=True)
+            return 1
+        with self._metrics.timed("job"):
+            spans = self._recompute_days(meters, first, last, now)
+        self._jobs.finish(job.id, {"meters": len(meters), "spans": spans})
+        return 1
+
+    def _asked(self, job: Job) -> tuple[list[Meter], date, date]:
+        """The meters and days of a job.
+
+        Raises:
+            KeyError: an argument is missing, or the meter is unknown.
+            ValueError: a day is no ISO day.
+        """
+        first = date.fromisoformat(str(job.arguments["first"]))
+        last = date.fromisoformat(str(job.arguments["last"]))
+        meters = self._known().meters
+        meter_id = job.arguments.get("meter_id")
+        return [meters[str(meter_id)]] if meter_id else list(meters.values()), first, last
+
+    def _recompute_days(self, meters: list[Meter], first: date, last: date, now: datetime) -> int:
+        known, rows = self._known(), self._settings.chunk_readings
+        zones: list[ZoneSpan] = []
+        spans = plan_spans(plan_days(meters, first, last), known.meters, rows)
+        for span in spans:
+            zones += self._recomputation.recompute_span(span, known, now, rows)
+        self._recomputation.recompute_zones(zones, known, now, rows)
+        return len(spans)
+
+    def _evaluation_due(self, *, idle: bool) -> bool:
+        """Soon after a change, at least now and then, never most of the time."""
+        if self._evaluated_at is None:
+            return True
+        settings = self._settings
+        since = time.monotonic() - self._evaluated_at
+        if idle and self._changed:
+            return since >= max(settings.evaluate_pause_s, 5 * self._evaluation_took)
+        return since >= max(settings.evaluate_every_s, 5 * self._evaluation_took)
+
+    def _evaluate(self, now: datetime) -> list[str]:
+        begin = time.monotonic()
+        with self._metrics.timed("evaluation"):
+            self._record_silence(now)
+            failed = self._evaluator.evaluate(now)
+        self._evaluated_at = time.monotonic()
+        self._evaluation_took = self._evaluated_at - begin
+        self._changed = False
+        _log.info("evaluated", seconds=round(self._evaluation_took, 3), failed=failed)
+        return failed
+
+    def _record_silence(self, now: datetime) -> None:
+        yesterday = self._city.day_of(now) - timedelta(days=1)
+        done = self._day_of_state(SILENCE) or yesterday - timedelta(days=1)
+        day = max(done + timedelta(days=1), yesterday - _LONGEST_SILENCE)
+        while day <= yesterday:
+            self._evaluator.record_silence(day)
+            self._state.set(SILENCE, {"day": day.isoformat()})
+            day += timedelta(days=1)
+
+    def _day_of_state(self, name: str) -> date | None:
+        value = self._state.get(name)
+        return date.fromisoformat(value["day"]) if value else None
+
+    def _compaction_due(self, now: datetime, *, idle: bool) -> bool:
+        """Once a local day when there is nothing else to do; in a backlog now and then."""
+        if idle:
+            return self._day_of_state(COMPACTED) != self._city.day_of(now)
+        return time.monotonic() - self._compacted_at >= self._settings.compact_every_s
+
+    def _compact(self, now: datetime) -> int:
+        today = self._city.day_of(now)
+        closed = today - timedelta(days=self._settings.keep_hot_days)
+        with self._metrics.timed("compaction"):
+            written = self._readings.compact(closed)
+            written += self._volumes.compact(closed.replace(day=1))
+        self._state.set(COMPACTED, {"day": today.isoformat()})
+        self._compacted_at = time.monotonic()
+        _log.info("compacted", closed_before=closed.isoformat(), written=written)
+        return written

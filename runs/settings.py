@@ -1,0 +1,34 @@
+"""How much analysis takes on at once, and how often."""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.exc import OperationalError
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Settings of the analysis process.
+
+    Attributes:
+        chunk_readings: readings (estimated) that one chunk may hold in memory.
+        poll_s: machine seconds between two looks for work when there is none.
+        evaluate_every_s: machine seconds after which the evaluation comes, backlog or not.
+        evaluate_pause_s: least machine seconds between two evaluations when there is no backlog;
+            never less than five times what the last one took.
+        compact_every_s: machine seconds between compactions while a backlog is worked off; else
+            it is done once a local day.
+        keep_hot_days: closed local days that stay on the hot side.
+        lock_path: the file whose lock lets one process analyse at a time; None = no lock.
+        outages: what a store raises when it is away; retried, anything else is a bug.
+    """
+
+    chunk_readings: int = 1_000_000
+    poll_s: float = 1.0
+    evaluate_every_s: float = 60.0
+    evaluate_pause_s: float = 10.0
+    compact_every_s: float = 600.0
+    keep_hot_days: int = 7
+    lock_path: Path | None = None
+    outages: tuple[type[Exception], ...] = (OSError, sqlite3.OperationalError, OperationalError)

@@ -141,3 +141,14 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         return listener.getsockname()[1]
+
+
+def is_free(port: int) -> bool:
+    """Whether a loopback port could be listened on now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

@@ -1,7 +1,7 @@
 """The only place where adapters meet the ports of the rooms."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
 from jieshui.calendar import ChineseCalendar
 from jieshui.config import Settings
+from jieshui.errors import JieshuiError
 from registry.accounts import Accounts
 from runs.service import AnalysisService
 from storage.readings import ReadingsStore, VolumesStore, open_readings, open_volumes
@@ -35,7 +36,7 @@ from water.clock import Clock
 
 @dataclass(frozen=True)
 class Stores:
-    """Every store, opened once a process."""
+    """Every store of an installation, opened once a process."""
 
     engine: Engine
     readings: ReadingsStore
@@ -57,12 +58,25 @@ class Stores:
         """What one process asks of another."""
         return JobStore(self.engine, self.clock)
 
+    @property
+    def alerts(self) -> AlertStore:
+        """Alerts and the outbox."""
+        return AlertStore(self.engine)
+
+    @property
+    def state(self) -> RunStateStore:
+        """Where the runs stand."""
+        return RunStateStore(self.engine)
+
 
 @contextmanager
 def open_stores(settings: Settings) -> Iterator[Stores]:
-    """Open every store of an installation, migrated to this version; closed on the way out."""
+    """Open every store, migrated to this version; closed on the way out."""
     folder = settings.store.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise JieshuiError(f"the store's folder can't be made: {error}") from None
     clock, city = settings.make_clock(), settings.city_time()
     engine = open_registry(settings.registry_url)
     migrate(engine)
@@ -74,3 +88,130 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         volumes.close()
         readings.close()
         engine.dispose()
+
+
+def build_ingest(
+    settings: Settings, stores: Stores, metrics: CollectorRegistry
+) -> IngestService:
+    """The receiving side: MQTT → journal → readings store."""
+    return IngestService(
+        ingest_settings(settings), stores.readings, stores.registry, stores.jobs,
+        stores.clock, settings.policy(), metrics,
+    )  # fmt: skip
+
+
+def ingest_settings(settings: Settings) -> IngestSettings:
+    """The settings of the ingest room."""
+    mqtt = settings.mqtt
+    return IngestSettings(
+        mqtt=MqttSettings(
+            host=mqtt.host,
+            port=mqtt.port,
+            version=mqtt.protocol,
+            client_id=mqtt.client_id,
+            username=mqtt.username,
+            password=_read_secret(mqtt.password_file),
+            tls=mqtt.ca_file is not None,
+            ca_file=mqtt.ca_file,
+            cert_file=mqtt.certificate_file,
+            key_file=mqtt.key_file,
+            share=mqtt.share_group,
+        ),
+        journal=JournalSettings(
+            folder=settings.store.folder / "journal",
+            segment_bytes=settings.journal.segment_mb << 20,
+            keep_days=settings.journal.keep_days,
+        ),
+        sources=tuple(Source(s.filter, s.dialect, s.supplier) for s in mqtt.sources),
+        limits=Limits(
+            payload_bytes=settings.ingest.max_payload_kb << 10,
+            quarantine_quota=settings.ingest.quarantine_quota,
+        ),
+    )
+
+
+def build_analysis(
+    settings: Settings, stores: Stores, metrics: CollectorRegistry
+) -> AnalysisService:
+    """The computing side; what it finds goes to alerts."""
+    return AnalysisService(
+        stores.readings, stores.volumes, stores.registry, FigureStore(stores.engine),
+        stores.state, RefusedLedger(stores.readings), AlertService(stores.alerts, stores.clock),
+        policy=settings.policy(), city=settings.city_time(), calendar=ChineseCalendar(),
+        clock=stores.clock, metrics=metrics,
+    )  # fmt: skip
+
+
+def build_delivery(settings: Settings, stores: Stores) -> Delivery:
+    """The sending of notices to the addresses of the configuration."""
+    return Delivery(stores.alerts, settings.notify.model_dump(), stores.clock)
+
+
+def build_api(
+    settings: Settings, stores: Stores, metrics: CollectorRegistry,
+    checks: Mapping[str, Callable[[], None]],
+) -> FastAPI:  # fmt: skip
+    """HTTP and the dashboard."""
+    city = settings.city_time()
+    registry = RegistryQueries(stores.engine, stores.clock, city)
+    return create_app(
+        ApiSettings(
+            secret=session_secret(settings.store.folder),
+            title=f"{settings.city.name}节水",
+            secure_cookies=settings.api.secure_cookies,
+        ),
+        registry=registry,
+        readings=ReadingQueries(stores.readings, stores.volumes, registry.visible_meters),
+        ingest=IngestQueries(stores.readings),
+        alerts=AlertService(stores.alerts, stores.clock),
+        jobs=stores.jobs,
+        accounts=stores.accounts,
+        clock=stores.clock,
+        city=city,
+        metrics=metrics,
+        checks=checks,
+    )
+
+
+def session_secret(folder: Path) -> str:
+    """The secret that signs sessions: made once, kept beside the stores, readable by us alone."""
+    path = folder / "session-secret"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(48), encoding="ascii")
+    return path.read_text(encoding="ascii")
+
+
+def _read_secret(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise JieshuiError(f"the password file can't be read: {error}") from None
+
+
+class RefusedLedger:
+    """runs.ports.Ledger over the counts that ingest keeps in the readings store."""
+
+    def __init__(self, readings: ReadingsStore) -> None:
+        self._readings = readings
+
+    def refused_counts(self) -> dict[str, dict[str, int]]:
+        """Supplier → {decoded, undecodable, quarantined, stored} since the beginning."""
+        counts: dict[str, dict[str, int]] = {}
+        for tally, count in self._readings.tallies().items():
+            of = counts.setdefault(
+                tally.supplier, {"decoded": 0, "undecodable": 0, "quarantined": 0, "stored": 0}
+            )
+            if (tally.ledger, tally.account) in _REFUSED_TERMS:
+                of[tally.account] += count
+        return counts
+
+
+_REFUSED_TERMS = {
+    ("readings", "decoded"),
+    ("messages", "undecodable"),
+    ("readings", "quarantined"),
+    ("readings", "stored"),
+}

@@ -1,0 +1,1 @@
+"""The demonstration: a virtual city that streams into a whole installation on this machine."""

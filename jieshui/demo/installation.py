@@ -1,0 +1,137 @@
+"""The demonstration's folder: configuration, registry, truth, and what a second start needs."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from jieshui.broker import DemoBroker, free_port, is_free
+from jieshui.config import Settings, load_settings
+from jieshui.errors import JieshuiError
+from jieshui.wiring import open_stores
+from registry.importing import import_path
+from simulators.city import City, build_city
+from simulators.files import write_registry
+from simulators.truth import write_truth
+from water.viewer import Role
+
+UNTIL = datetime.fromisoformat("2026-09-15T00:00:00+08:00")
+"""The demonstration's present at its first start: the real inflows reach that far and beyond."""
+
+ACTOR = "demo"
+
+Tables: TypeAlias = dict[str, dict[str, Any]]
+"""The tables of a TOML file."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoState:
+    """What a second start goes on with."""
+
+    seed: int
+    users: int
+    days: int
+    until: str
+    shown: str
+    password: str | None
+    keys: dict[str, str]
+
+    @property
+    def shown_at(self) -> datetime:
+        """What the clock showed when the demonstration stopped."""
+        return datetime.fromisoformat(self.shown)
+
+
+class Installation:
+    """One demonstration in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "jieshui.toml"
+        self.truth = folder / "truth.json"
+        self.suppliers_state = folder / "suppliers.json"
+        self.logs = folder / "logs"
+        self._state = folder / "demo.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a demonstration was set up here."""
+        return self._state.exists()
+
+    def state(self) -> DemoState:
+        """What was written down at the last start or stop."""
+        return DemoState(**json.loads(self._state.read_text(encoding="utf-8")))
+
+    def remember(self, shown: datetime) -> None:
+        """Write down what the clock shows, so that the next start goes on from there."""
+        self._write(replace(self.state(), shown=shown.isoformat()))
+
+    def remove(self) -> None:
+        """Remove everything of this demonstration."""
+        if self.folder.exists() and not self.exists and any(self.folder.iterdir()):
+            raise JieshuiError(f"{self.folder} holds something that is no demonstration")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def create(self, seed: int, users: int, days: int, until: datetime) -> City:
+        """Build the city, import its registry as a utility would, make the log-ins."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        city = build_city(seed, until=until, users=users, days=days)
+        write_registry(city, self.folder / "registry")
+        write_truth(city, self.truth)
+        with open_stores(self._configured({})) as stores:
+            report = import_path(self.folder / "registry", stores.registry, actor=ACTOR)
+            if report.errors:
+                raise JieshuiError(f"the virtual city can't be imported: {report.errors[0]}")
+            password = stores.accounts.ensure_administrator()
+            supplier = min(stores.registry.suppliers())
+            keys = {
+                "bureau": stores.accounts.create_key("demo", Role.BUREAU, None, ACTOR)[1],
+                "supplier": stores.accounts.create_key("demo", Role.SUPPLIER, supplier, ACTOR)[1],
+            }
+        self._write(
+            DemoState(seed, users, days, until.isoformat(), until.isoformat(), password, keys)
+        )
+        return city
+
+    def configure(self, broker: DemoBroker, speed: float, port: int | None) -> Settings:
+        """Write the configuration of this start: broker, ports and the clock."""
+        if port is None:
+            port = 8080 if is_free(8080) else free_port()
+        rows: Tables = {
+            "mqtt": {"host": "127.0.0.1", "port": broker.port, "protocol": broker.protocol},
+            "ingest": {"port": free_port()},
+            "analysis": {"port": free_port(), "pause_s": 1},
+            "api": {"port": port},
+            "clock": {
+                "anchor": datetime.now(UTC),
+                "shown": self.state().shown_at,
+                "speed": speed,
+            },
+        }
+        return self._configured(rows)
+
+    def _configured(self, rows: Tables) -> Settings:
+        self.config.write_text(_as_toml({"store": {"folder": "store"}, **rows}), encoding="utf-8")
+        return load_settings(self.config)
+
+    def _write(self, state: DemoState) -> None:
+        aside = self._state.with_suffix(".new")
+        aside.touch(mode=0o600)
+        aside.write_text(json.dumps(asdict(state), ensure_ascii=False, indent=1), encoding="utf-8")
+        os.replace(aside, self._state)
+
+
+def _as_toml(rows: Tables) -> str:
+    def literal(value: object) -> str:
+        if isinstance(value, datetime):
+            return value.isoformat()
+        return json.dumps(value, ensure_ascii=False)
+
+    tables = (
+        "\n".join([f"[{name}]", *(f"{key} = {literal(value)}" for key, value in table.items())])
+        for name, table in rows.items()
+    )
+    return "# Written anew at every start of the demonstration.\n" + "\n\n".join(tables) + "\n"

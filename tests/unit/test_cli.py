@@ -1,0 +1,71 @@
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from jieshui.main import app
+
+runner = CliRunner()
+
+
+def run(*arguments: str) -> str:
+    outcome = runner.invoke(app, [*arguments], catch_exceptions=False)
+    return re.sub(r"\x1b\[[0-9;]*m", "", outcome.output)
+
+
+def test_help_reads_like_a_table_of_contents():
+    text = run("--help")
+    for heading in ("Set up", "Run", "Look", "People and keys"):
+        assert heading in text
+    for command in ("init", "import", "demo", "serve", "status", "quarantine", "account", "key"):
+        assert re.search(rf"\b{command}\b", text)
+
+
+@pytest.mark.parametrize("process", ["ingest", "analysis", "api", "all"])
+def test_serve_knows_each_process(process):
+    assert process in run("serve", "--help")
+
+
+def test_init_writes_a_configuration_that_can_be_read_and_an_administrator(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = run("init")
+    assert (tmp_path / "jieshui.toml").exists()
+    assert (tmp_path / "var" / "registry.sqlite").exists()
+    assert re.search(r"one-time password \S{12,}", first)
+
+
+def test_a_second_init_changes_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("init")
+    before = (tmp_path / "jieshui.toml").read_bytes()
+    second = run("init")
+    assert "stays as it is" in second
+    assert "one-time password" not in second
+    assert (tmp_path / "jieshui.toml").read_bytes() == before
+
+
+def test_a_key_is_made_listed_and_revoked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("init")
+    key_id = run("key", "create", "report", "bureau").split(":")[0]
+    assert key_id in run("key", "list")
+    assert "is revoked" in run("key", "revoke", key_id)
+
+
+def test_status_of_an_empty_installation_says_that_nothing_ran(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("init")
+    assert "never ran" in run("status")
+    assert '"suppliers": []' in run("status", "--json")
+
+
+def test_an_error_is_one_sentence_and_exit_code_1(tmp_path, monkeypatch, capsys):
+    from jieshui import main
+
+    (tmp_path / "jieshui.toml").write_text("[api]\nprot = 1\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["jieshui", "status"])
+    with pytest.raises(SystemExit) as ended:
+        main.run()
+    assert ended.value.code == 1
+    assert re.search(r"jieshui\.toml, line 2: api\.prot", capsys.readouterr().err.replace("\n", ""))

@@ -1,0 +1,55 @@
+"""Instants, days and ids as parameters."""
+
+import re
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
+"""Days beyond these are refused: no meter is that old, and arithmetic on them overflows."""
+
+_LOST_PLUS = re.compile(r" (\d{2}:?\d{2})$")
+_ISO = re.compile(r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}")
+
+
+def _restore_plus(value: Any) -> Any:
+    # "+08:00" typed into an address arrives as " 08:00".
+    return _LOST_PLUS.sub(r"+\1", value) if isinstance(value, str) else value
+
+
+def _check_form(value: Any) -> Any:
+    if not isinstance(value, str) or not _ISO.match(value):
+        raise PydanticCustomError(
+            "instant_form",
+            "write an instant like 2026-09-15T00:00:00+08:00 时间请按 ISO 8601 书写",
+        )
+    return value
+
+
+def _check_zone(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise PydanticCustomError(
+            "instant_without_zone",
+            "an instant needs a zone: write 2026-09-15T00:00:00+08:00 or end it with Z "
+            "时间必须带时区，如 +08:00 或 Z",
+        )
+    if not EARLIEST < value.date() < LATEST:
+        raise PydanticCustomError("instant_beyond", "an instant lies between 1970 and 2199")
+    return value.astimezone(UTC)
+
+
+Instant = Annotated[
+    datetime,
+    AfterValidator(_check_zone),
+    BeforeValidator(_check_form),
+    BeforeValidator(_restore_plus),
+    Field(description="时刻，ISO 8601，必须带时区 instant with zone"),
+]
+"""An instant with its zone, UTC inside."""
+
+Day = Annotated[
+    date,
+    Field(gt=EARLIEST, lt=LATEST, description="城市当地日期 local day of the city, YYYY-MM-DD"),
+]

@@ -1,0 +1,118 @@
+"""Accounts and keys, for administrators."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+
+from api.models import Account, Key, KeyOnce, NewAccount, NewKey, OneTimePassword
+from api.paging import Cursor, Limit, Listing, cut
+from api.ports import Row
+from api.problems import BAD_CURSOR, FORBIDDEN, INVALID, NOT_FOUND, ProblemError, described
+from api.rights import Administrator, Context
+from api.tables import Format, answer
+
+routes = APIRouter(tags=["管理 Administration"])
+
+
+@routes.get(
+    "/accounts",
+    response_model=Listing[Account],
+    summary="账号列表 List accounts",
+    responses=described(FORBIDDEN, BAD_CURSOR),
+)
+def get_accounts(
+    request: Request,
+    _viewer: Administrator,
+    context: Context,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+    format: Format = None,  # noqa: A002 (the name in the address)
+) -> Any:
+    """People's accounts by log-in."""
+    rows = context.accounts.accounts()
+    return answer(
+        request,
+        Account,
+        lambda at, count: cut(rows, ("login",), at, count),
+        cursor=cursor,
+        limit=limit,
+        form=format,
+        name="accounts",
+    )
+
+
+@routes.post(
+    "/accounts",
+    status_code=201,
+    response_model=OneTimePassword,
+    summary="新建账号 Make an account",
+    responses=described(FORBIDDEN),
+)
+def post_account(body: NewAccount, viewer: Administrator, context: Context) -> Row:
+    """Answers with a one-time password, shown this once."""
+    try:
+        password = context.accounts.create_account(
+            body.login, body.name, body.role, body.scope, viewer.name
+        )
+    except ValueError as error:
+        raise ProblemError(INVALID, str(error)) from None
+    return {"login": body.login, "password": password}
+
+
+@routes.get(
+    "/keys",
+    response_model=Listing[Key],
+    summary="密钥列表 List API keys",
+    responses=described(FORBIDDEN, BAD_CURSOR),
+)
+def get_keys(
+    request: Request,
+    _viewer: Administrator,
+    context: Context,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+    format: Format = None,  # noqa: A002 (the name in the address)
+) -> Any:
+    """API keys, also revoked ones; never the keys themselves."""
+    rows = context.accounts.keys()
+    return answer(
+        request,
+        Key,
+        lambda at, count: cut(rows, ("id",), at, count),
+        cursor=cursor,
+        limit=limit,
+        form=format,
+        name="keys",
+    )
+
+
+@routes.post(
+    "/keys",
+    status_code=201,
+    response_model=KeyOnce,
+    summary="新建密钥 Make an API key",
+    responses=described(FORBIDDEN),
+)
+def post_key(body: NewKey, viewer: Administrator, context: Context) -> Row:
+    """Answers with the key itself, shown this once."""
+    try:
+        key_id, key = context.accounts.create_key(body.name, body.role, body.scope, viewer.name)
+    except ValueError as error:
+        raise ProblemError(INVALID, str(error)) from None
+    return {"id": key_id, "key": key}
+
+
+@routes.delete(
+    "/keys/{key_id}",
+    status_code=204,
+    summary="吊销密钥 Revoke an API key",
+    responses=described(FORBIDDEN, NOT_FOUND),
+)
+def delete_key(
+    key_id: Annotated[str, Path(max_length=200)], viewer: Administrator, context: Context
+) -> None:
+    """The key opens nothing from now on."""
+    known = {key["id"] for key in context.accounts.keys()}  # noqa: SIM118 (a method of the port)
+    if key_id not in known:
+        raise ProblemError(NOT_FOUND, "no such key")
+    context.accounts.revoke_key(key_id, viewer.name)

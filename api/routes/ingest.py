@@ -1,0 +1,100 @@
+"""What ingest counted and holds back, and asking it to try again."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+
+from api.models import Job, JobAsked, Quarantined, QuarantineRerun, SupplierSums
+from api.paging import Cursor, Limit, Listing, cut
+from api.ports import Row
+from api.problems import BAD_CURSOR, FORBIDDEN, NOT_FOUND, described
+from api.rights import Context, DataSteward, NotUser, found
+from api.tables import Format, answer, cleaned
+
+routes = APIRouter(tags=["接入 Ingest"])
+
+RERUN_QUARANTINE = "rerun_quarantine"
+"""The kind of job that ingest takes; a stored name."""
+
+
+@routes.get(
+    "/ingest/status",
+    response_model=Listing[SupplierSums],
+    summary="接入对账 Both sums of each supplier",
+    responses=described(FORBIDDEN, BAD_CURSOR),
+)
+def get_ingest_status(
+    request: Request,
+    viewer: NotUser,
+    context: Context,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+    format: Format = None,  # noqa: A002 (the name in the address)
+) -> Any:
+    """Messages and readings of each supplier, accounted for to the last one."""
+    rows = context.ingest.sums(viewer)
+    return answer(
+        request,
+        SupplierSums,
+        lambda at, count: cut(rows, ("supplier",), at, count),
+        cursor=cursor,
+        limit=limit,
+        form=format,
+        name="ingest-status",
+    )
+
+
+@routes.get(
+    "/quarantine",
+    response_model=Listing[Quarantined],
+    summary="隔离区 Refused readings",
+    responses=described(FORBIDDEN, BAD_CURSOR),
+)
+def get_quarantine(
+    request: Request,
+    viewer: NotUser,
+    context: Context,
+    supplier: Annotated[str, Query(max_length=200)] = "",
+    reason: Annotated[str, Query(max_length=200)] = "",
+    cursor: Cursor = None,
+    limit: Limit = 100,
+    format: Format = None,  # noqa: A002 (the name in the address)
+) -> Any:
+    """Readings that a check refused, with the reason."""
+    return answer(
+        request,
+        Quarantined,
+        lambda at, rows: context.ingest.quarantine(
+            viewer, supplier=supplier, reason=reason, cursor=at, limit=rows
+        ),
+        cursor=cursor,
+        limit=limit,
+        form=format,
+        name="quarantine",
+    )
+
+
+@routes.post(
+    "/quarantine/rerun",
+    status_code=202,
+    response_model=JobAsked,
+    summary="隔离重放 Try refused readings again",
+    responses=described(FORBIDDEN),
+)
+def rerun_quarantine(body: QuarantineRerun, viewer: DataSteward, context: Context) -> Row:
+    """Ask ingest to check quarantined readings again; answers with a job to look at."""
+    arguments = {name: value for name, value in body.model_dump().items() if value}
+    return {"id": context.jobs.ask(RERUN_QUARANTINE, arguments, viewer.name)}
+
+
+@routes.get(
+    "/jobs/{job_id}",
+    response_model=Job,
+    summary="任务 One job",
+    responses=described(FORBIDDEN, NOT_FOUND),
+)
+def get_job(
+    job_id: Annotated[int, Path(ge=1, le=2**31 - 1)], _viewer: DataSteward, context: Context
+) -> Row:
+    """How a job stands and how it ended."""
+    return cleaned(found(context.jobs.job(job_id), "job"))

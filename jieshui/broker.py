@@ -29,9 +29,9 @@ class DemoBroker(Protocol):
         ...
 
 
-def open_broker(folder: Path) -> DemoBroker:
-    """The machine's Mosquitto when there is one, else the packaged broker; not yet started."""
-    program = find_mosquitto()
+def open_broker(folder: Path, *, packaged: bool = False) -> DemoBroker:
+    """The machine's Mosquitto if any and not `packaged`, else the packaged one; not started."""
+    program = None if packaged else find_mosquitto()
     return Mosquitto(program, folder, free_port()) if program else PackagedBroker(free_port())
 
 

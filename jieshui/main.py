@@ -33,5 +33,7 @@ def run() -> None:
     try:
         app()
     except JieshuiError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]jieshui:[/] {error}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"[bold red]jieshui:[/] {error}", highlight=False
+        )
         sys.exit(1)

@@ -11,7 +11,14 @@ from sqlalchemy import text
 
 from jieshui.config import Settings
 from jieshui.health import HealthPort
-from jieshui.wiring import Stores, build_analysis, build_api, build_delivery, build_ingest, open_stores
+from jieshui.wiring import (
+    Stores,
+    build_analysis,
+    build_api,
+    build_delivery,
+    build_ingest,
+    open_stores,
+)
 
 log = structlog.get_logger()
 

@@ -90,9 +90,7 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         engine.dispose()
 
 
-def build_ingest(
-    settings: Settings, stores: Stores, metrics: CollectorRegistry
-) -> IngestService:
+def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry) -> IngestService:
     """The receiving side: MQTT → journal → readings store."""
     return IngestService(
         ingest_settings(settings), stores.readings, stores.registry, stores.jobs,

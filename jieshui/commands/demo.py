@@ -1,7 +1,6 @@
 """`jieshui demo`: a virtual city on this machine."""
 
 import time
-from datetime import datetime
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -10,12 +9,12 @@ import typer
 from rich.console import Console
 
 from jieshui.demo.check import Checked, check, print_table
-from jieshui.demo.installation import UNTIL, Installation
-from jieshui.demo.show import introduction, running, stream_city, wait_until_answering
+from jieshui.demo.installation import UNTIL, CitySize, Installation
+from jieshui.demo.show import Running, introduction, running, stream_city, wait_until_answering
 from jieshui.errors import JieshuiError
 from jieshui.logs import set_up_logs
 from jieshui.stopping import stop_on_signals
-from simulators.city import City, build_city
+from simulators.city import City
 
 LIVE_SPEED = 60.0
 
@@ -29,7 +28,7 @@ def demo(
     users: Annotated[int, typer.Option(min=20, help="Large users in the city.")] = 240,
     days: Annotated[int, typer.Option(min=300, help="Days of history.")] = 365,
     speed: Annotated[
-        float, typer.Option(min=0, help="How many times faster than the world, once live.")
+        float, typer.Option(min=0, help="How many times faster than the world it lives.")
     ] = LIVE_SPEED,
     port: Annotated[
         int | None, typer.Option(help="Port of the dashboard; else 8080, or a free one.")
@@ -37,7 +36,13 @@ def demo(
     folder: Annotated[
         Path | None, typer.Option(help="Where everything is kept; else var/demo.")
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget an earlier demonstration.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget an earlier demonstration.")
+    ] = False,
+    packaged: Annotated[
+        bool,
+        typer.Option("--packaged-broker", help="Use the packaged broker though Mosquitto is here."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --check: print JSON.")] = False,
 ) -> None:
     """Show a virtual city around the real inflow of ten districts, streaming over MQTT.
@@ -45,64 +50,59 @@ def demo(
     The first start streams a year of history; a second one goes on where it stood.
     """
     set_up_logs("warning")
+    size = CitySize(seed, users, days)
     with stop_on_signals() as stop:
         if check_only:
-            checked = _check(folder or Path("var") / f"check-{seed}", seed, users, days, stop)
+            checked = _check(folder or Path("var") / f"check-{seed}", size, stop, packaged=packaged)
             print_table(checked, as_json=as_json)
             raise typer.Exit(0 if checked.passed else 1)
-        _show(folder or Path("var/demo"), seed, users, days, speed, port, stop, fresh=fresh)
+        installation = Installation(folder or Path("var/demo"))
+        city = _open_city(installation, size, fresh=fresh)
+        with running(installation, speed, port, packaged=packaged) as demonstration:
+            _show(installation, city, demonstration, stop)
 
 
-def _show(
-    folder: Path, seed: int, users: int, days: int, speed: float, port: int | None,
-    stop: Event, *, fresh: bool,
-) -> None:  # fmt: skip
+def _open_city(installation: Installation, size: CitySize, *, fresh: bool) -> City:
     out = Console(soft_wrap=True, highlight=False)
-    installation = Installation(folder)
-    city = _open_city(installation, seed, users, days, out, fresh=fresh)
-    with running(installation, speed, port) as demonstration:
-        wait_until_answering(demonstration, stop)
-        for line in introduction(demonstration, installation.state()):
-            out.print(line)
-        out.print("History streams in; Ctrl-C stops everything.")
-        stream_city(city, installation, demonstration, stop)
-        installation.remember(demonstration.clock.now())
-        out.print("Stopping.")
-
-
-def _open_city(
-    installation: Installation, seed: int, users: int, days: int, out: Console, *, fresh: bool
-) -> City:
     if fresh or not installation.exists:
         installation.remove()
         with out.status("Building the virtual city"):
-            return installation.create(seed, users, days, UNTIL)
+            return installation.create(size)
     state = installation.state()
-    if state.seed != seed:
+    if state.seed != size.seed:
         raise JieshuiError(
             f"{installation.folder} shows the city of seed {state.seed}; "
             "--fresh forgets it, --folder takes another place"
         )
-    out.print(f"Going on in {installation.folder}, clock {state.shown}.")
-    until = datetime.fromisoformat(state.until)
+    out.print(f"Going on in {installation.folder}; its clock shows {state.shown}.")
     with out.status("Building the virtual city"):
-        return build_city(state.seed, until=until, users=state.users, days=state.days)
+        return installation.build()
 
 
-def _check(folder: Path, seed: int, users: int, days: int, stop: Event) -> Checked:
+def _show(installation: Installation, city: City, demonstration: Running, stop: Event) -> None:
+    out = Console(soft_wrap=True, highlight=False)
+    wait_until_answering(demonstration, stop)
+    for line in introduction(demonstration, installation.state()):
+        out.print(line)
+    out.print("History streams in; Ctrl-C stops everything.")
+    stream_city(city, installation, demonstration, stop)
+    installation.remember(demonstration.clock.now())
+    out.print("Stopping.")
+
+
+def _check(folder: Path, size: CitySize, stop: Event, *, packaged: bool) -> Checked:
     out = Console(stderr=True, soft_wrap=True, highlight=False)
     began = time.monotonic()
     installation = Installation(folder)
     installation.remove()
     with out.status("Building the virtual city"):
-        city = installation.create(seed, users, days, UNTIL)
-    with running(installation, 0, None) as demonstration:
+        city = installation.create(size)
+    # The clock stands still, so that what is checked doesn't depend on the machine's speed.
+    with running(installation, 0, packaged=packaged) as demonstration:
         wait_until_answering(demonstration, stop)
         out.print(f"Streaming through {demonstration.broker}; dashboard {demonstration.url}")
         streamed = stream_city(city, installation, demonstration, stop, finish_at=UNTIL)
-        if stop.is_set():
-            raise JieshuiError("stopped before the check was done")
-        out.print(f"{streamed.readings} readings in {time.monotonic() - began:.0f} s; analysing")
+        out.print(f"Streamed after {time.monotonic() - began:.0f} s; analysing")
         checked = check(installation, demonstration, streamed, stop)
     out.print(f"Checked after {time.monotonic() - began:.0f} s.")
     if checked.passed:

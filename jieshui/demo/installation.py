@@ -28,16 +28,33 @@ Tables: TypeAlias = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
+class CitySize:
+    """Which virtual city: its seed, large users and days of history."""
+
+    seed: int
+    users: int
+    days: int
+
+    def build(self) -> City:
+        """The city; the same size gives the same one."""
+        return build_city(self.seed, until=UNTIL, users=self.users, days=self.days)
+
+
+@dataclass(frozen=True, slots=True)
 class DemoState:
     """What a second start goes on with."""
 
     seed: int
     users: int
     days: int
-    until: str
     shown: str
     password: str | None
     keys: dict[str, str]
+
+    @property
+    def size(self) -> CitySize:
+        """The city that it shows."""
+        return CitySize(self.seed, self.users, self.days)
 
     @property
     def shown_at(self) -> datetime:
@@ -75,10 +92,14 @@ class Installation:
             raise JieshuiError(f"{self.folder} holds something that is no demonstration")
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def create(self, seed: int, users: int, days: int, until: datetime) -> City:
+    def build(self) -> City:
+        """The city that was set up here, the same again."""
+        return self.state().size.build()
+
+    def create(self, size: CitySize) -> City:
         """Build the city, import its registry as a utility would, make the log-ins."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        city = build_city(seed, until=until, users=users, days=days)
+        city = size.build()
         write_registry(city, self.folder / "registry")
         write_truth(city, self.truth)
         with open_stores(self._configured({})) as stores:
@@ -91,9 +112,7 @@ class Installation:
                 "bureau": stores.accounts.create_key("demo", Role.BUREAU, None, ACTOR)[1],
                 "supplier": stores.accounts.create_key("demo", Role.SUPPLIER, supplier, ACTOR)[1],
             }
-        self._write(
-            DemoState(seed, users, days, until.isoformat(), until.isoformat(), password, keys)
-        )
+        self._write(DemoState(size.seed, size.users, size.days, UNTIL.isoformat(), password, keys))
         return city
 
     def configure(self, broker: DemoBroker, speed: float, port: int | None) -> Settings:

@@ -41,9 +41,11 @@ class Running:
 
 
 @contextmanager
-def running(installation: Installation, speed: float, port: int | None) -> Iterator[Running]:
+def running(
+    installation: Installation, speed: float, port: int | None = None, *, packaged: bool = False
+) -> Iterator[Running]:
     """Broker, ingest, analysis and api, started in this order and stopped in reverse."""
-    broker = open_broker(installation.folder / "broker")
+    broker = open_broker(installation.folder / "broker", packaged=packaged)
     broker.start()
     supervisor = Supervisor(installation.config, installation.logs)
     try:

@@ -1,7 +1,6 @@
 """The demonstration's folder: configuration, registry, truth, and what a second start needs."""
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -72,6 +71,7 @@ class Installation:
         self.suppliers_state = folder / "suppliers.json"
         self.logs = folder / "logs"
         self._state = folder / "demo.json"
+        self._mark = folder / ".demonstration"
 
     @property
     def exists(self) -> bool:
@@ -88,7 +88,7 @@ class Installation:
 
     def remove(self) -> None:
         """Remove everything of this demonstration."""
-        if self.folder.exists() and not self.exists and any(self.folder.iterdir()):
+        if self.folder.exists() and any(self.folder.iterdir()) and not self._mark.exists():
             raise JieshuiError(f"{self.folder} holds something that is no demonstration")
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -99,6 +99,8 @@ class Installation:
     def create(self, size: CitySize) -> City:
         """Build the city, import its registry as a utility would, make the log-ins."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        # First of all, so that what an interrupted start leaves behind can be removed.
+        self._mark.touch()
         city = size.build()
         write_registry(city, self.folder / "registry")
         write_truth(city, self.truth)
@@ -140,7 +142,7 @@ class Installation:
         aside = self._state.with_suffix(".new")
         aside.touch(mode=0o600)
         aside.write_text(json.dumps(asdict(state), ensure_ascii=False, indent=1), encoding="utf-8")
-        os.replace(aside, self._state)
+        aside.replace(self._state)
 
 
 def _as_toml(rows: Tables) -> str:

@@ -75,16 +75,17 @@ class LoadTransaction(Protocol):
         """Keep refused readings in quarantine."""
         ...
 
-    def release_refused(self, rows: Sequence[Refused]) -> None:
-        """Take these rows out of quarantine; a row is known by (segment, offset, part).
+    def release_refused(self, ids: Sequence[int]) -> Sequence[int]:
+        """Take quarantine rows out for a re-run, with what becomes of them in the same load.
 
-        What became of them is told by tallies (stored +1, quarantined −1 …); a row that is no
-        longer there is passed over.
+        Each row leaves the account "quarantined" (its supplier and reason) of the ledger
+        "readings"; the caller adds what it became and nothing to "decoded". Returns the ids that
+        were still there: the others must not be loaded again.
         """
         ...
 
     def add_tallies(self, tallies: Mapping[Tally, int]) -> None:
-        """Add to the counts that outlive a restart; a negative number takes back."""
+        """Add to the counts that outlive a restart."""
         ...
 
     def set_position(self, journal: str, position: Position) -> None:

@@ -43,5 +43,5 @@ def city_rates(
 def detect_loss_rate(
     rates: Sequence[dict[str, Any]], *, policy: Policy, now: datetime
 ) -> Evaluation:
-    """Find whether the city's loss rate is over its target (LOSS_RATE_OVER_TARGET, subject city)."""
+    """Find whether the city's loss rate is over target (LOSS_RATE_OVER_TARGET, subject city)."""
     raise NotImplementedError

@@ -23,7 +23,7 @@ def compute_plan_status(
     policy: Policy,
     now: datetime,
 ) -> pd.DataFrame:
-    """Plan execution of every user with a plan of the local year of `now`, in the assessment period.
+    """Plan execution of every user with a plan of the present year, in the assessment period.
 
     Args:
         plans: plans in force; those of other years are ignored.

@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from analytics.dials import Dials, Step, place_on_dials
+from analytics.frames import check_columns, to_seconds
+from water.columns import AT, METER_ID, REGISTER_M3, VERDICT
 from water.meters import Meter, MeterChange
 
 
@@ -46,4 +51,59 @@ def check_series(
     Returns:
         The readings sorted by (meter_id, at) with a column `verdict` (Verdict as string).
     """
-    raise NotImplementedError
+    check_columns(readings, (METER_ID, AT, REGISTER_M3), "readings")
+    checked = _sorted(readings)
+    meter_ids = pd.Index(checked[METER_ID]).unique().tolist()
+    dials = place_on_dials(checked, meter_ids, meters, changes)
+    names = list(Verdict)
+    verdict = np.full(len(checked), names.index(Verdict.GOOD))
+    excluded = np.zeros(dials.at.size, dtype=bool)
+    for name, points in _contradicted(dials).items():
+        verdict[dials.row[points]] = names.index(name)
+        excluded[points] = True
+    kept = dials.keep(~excluded)
+    for name, points in _remarkable(kept).items():
+        verdict[kept.row[points]] = names.index(name)
+    checked[VERDICT] = pd.array([name.value for name in names], dtype="str").take(verdict)
+    return checked
+
+
+def _sorted(readings: pd.DataFrame) -> pd.DataFrame:
+    code = pd.factorize(readings[METER_ID], sort=True)[0]
+    at = to_seconds(readings, AT)
+    later = (code[1:] == code[:-1]) & (at[1:] > at[:-1])
+    if (later | (code[1:] > code[:-1])).all():
+        return readings.reset_index(drop=True)
+    return readings.take(np.lexsort((at, code))).reset_index(drop=True)
+
+
+def _contradicted(dials: Dials) -> dict[Verdict, NDArray[np.int64]]:
+    """Points that a decrease shows to be wrong.
+
+    A decrease from `high` to `low` blames the one without which its neighbours agree: `low` if the
+    point after it may follow `high`, else `high` if `low` may follow the point before it (a high
+    spike that came back). Where neither helps, the decrease lasts: the register ran backwards.
+    """
+    points = np.arange(max(dials.at.size - 1, 0), dtype=np.int64)
+    high = points[dials.step(points, points + 1) == Step.BACKWARD]
+    low = high + 1
+    agree = (Step.FORWARD, Step.ROLLOVER)
+    without_low = np.isin(dials.step(high, low + 1), agree) & (dials.row[low] >= 0)
+    without_high = np.isin(dials.step(high - 1, low), agree) & (dials.row[high] >= 0)
+    spikes = np.concatenate([low[without_low], high[without_high & ~without_low]])
+    lasting = low[~without_low & ~without_high & (dials.row[low] >= 0)]
+    return {Verdict.BACKWARD: np.setdiff1d(lasting, spikes), Verdict.SPIKE: np.unique(spikes)}
+
+
+def _remarkable(kept: Dials) -> dict[Verdict, NDArray[np.int64]]:
+    """Readings that follow the kept point before them in a way worth a word."""
+    points = np.arange(kept.at.size, dtype=np.int64)
+    step = kept.step(points - 1, points)
+    is_reading = kept.row >= 0
+    after_change = np.zeros(kept.at.size, dtype=bool)
+    after_change[1:] = (kept.row[:-1] < 0) & (kept.dial[1:] == kept.dial[:-1])
+    return {
+        Verdict.BEYOND_Q4: points[is_reading & (step == Step.TOO_FAST)],
+        Verdict.ROLLOVER: points[is_reading & (step == Step.ROLLOVER)],
+        Verdict.METER_CHANGED: points[is_reading & after_change],
+    }

@@ -1,4 +1,4 @@
-"""Cursors of lists: the sort key of the last row given out, opaque to callers and checked."""
+"""Pages of lists; a cursor is the sort key of the last row given out, opaque and checked."""
 
 import base64
 import binascii
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Connection, Select, literal, tuple_
+from sqlalchemy import ColumnElement, Connection, Integer, Select, String, literal, tuple_
 from sqlalchemy.orm import QueryableAttribute
+
+from storage.registry.models import Base, UtcDateTime
 
 Row = dict[str, Any]
 Key = Sequence[QueryableAttribute[Any]]
@@ -50,6 +52,11 @@ def fetch_page(
     return Page(rows, None if last is None else _encode(name, last))
 
 
+def columns_of(table: type[Base], *without: str) -> Sequence[ColumnElement[Any]]:
+    """The columns of a table but some, to select plain rows."""
+    return [column for column in table.__table__.columns if column.key not in without]
+
+
 def _beyond(key: Key, values: list[Any], newest_first: bool) -> ColumnElement[bool]:
     place = tuple_(*key)
     last = tuple_(*(literal(value, column.type) for column, value in zip(key, values, strict=True)))
@@ -77,12 +84,12 @@ def _decode(name: str, key: Key, cursor: str) -> list[Any]:
 
 
 def _typed(column: QueryableAttribute[Any], value: object) -> Any:
-    kind: type = column.type.python_type
-    if kind is datetime and isinstance(value, str):
+    if isinstance(column.type, UtcDateTime) and isinstance(value, str):
         at = datetime.fromisoformat(value)
-        if at.tzinfo is None:
-            raise CursorError("a cursor's instant has a zone")
-        return at
-    if type(value) is not kind or (isinstance(value, int) and abs(value) >= 2**31):
-        raise CursorError(f"not a key of {column.key}: {value!r}")
-    return value
+        if at.tzinfo is not None:
+            return at
+    if isinstance(column.type, Integer) and type(value) is int and abs(value) < 2**31:
+        return value
+    if isinstance(column.type, String) and isinstance(value, str):
+        return value
+    raise CursorError(f"not a key of {column.key}: {value!r}")

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from storage.registry.cursors import Row
+from storage.registry.cursors import Row, columns_of
 from storage.registry.models import (
     AlertRow,
     ArrivalRow,
@@ -132,7 +132,7 @@ def _arrival(connection: Connection, viewer: Viewer, today: date) -> Row:
 def _newest_rates(connection: Connection) -> list[Row]:
     newest: dict[str, dict[str, Any]] = {}
     for row in connection.execute(
-        select(*CityRateRow.__table__.columns).order_by(CityRateRow.period)
+        select(*columns_of(CityRateRow)).order_by(CityRateRow.period)
     ).mappings():
         newest[_kind_of_period(row["period"])] = dict(row)
     return [newest[kind] for kind in ("year", "month", "rolling") if kind in newest]

@@ -3,8 +3,7 @@
 An id that does not exist and an id out of sight look the same: None, or an empty list.
 """
 
-from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
@@ -12,21 +11,18 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
-    Subquery,
     and_,
-    func,
     or_,
     select,
 )
 from sqlalchemy.orm import QueryableAttribute
 
-from storage.registry.cursors import Page, Row, fetch_page
+from storage.registry.cursors import Page, Row, columns_of, fetch_page
 from storage.registry.engine import for_reading
 from storage.registry.home import load_home
 from storage.registry.models import (
     AlertEventRow,
     AlertRow,
-    Base,
     CityRateRow,
     DeviceRow,
     MeterChangeRow,
@@ -46,6 +42,7 @@ from storage.registry.sight import (
     users_in_sight,
     zones_in_sight,
 )
+from storage.registry.zones import with_gross_loss, zones_query
 from water.alerts import AlertState
 from water.city_time import CityTime
 from water.clock import Clock
@@ -53,9 +50,6 @@ from water.viewer import Viewer
 
 RECENT_VERDICTS = 100
 """Verdicts shown with a meter, the newest ones."""
-
-ZONE_BALANCE_DAYS = 30
-"""Whole days over which the gross loss share of a zone is taken."""
 
 
 class RegistryQueries:
@@ -81,7 +75,7 @@ class RegistryQueries:
         year = self._today().year if year is None else year
         status = and_(PlanStatusRow.user_id == UserRow.id, PlanStatusRow.year == year)
         query = (
-            select(*_columns(UserRow), *_columns(PlanStatusRow, "user_id", "year"))
+            select(*columns_of(UserRow), *columns_of(PlanStatusRow, "user_id", "year"))
             .outerjoin(PlanStatusRow, status)
             .where(users_in_sight(viewer), *_level_condition(level))
         )
@@ -96,22 +90,24 @@ class RegistryQueries:
     def user(self, viewer: Viewer, user_id: str) -> Row | None:
         """A user with `meters`, `plans` and `plan_status`."""
         with self._engine.connect() as connection:
-            query = select(*_columns(UserRow)).where(UserRow.id == user_id, users_in_sight(viewer))
+            query = select(*columns_of(UserRow)).where(
+                UserRow.id == user_id, users_in_sight(viewer)
+            )
             user = _one(connection, query)
             if user is None:
                 return None
             meters = (
-                select(*_columns(MeterRow))
+                select(*columns_of(MeterRow))
                 .where(MeterRow.user_id == user_id, meters_in_sight(viewer))
                 .order_by(MeterRow.id)
             )
             plans = (
-                select(*_columns(PlanRow, "user_id"))
+                select(*columns_of(PlanRow, "user_id"))
                 .where(PlanRow.user_id == user_id)
                 .order_by(PlanRow.year.desc(), PlanRow.version.desc())
             )
             status = (
-                select(*_columns(PlanStatusRow, "user_id"))
+                select(*columns_of(PlanStatusRow, "user_id"))
                 .where(PlanStatusRow.user_id == user_id)
                 .order_by(PlanStatusRow.year.desc())
             )
@@ -125,16 +121,16 @@ class RegistryQueries:
 
     def zones(self, viewer: Viewer, *, cursor: str | None = None, limit: int = 100) -> Page:
         """Zones by id with their latest night and the gross loss share of their last days."""
-        query = self._zones(viewer)
+        query = zones_query(viewer, self._today())
         with self._engine.connect() as connection:
             page = fetch_page(connection, query, "zones", [ZoneRow.id], cursor=cursor, limit=limit)
-        return Page([_with_gross_loss(row) for row in page.rows], page.next)
+        return Page([with_gross_loss(row) for row in page.rows], page.next)
 
     def zone(self, viewer: Viewer, zone_id: str) -> Row | None:
         """One row of `zones`."""
         with self._engine.connect() as connection:
-            row = _one(connection, self._zones(viewer).where(ZoneRow.id == zone_id))
-        return None if row is None else _with_gross_loss(row)
+            row = _one(connection, zones_query(viewer, self._today()).where(ZoneRow.id == zone_id))
+        return None if row is None else with_gross_loss(row)
 
     def zone_days(self, viewer: Viewer, zone_id: str, first: date, last: date) -> list[Row]:
         """Days of a zone from `first` to `last`, both included."""
@@ -156,7 +152,7 @@ class RegistryQueries:
         limit: int = 100,
     ) -> Page:
         """Meters by id."""
-        query = select(*_columns(MeterRow)).where(meters_in_sight(viewer))
+        query = select(*columns_of(MeterRow)).where(meters_in_sight(viewer))
         if text:
             query = query.where(_any_contains(text, MeterRow.id, MeterRow.serial))
         wanted = ((MeterRow.role, role), (MeterRow.user_id, user_id), (MeterRow.zone_id, zone_id))
@@ -169,20 +165,22 @@ class RegistryQueries:
     def meter(self, viewer: Viewer, meter_id: str) -> Row | None:
         """A meter with `devices`, `changes` and its newest `verdicts`."""
         with self._engine.connect() as connection:
-            query = select(*_columns(MeterRow)).where(
+            query = select(*columns_of(MeterRow)).where(
                 MeterRow.id == meter_id, meters_in_sight(viewer)
             )
             meter = _one(connection, query)
             if meter is None:
                 return None
-            devices = select(*_columns(DeviceRow, "meter_id")).where(DeviceRow.meter_id == meter_id)
+            devices = select(*columns_of(DeviceRow, "meter_id")).where(
+                DeviceRow.meter_id == meter_id
+            )
             changes = (
-                select(*_columns(MeterChangeRow, "meter_id"))
+                select(*columns_of(MeterChangeRow, "meter_id"))
                 .where(MeterChangeRow.meter_id == meter_id)
                 .order_by(MeterChangeRow.at.desc())
             )
             verdicts = (
-                select(*_columns(VerdictRow, "meter_id"))
+                select(*columns_of(VerdictRow, "meter_id"))
                 .where(VerdictRow.meter_id == meter_id)
                 .order_by(VerdictRow.at.desc())
                 .limit(RECENT_VERDICTS)
@@ -204,7 +202,7 @@ class RegistryQueries:
         limit: int = 100,
     ) -> Page:
         """Alerts, newest first; `state` "open", "all" or one state."""
-        query = select(*_columns(AlertRow)).where(alerts_in_sight(viewer))
+        query = select(*columns_of(AlertRow)).where(alerts_in_sight(viewer))
         if state == "open":
             query = query.where(AlertRow.state != AlertState.RESOLVED)
         elif state != "all":
@@ -220,14 +218,14 @@ class RegistryQueries:
     def alert(self, viewer: Viewer, alert_id: int) -> Row | None:
         """An alert with `events` and, for those who see all, `notices`."""
         with self._engine.connect() as connection:
-            query = select(*_columns(AlertRow)).where(
+            query = select(*columns_of(AlertRow)).where(
                 AlertRow.id == alert_id, alerts_in_sight(viewer)
             )
             alert = _one(connection, query)
             if alert is None:
                 return None
             events, notices = (
-                select(*_columns(table, "alert_id"))
+                select(*columns_of(table, "alert_id"))
                 .where(table.alert_id == alert_id)
                 .order_by(table.id)
                 for table in (AlertEventRow, NoticeRow)
@@ -242,7 +240,7 @@ class RegistryQueries:
         if not viewer.sees_all:
             return []
         with self._engine.connect() as connection:
-            query = select(*_columns(CityRateRow)).order_by(CityRateRow.period)
+            query = select(*columns_of(CityRateRow)).order_by(CityRateRow.period)
             return _all(connection, query)
 
     def home(self, viewer: Viewer) -> Row:
@@ -261,32 +259,6 @@ class RegistryQueries:
     def _today(self) -> date:
         return self._city.day_of(self._clock.now())
 
-    def _zones(self, viewer: Viewer) -> Select[Any]:
-        newest = (
-            select(ZoneNightRow.zone_id, func.max(ZoneNightRow.day).label("day"))
-            .where(ZoneNightRow.minimum_night_flow_m3_h.is_not(None))
-            .group_by(ZoneNightRow.zone_id)
-            .subquery()
-        )
-        balance = _zone_balance(self._today())
-        night = and_(ZoneNightRow.zone_id == ZoneRow.id, ZoneNightRow.day == newest.c.day)
-        return (
-            select(
-                *_columns(ZoneRow),
-                ZoneNightRow.day.label("night_day"),
-                ZoneNightRow.minimum_night_flow_m3_h,
-                ZoneNightRow.night_use_m3_h,
-                ZoneNightRow.net_night_flow_m3_h,
-                ZoneNightRow.baseline_m3_h,
-                balance.c.inflow_m3,
-                balance.c.large_use_m3,
-            )
-            .outerjoin(newest, newest.c.zone_id == ZoneRow.id)
-            .outerjoin(ZoneNightRow, night)
-            .outerjoin(balance, balance.c.zone_id == ZoneRow.id)
-            .where(zones_in_sight(viewer))
-        )
-
     def _zone_rows(
         self,
         viewer: Viewer,
@@ -296,36 +268,12 @@ class RegistryQueries:
     ) -> list[Row]:
         seen = select(ZoneRow.id).where(ZoneRow.id == zone_id, zones_in_sight(viewer))
         query = (
-            select(*_columns(table))
+            select(*columns_of(table))
             .where(table.zone_id.in_(seen), table.day.between(*days))
             .order_by(table.day)
         )
         with self._engine.connect() as connection:
             return _all(connection, query)
-
-
-def _zone_balance(today: date) -> Subquery:
-    first, last = today - timedelta(days=ZONE_BALANCE_DAYS), today - timedelta(days=1)
-    return (
-        select(
-            ZoneDayRow.zone_id,
-            func.sum(ZoneDayRow.inflow_m3).label("inflow_m3"),
-            func.sum(ZoneDayRow.large_use_m3).label("large_use_m3"),
-        )
-        .where(
-            ZoneDayRow.day.between(first, last),
-            ZoneDayRow.inflow_m3.is_not(None),
-            ZoneDayRow.large_use_m3.is_not(None),
-        )
-        .group_by(ZoneDayRow.zone_id)
-        .subquery()
-    )
-
-
-def _with_gross_loss(zone: Row) -> Row:
-    inflow_m3, large_use_m3 = zone["inflow_m3"], zone["large_use_m3"]
-    share = (inflow_m3 - large_use_m3) / inflow_m3 if inflow_m3 else None
-    return zone | {"gross_loss_share": share}
 
 
 def _level_condition(level: str) -> list[ColumnElement[bool]]:
@@ -340,10 +288,6 @@ def _level_condition(level: str) -> list[ColumnElement[bool]]:
 
 def _any_contains(text: str, *columns: QueryableAttribute[str]) -> ColumnElement[bool]:
     return or_(*(column.icontains(text, autoescape=True) for column in columns))
-
-
-def _columns(table: type[Base], *without: str) -> Sequence[ColumnElement[Any]]:
-    return [column for column in table.__table__.columns if column.key not in without]
 
 
 def _one(connection: Connection, query: Select[Any]) -> Row | None:

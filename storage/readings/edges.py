@@ -1,0 +1,193 @@
+# pyright: standard
+# numpy and pyarrow type their values too loosely for the strict rules.
+"""Registers around instants, pushed down to DuckDB: volumes straight from readings.
+
+The volume of a period is the register at its end minus that at its start, each interpolated
+between the reading at or before the instant and the one at or after it (design.md, Time). Few
+readings lie near an instant, so those are looked at first; only (meter, instant)s that have no
+reading near are looked for farther away.
+"""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import gcd
+
+import numpy as np
+import pyarrow as pa
+
+from storage.readings import frames
+from storage.readings.errors import StoreError
+from storage.readings.snapshot import Snapshot
+
+_REACHES_S = (3_600, 86_400, 32 * 86_400)
+"""How far from an instant readings are looked for, one after the other; then anywhere."""
+
+_RUN_S = 2 * 86_400
+"""Instants farther apart than this are looked at one by one: files between are not read."""
+
+_NEAR = """
+SELECT r.meter, c.cell, min(r.at) AS first, arg_min(r.register_m3, r.at) AS first_m3,
+    max(r.at) AS last, arg_max(r.register_m3, r.at) AS last_m3
+FROM rows r JOIN cells c ON c.slot = (r.at - $base) // $step
+WHERE r.register_m3 IS NOT NULL GROUP BY ALL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Registers around instants: every array has a row a meter and a column an instant.
+
+    Attributes:
+        meter_ids: the meters, sorted.
+        instants: epoch seconds.
+        before_at: epoch seconds of the last register at or before the instant; NaN = none.
+        before_m3: that register.
+        after_at: epoch seconds of the first register at or after it; NaN = none.
+        after_m3: that register.
+    """
+
+    meter_ids: list[str]
+    instants: np.ndarray
+    before_at: np.ndarray
+    before_m3: np.ndarray
+    after_at: np.ndarray
+    after_m3: np.ndarray
+
+    def interpolate(self) -> np.ndarray:
+        """The register at each instant, m³, linear between both neighbours; NaN = unknown.
+
+        Knows nothing of rollover and meter changes: analytics does.
+        """
+        gap = self.after_at - self.before_at
+        share = np.divide(
+            self.instants - self.before_at, gap, out=np.zeros_like(gap), where=gap > 0
+        )
+        return self.before_m3 + (self.after_m3 - self.before_m3) * share
+
+
+def load_edges(
+    snapshot: Snapshot,
+    connection: sqlite3.Connection,
+    meters: Mapping[str, int],
+    instants: Sequence[int],
+) -> Edges:
+    """Registers around `instants` (epoch seconds, rising, whole minutes apart).
+
+    `meters` maps ids to keys and is sorted by id.
+    """
+    gaps = [later - earlier for earlier, later in pairwise(instants)]
+    if any(gap <= 0 or gap % 60 for gap in gaps):
+        raise StoreError("instants must rise and lie whole minutes apart")
+    keys = np.array(list(meters.values()), np.int64)
+    unknown = [np.full((len(keys), len(instants)), np.nan) for _ in range(4)]
+    found = Edges(list(meters), np.array(instants, np.int64), *unknown)
+    if found.before_at.size == 0:
+        return found
+    spans = _spans(connection, keys.tolist())
+    everything = int(np.nan_to_num(np.nanmax(spans) - np.nanmin(spans))) // 60 * 60 + 60
+    for reach in (*_REACHES_S, everything):
+        missing = _missing(found, spans)
+        if not np.any(missing):
+            break
+        places = np.flatnonzero(missing.any(axis=0))
+        apart = np.diff(found.instants[places]) > 2 * reach + _RUN_S
+        for run in np.split(places, np.flatnonzero(apart) + 1):
+            _look(snapshot, found, keys, np.flatnonzero(missing.any(axis=1)), run, reach)
+    return found
+
+
+def _spans(connection: sqlite3.Connection, keys: Sequence[int]) -> np.ndarray:
+    """First register and newest reading of each meter; NaN where there is no register."""
+    spans = {
+        meter: (first, last)
+        for meter, first, last in connection.execute(
+            "SELECT meter, f.at, l.at FROM first_register f JOIN latest l USING (meter)"
+        )
+    }
+    return np.array([spans.get(key, (np.nan, np.nan)) for key in keys], np.float64)
+
+
+def _missing(found: Edges, spans: np.ndarray) -> np.ndarray:
+    """Where a neighbour is unknown and may exist."""
+    first, last = spans[:, :1], spans[:, 1:]
+    before = np.isnan(found.before_at) & (first <= found.instants)
+    return before | (np.isnan(found.after_at) & (last >= found.instants) & (first <= last))
+
+
+def _look(
+    snapshot: Snapshot,
+    found: Edges,
+    keys: np.ndarray,
+    wanted: np.ndarray,
+    places: np.ndarray,
+    reach: int,
+) -> None:
+    """Look for neighbours of the instants at `places` within `reach` seconds.
+
+    `wanted` are the rows of the meters wanted in `found`; row i has keys[i].
+    """
+    begins, ends, left = _cells(found.instants[places], reach)
+    step = gcd(*np.diff(np.unique(np.concatenate([begins, ends]))).tolist())
+    slots = np.concatenate([np.arange(b, e, step) for b, e in zip(begins, ends, strict=True)])
+    numbers = np.repeat(np.arange(len(begins)), (ends - begins) // step)
+    base = int(begins[0])
+    table = snapshot.query(
+        _NEAR,
+        base,
+        int(ends[-1]),
+        meters=keys[wanted].tolist(),
+        tables={"cells": pa.table({"slot": (slots - base) // step, "cell": numbers})},
+        parameters={"base": base, "step": step},
+    )
+    row_of_key = np.zeros(int(keys.max()) + 1, np.int64)
+    row_of_key[keys] = np.arange(len(keys))
+    _fill(found, table, row_of_key[frames.column(table, "meter")], places, left)
+
+
+def _cells(instants: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut the surroundings of instants into cells that contain no instant but their beginning.
+
+    Returns begins, ends, and for each instant the number of the cell that ends with it; the next
+    cell begins with it. Neighbouring instants less than two reaches apart share a cell.
+    """
+    gaps = np.diff(instants)
+    near = gaps <= 2 * reach
+    begins, ends, left = [instants[0] - reach], [instants[0]], [0]
+    for i, shared in enumerate(near):
+        begins.append(instants[i])
+        ends.append(instants[i + 1] if shared else instants[i] + reach)
+        if not shared:
+            begins.append(instants[i + 1] - reach)
+            ends.append(instants[i + 1])
+        left.append(len(begins) - 1)
+    return (
+        np.array([*begins, instants[-1]], np.int64),
+        np.array([*ends, instants[-1] + reach], np.int64),
+        np.array(left),
+    )
+
+
+def _fill(
+    found: Edges, table: pa.Table, rows: np.ndarray, places: np.ndarray, left: np.ndarray
+) -> None:
+    cells = frames.column(table, "cell")
+    before, after = np.full(left[-1] + 2, -1), np.full(left[-1] + 2, -1)
+    before[left] = places
+    after[left + 1] = places
+    _put(found.before_at, found.before_m3, rows, before[cells], table, "last")
+    _put(found.after_at, found.after_m3, rows, after[cells], table, "first")
+    exact = found.after_at == found.instants
+    found.before_at[exact] = found.after_at[exact]
+    found.before_m3[exact] = found.after_m3[exact]
+
+
+def _put(
+    at: np.ndarray, m3: np.ndarray, rows: np.ndarray, places: np.ndarray, table: pa.Table, end: str
+) -> None:
+    """Enter one side's neighbours where none is known yet."""
+    wanted = places >= 0
+    wanted[wanted] &= np.isnan(at[rows[wanted], places[wanted]])
+    at[rows[wanted], places[wanted]] = frames.column(table, end)[wanted]
+    m3[rows[wanted], places[wanted]] = frames.column(table, f"{end}_m3")[wanted]

@@ -1,0 +1,198 @@
+"""One load: readings, refusals, counts and the journal's position, together or not at all."""
+
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+from storage.readings import cold, counts, touched
+from storage.readings.merging import STORED, Disagreement, Row, merge
+from storage.readings.meters import MeterKeys
+from storage.readings.partitions import day_number, partitions_between
+from storage.readings.tier import Tier
+from water.readings import Reading
+
+LOADING = (
+    """CREATE TABLE IF NOT EXISTS conflicts (
+        meter INTEGER NOT NULL, at INTEGER NOT NULL, quantity TEXT NOT NULL, kept REAL NOT NULL,
+        offered REAL NOT NULL, received_at INTEGER NOT NULL,
+        PRIMARY KEY (meter, at, quantity, offered)) WITHOUT ROWID, STRICT""",
+    """CREATE TABLE IF NOT EXISTS latest (
+        meter INTEGER PRIMARY KEY, at INTEGER NOT NULL, received_at INTEGER NOT NULL,
+        register_m3 REAL, flow_m3_h REAL, pressure_mpa REAL, level_m REAL,
+        quality INTEGER NOT NULL) STRICT""",
+    """CREATE TABLE IF NOT EXISTS first_register (
+        meter INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT""",
+)
+"""`latest`: each meter's newest reading by event time. `first_register`: the instant of its
+earliest register, so that nobody looks for neighbours before it."""
+
+_LATEST = """INSERT INTO latest (at, meter, received_at, register_m3, flow_m3_h, pressure_mpa,
+    level_m, quality) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET at = excluded.at, received_at = excluded.received_at,
+    register_m3 = excluded.register_m3, flow_m3_h = excluded.flow_m3_h,
+    pressure_mpa = excluded.pressure_mpa, level_m = excluded.level_m, quality = excluded.quality
+    WHERE excluded.at >= latest.at"""
+
+_FIRST = """INSERT INTO first_register VALUES (?, ?)
+    ON CONFLICT DO UPDATE SET at = excluded.at WHERE excluded.at < first_register.at"""
+
+Identity = tuple[int, int]
+ColdLookup = Callable[[sqlite3.Connection, Sequence[Row]], dict[Identity, Row]]
+"""The rows of the cold side that have the identity of one of these."""
+
+
+class Load:
+    """The transaction that ingest loads through (ingest.ports.LoadTransaction).
+
+    Args:
+        connection: with its write transaction begun; who began it commits.
+        tier: the readings tier.
+        keys: the meters of this database.
+        look_up_cold: finds readings of closed days.
+        first_register: (meter key → earliest known register); brought up to date.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        tier: Tier,
+        keys: MeterKeys,
+        look_up_cold: ColdLookup,
+        first_register: Mapping[int, int],
+    ) -> None:
+        self._connection = connection
+        self._tier = tier
+        self._keys = keys
+        self._look_up_cold = look_up_cold
+        self._touched: set[Identity] = set()
+        self.keys: Mapping[str, int] | None = None
+        self.first_register = first_register
+
+    def add_readings(self, readings: Sequence[Reading]) -> list[int] | None:
+        """Store readings, first value wins; None when every one was stored, else an outcome each.
+
+        Outcomes are 0 stored, 1 duplicate, 2 conflict (ingest.ports.Outcome).
+        """
+        if not readings:
+            return None
+        keys = self._keys.give(self._connection, {r[0] for r in readings})
+        self.keys = keys
+        rows: list[Row] = [
+            (at, keys[meter], received, register, flow, pressure, level, int(quality))
+            for meter, at, received, register, flow, pressure, level, quality in readings
+        ]
+        ordered = sorted(rows, key=itemgetter(0))
+        if self._insert_new(ordered):
+            self._note(ordered)
+            return None
+        return self._merge(rows)
+
+    def _insert_new(self, rows: list[Row]) -> bool:
+        """Insert rows none of which is there yet; False (and nothing done) when one is."""
+        connection = self._connection
+        if cold.files_between(connection, self._tier, rows[0][0], rows[-1][0] + 1):
+            return False
+        connection.execute("SAVEPOINT batch")
+        before = connection.total_changes
+        connection.executemany(self._tier.insert("IGNORE"), rows)
+        whole = connection.total_changes - before == len(rows)
+        if not whole:
+            connection.execute("ROLLBACK TO batch")
+        connection.execute("RELEASE batch")
+        return whole
+
+    def _merge(self, rows: Sequence[Row]) -> list[int]:
+        there = self._find(rows)
+        changed: dict[Identity, Row] = {}
+        outcomes: list[int] = []
+        conflicts: list[tuple[Row, Disagreement]] = []
+        for row in rows:
+            identity = row[:2]
+            kept = there.get(identity)
+            if kept is None:
+                there[identity] = changed[identity] = row
+                outcomes.append(STORED)
+                continue
+            merged = merge(kept, row)
+            outcomes.append(merged.outcome)
+            conflicts.extend((row, disagreement) for disagreement in merged.disagreements)
+            if merged.row != kept:
+                there[identity] = changed[identity] = merged.row
+        self._keep(changed.values(), conflicts)
+        return outcomes
+
+    def _find(self, rows: Sequence[Row]) -> dict[Identity, Row]:
+        """The stored rows with the identity of one of these; an overlay wins over the cold row."""
+        sql = f"SELECT {', '.join(self._tier.columns)} FROM {self._tier.name} WHERE at = ? AND meter = ?"  # noqa: S608, E501 - the tier's own names
+        there: dict[Identity, Row] = {}
+        elsewhere: list[Row] = []
+        for row in rows:
+            hot = self._connection.execute(sql, row[:2]).fetchone()
+            if hot:
+                there[row[:2]] = hot
+            else:
+                elsewhere.append(row)
+        return {**self._look_up_cold(self._connection, elsewhere), **there}
+
+    def _keep(self, changed: Iterable[Row], conflicts: Sequence[tuple[Row, Disagreement]]) -> None:
+        rows = sorted(changed, key=itemgetter(0))
+        self._connection.executemany(self._tier.insert("REPLACE"), rows)
+        if rows:
+            self._note(rows)
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO conflicts VALUES (?, ?, ?, ?, ?, ?)",
+            [(row[1], row[0], *disagreement, row[2]) for row, disagreement in conflicts],
+        )
+
+    def _note(self, rows: Sequence[Row]) -> None:
+        """Bring everything kept beside the readings up to date; `rows` is in time order."""
+        newest = {row[1]: row for row in rows}
+        self._connection.executemany(_LATEST, newest.values())
+        earliest = {row[1]: row[0] for row in reversed(rows) if row[3] is not None}
+        known = self.first_register
+        earlier = {meter: at for meter, at in earliest.items() if at < known.get(meter, at + 1)}
+        if earlier:
+            self._connection.executemany(_FIRST, earlier.items())
+            self.first_register = {**known, **earlier}
+        self._note_days(rows)
+
+    def _note_days(self, rows: Sequence[Row]) -> None:
+        partitioning = self._tier.partitioning
+        days = list(partitions_between(partitioning, rows[0][0], rows[-1][0]))
+        starts = [partitioning.bounds(day)[0] for day in days]
+        numbers = [day_number(day) for day in days]
+        pairs = {(row[1], numbers[bisect_right(starts, row[0]) - 1]) for row in rows}
+        self._touched |= pairs
+        present = {number for _, number in pairs}
+        changed = [day for day, number in zip(days, numbers, strict=True) if number in present]
+        cold.note_changes(self._connection, self._tier, changed)
+
+    def add_refused(self, refused: Sequence[tuple[Any, ...]]) -> None:
+        """Keep refused readings in quarantine (fields as in ingest.ports.Refused)."""
+        counts.add_refused(self._connection, refused)
+
+    def release_refused(self, ids: Sequence[int]) -> list[int]:
+        """Take quarantine rows out for a re-run, in the same transaction as what becomes of them.
+
+        Each row's reading leaves the account "quarantined" (its supplier and reason) of the ledger
+        "readings"; the caller adds what it became (stored, duplicate, conflict, or quarantined
+        again through `add_refused`) and nothing to "decoded", so that the sum stays balanced.
+
+        Returns the ids that were still there; the others were released before: don't load them.
+        """
+        return counts.release_refused(self._connection, ids)
+
+    def add_tallies(self, tallies: Mapping[Any, int]) -> None:
+        """Add to the counts; keys are (supplier, ledger, account, reason)."""
+        counts.add_tallies(self._connection, tallies)
+
+    def set_position(self, journal: str, position: tuple[int, int, int]) -> None:
+        """Everything of `journal` before `position` is loaded."""
+        counts.set_position(self._connection, journal, position)
+
+    def finish(self) -> None:
+        """Write the touched days, once a load; called before the commit."""
+        if self._touched:
+            touched.add(self._connection, self._touched)

@@ -1,0 +1,55 @@
+"""What becomes of a reading that meets another one of the same meter and instant. Pure."""
+
+from typing import NamedTuple
+
+from water.readings import QUANTITIES
+
+Row = tuple[int, int, int, float | None, float | None, float | None, float | None, int]
+"""A stored reading: (at, meter key, received_at, the four quantities, quality)."""
+
+STORED, DUPLICATE, CONFLICT = 0, 1, 2
+"""Outcomes, numbered as ingest numbers them."""
+
+_RECEIVED_AT, _FIRST_QUANTITY, _QUALITY = 2, 3, 7
+
+
+class Disagreement(NamedTuple):
+    """A quantity that is already there with another value."""
+
+    quantity: str
+    kept: float
+    offered: float
+
+
+class Merged(NamedTuple):
+    """The row that stands after the merge, and what is to be said about it."""
+
+    row: Row
+    outcome: int
+    disagreements: tuple[Disagreement, ...]
+
+
+def merge(kept: Row, offered: Row) -> Merged:
+    """Merge a reading into the one that is there.
+
+    The first value of each quantity stays. Bits of quality add up and the earliest arrival stands,
+    so that the order of arrival leaves no trace unless values disagree. An offered reading that
+    brings a quantity counts as stored, one that disagrees as conflict, else it is a duplicate.
+    """
+    quantities = list(kept[_FIRST_QUANTITY:_QUALITY])
+    disagreements: list[Disagreement] = []
+    filled = False
+    for i, name in enumerate(QUANTITIES):
+        old, new = kept[_FIRST_QUANTITY + i], offered[_FIRST_QUANTITY + i]
+        if new is None or new == old:
+            continue
+        if old is None:
+            quantities[i] = new
+            filled = True
+        else:
+            disagreements.append(Disagreement(name, old, new))
+    received_at = min(kept[_RECEIVED_AT], offered[_RECEIVED_AT])
+    quality = kept[_QUALITY] | offered[_QUALITY]
+    row: Row = (kept[0], kept[1], received_at, *quantities, quality)  # pyright: ignore[reportAssignmentType] - four quantities
+    outcome = CONFLICT if disagreements else STORED if filled else DUPLICATE
+    return Merged(row, outcome, tuple(disagreements))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from water.readings import Reading
 
@@ -60,6 +60,15 @@ class Tally(NamedTuple):
     reason: str = ""
 
 
+class RefusedPage(Protocol):
+    """Rows of the quarantine (id and the fields of Refused); `next` is None on the last page."""
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def next(self) -> str | None: ...
+
+
 class LoadTransaction(Protocol):
     """One load: all of it becomes visible together with the journal position, or none of it."""
 
@@ -112,16 +121,19 @@ class ReadingsSink(Protocol):
         """Rows now held in quarantine, a supplier."""
         ...
 
-    def refused(
+    def load_refused(self, ids: Sequence[int]) -> Sequence[Mapping[str, Any]]:
+        """The quarantine rows of these ids that are still there: id and the fields of Refused."""
+        ...
+
+    def page_refused(
         self,
         *,
         supplier: str = "",
         reason: str = "",
-        ids: Sequence[int] = (),
-        after: int = 0,
-        limit: int = 1000,
-    ) -> Sequence[tuple[int, Refused]]:
-        """Rows held in quarantine with id > `after`, by id, each with its id; "" and () = any."""
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> RefusedPage:
+        """A page of the quarantine, newest first; "" = any."""
         ...
 
 
@@ -167,6 +179,10 @@ class Job:
 
 class JobQueue(Protocol):
     """The jobs table."""
+
+    def release(self, kinds: Sequence[str]) -> int:
+        """Let jobs that a dead process left running wait again; asked once at the start."""
+        ...
 
     def take(self, kinds: Sequence[str]) -> Job | None:
         """The oldest waiting job of these kinds, or None."""

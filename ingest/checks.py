@@ -1,0 +1,110 @@
+"""Checks that one reading can answer by itself: pure, in the order in which they are told."""
+
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from ingest.decoders import Decoded
+from ingest.ports import KnownMeter
+from water.policy import Policy
+from water.readings import Reading
+from water.refusals import Refusal
+
+_WIDEST = {
+    "register_m3": (0.0, 1e12),
+    "flow_m3_h": (-1e6, 1e6),
+    "pressure_mpa": (-0.1, 10.0),
+    "level_m": (-100.0, 1_000.0),
+}
+"""What no meter of a city reports; what is unlikely for this meter is the series check's to say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The registry as it stood at one version.
+
+    `devices`: (supplier, dialect, address) → meter. `elsewhere`: (dialect, address) of every
+    device of any supplier, to tell another's meter from one that nobody knows.
+    """
+
+    version: int = -1
+    suppliers: frozenset[str] = frozenset()
+    devices: Mapping[tuple[str, str, str], KnownMeter] = field(
+        default_factory=dict[tuple[str, str, str], KnownMeter]
+    )
+    elsewhere: AbstractSet[tuple[str, str]] = frozenset()
+
+
+def make_directory(
+    version: int,
+    suppliers: frozenset[str],
+    devices: Mapping[tuple[str, str, str], KnownMeter],
+) -> Directory:
+    """The directory of a registry; a meter's own id is an address of dialect "jieshui"."""
+    own = {(meter.supplier_id, "jieshui", meter.meter_id): meter for meter in devices.values()}
+    every = {**own, **devices}
+    return Directory(version, suppliers, every, frozenset(key[1:] for key in every))
+
+
+def check(
+    decoded: Decoded,
+    supplier: str,
+    dialect: str,
+    received_at: int,
+    directory: Directory,
+    policy: Policy,
+) -> Reading | tuple[Refusal, str]:
+    """The reading to store, or why it is refused with a detail for people.
+
+    `received_at` (epoch seconds) is the present that "future" and "too old" are held against, so
+    that a replay judges as the first time did.
+    """
+    address, at, register, flow, pressure, level, quality, refusal, detail = decoded
+    if refusal is not None:
+        return refusal, detail
+    if at is None:
+        return Refusal.NO_TIME, ""
+    meter = directory.devices.get((supplier, dialect, address))
+    if meter is None:
+        foreign = (dialect, address) in directory.elsewhere
+        return (Refusal.OTHER_SUPPLIERS_METER if foreign else Refusal.UNKNOWN_METER), address
+    if meter.supplier_id != supplier:
+        return Refusal.OTHER_SUPPLIERS_METER, address
+    if at > received_at + policy.future_tolerance_s:
+        return Refusal.FUTURE, f"{at - received_at} s ahead"
+    if at < received_at - policy.oldest_days * 86_400:
+        return Refusal.TOO_OLD, f"{(received_at - at) // 86_400} days"
+    if _out_of_service(at, meter):
+        return Refusal.OUT_OF_SERVICE, ""
+    reason = _check_register(register, meter) or _check_ranges(flow, pressure, level)
+    if reason is not None:
+        return reason
+    return Reading(meter.meter_id, at, received_at, register, flow, pressure, level, quality)
+
+
+def _out_of_service(at: int, meter: KnownMeter) -> bool:
+    begins, ends = meter.in_service_from, meter.in_service_to
+    return (begins is not None and at < begins) or (ends is not None and at > ends)
+
+
+def _check_register(register: float | None, meter: KnownMeter) -> tuple[Refusal, str] | None:
+    if register is None:
+        return None
+    if register < 0:
+        return Refusal.NEGATIVE_REGISTER, f"register_m3 {register}"
+    if meter.modulus_m3 is not None and register >= meter.modulus_m3:
+        return Refusal.BEYOND_DIAL, f"register_m3 {register}, dial ends at {meter.modulus_m3}"
+    if register > _WIDEST["register_m3"][1]:
+        return Refusal.OUT_OF_RANGE, f"register_m3 {register}"
+    return None
+
+
+def _check_ranges(
+    flow: float | None, pressure: float | None, level: float | None
+) -> tuple[Refusal, str] | None:
+    named = (("flow_m3_h", flow), ("pressure_mpa", pressure), ("level_m", level))
+    for name, number in named:
+        low, high = _WIDEST[name]
+        if number is not None and not low <= number <= high:
+            return Refusal.OUT_OF_RANGE, f"{name} {number}"
+    return None

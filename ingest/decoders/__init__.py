@@ -1,0 +1,21 @@
+"""The dialects: one pure module each, bytes in, tuples out; docs/dialects.md: how to add one."""
+
+from collections.abc import Callable, Mapping
+
+from ingest.decoders import chirpstack, jieshui, wmbusmeters
+from ingest.decoders.decoded import Decoded, Unreadable
+from water.refusals import SetAside
+
+Decoder = Callable[[str, bytes, int], list[Decoded] | SetAside]
+"""(rest of the topic, payload, epoch second of arrival) → readings, or why there are none.
+
+Raises Unreadable for what is no message of the dialect.
+"""
+
+DIALECTS: Mapping[str, Decoder] = {
+    "jieshui": jieshui.decode,
+    "wmbusmeters": wmbusmeters.decode,
+    "chirpstack": chirpstack.decode,
+}
+
+__all__ = ["DIALECTS", "Decoded", "Decoder", "Unreadable"]

@@ -1,0 +1,152 @@
+"""What every dialect's decoder gives, and how it reads JSON, numbers and instants."""
+
+import json
+import math
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from water.refusals import Refusal, Undecodable
+
+T = TypeVar("T")
+
+MILLISECONDS_FROM = 100_000_000_000
+"""A bare number from here on is milliseconds: as seconds it would be the year 5138."""
+
+
+class Decoded(NamedTuple):
+    """A reading as a dialect gives it: not yet held against the registry.
+
+    `address` names the device in the dialect; `at` is in epoch seconds (None only with a
+    refusal); units as in water.readings. `refusal` is why the reading can't be stored whatever
+    the registry says, with `detail` for people.
+    """
+
+    address: str
+    at: int | None
+    register_m3: float | None = None
+    flow_m3_h: float | None = None
+    pressure_mpa: float | None = None
+    level_m: float | None = None
+    quality: int = 0
+    refusal: Refusal | None = None
+    detail: str = ""
+
+
+class Unreadable(Exception):  # noqa: N818 (it is an outcome that decoders give, not a failure)
+    """The whole message can't be decoded: a reason, with a detail for people."""
+
+    def __init__(self, reason: Undecodable, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class _UnfitError(ValueError):
+    """One field that can't be used, with the reason."""
+
+    def __init__(self, refusal: Refusal, detail: str) -> None:
+        super().__init__(detail)
+        self.refusal = refusal
+        self.detail = detail
+
+
+def read_json(payload: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+    """Decode JSON into a typed shape; NaN and Infinity, which are no JSON, are read as floats.
+
+    Of a key that stands twice the last value holds.
+
+    Raises:
+        Unreadable: not UTF-8, or not of this shape.
+    """
+    try:
+        return decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        raise Unreadable(Undecodable.MALFORMED, str(error)) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        first = error
+    try:
+        return msgspec.convert(json.loads(payload.decode()), decoder.type)
+    except UnicodeDecodeError:
+        raise Unreadable(Undecodable.NOT_UTF8) from None
+    except (ValueError, RecursionError):
+        raise Unreadable(Undecodable.MALFORMED, f"{type(first).__name__}: {first}") from None
+
+
+def read_text(value: object) -> str:
+    """An address: text or number as it stands, cut to what a device address may be."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()[:128]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if abs(value) < 1 << 64 else ""
+    return ""
+
+
+def decode_reading(
+    address: str, at: object, quantities: tuple[Any, Any, Any, Any], quality: int = 0
+) -> Decoded:
+    """A reading from raw JSON values: register, flow, pressure and level in their base units.
+
+    Numbers may come as strings; null is as if the field were not there. A value that is no
+    finite number, or an instant that names no moment, makes a refused reading.
+    """
+    instant = None
+    try:
+        instant = read_instant(at)
+        register, flow, pressure, level = map(read_number, quantities)
+    except _UnfitError as unfit:
+        return Decoded(
+            address, instant, quality=quality, refusal=unfit.refusal, detail=unfit.detail
+        )
+    if register is flow is pressure is level is None:
+        detail = "no quantity"
+        return Decoded(address, instant, refusal=Refusal.NOT_A_NUMBER, detail=detail)
+    return Decoded(address, instant, register, flow, pressure, level, quality)
+
+
+def read_number(value: object) -> float | None:
+    """A finite number; None for null."""
+    if type(value) is float:
+        number = value
+    elif value is None:
+        return None
+    elif type(value) is int or isinstance(value, str):
+        try:
+            number = float(value)
+        except (ValueError, OverflowError):
+            raise _UnfitError(Refusal.NOT_A_NUMBER, f"{value!r:.80}") from None
+    else:
+        raise _UnfitError(Refusal.NOT_A_NUMBER, f"{value!r:.80}")
+    if not math.isfinite(number):
+        raise _UnfitError(Refusal.NOT_FINITE, f"{value!r:.80}")
+    return number
+
+
+def read_instant(value: object) -> int:
+    """Whole epoch seconds of ISO 8601 text with a zone, or of a number (s, or ms if that large)."""
+    if isinstance(value, str):
+        return _parse_instant(value)
+    if value is None:
+        raise _UnfitError(Refusal.NO_TIME, "")
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+        raise _UnfitError(Refusal.BAD_TIME, f"{value!r:.80}")
+    seconds = value / 1000 if value >= MILLISECONDS_FROM else value
+    if not -MILLISECONDS_FROM < seconds < MILLISECONDS_FROM:
+        raise _UnfitError(Refusal.BAD_TIME, f"{value!r:.80}")
+    return math.floor(seconds)
+
+
+@lru_cache(maxsize=4096)
+def _parse_instant(text: str) -> int:
+    """Meters read on the same quarter-hours: most texts come thousands of times."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        if text.strip().replace(".", "", 1).isdecimal():
+            return read_instant(float(text))
+        raise _UnfitError(Refusal.BAD_TIME, text[:80]) from None
+    if at.tzinfo is None:
+        raise _UnfitError(Refusal.TIME_WITHOUT_ZONE, text[:80])
+    return math.floor(at.timestamp())

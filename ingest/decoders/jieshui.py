@@ -1,0 +1,71 @@
+"""Our own dialect: canonical JSON, one reading or many a message.
+
+Topic `…/{meter}/reading`, `…/{meter}/status`, `…/{meter}/event`. A reading is
+`{"at": "2026-01-01T00:15:00+08:00", "register_m3": 123.456, …}`; many are `{"readings": [...]}`
+or a bare array. `meter` in a reading names the meter of a batch whose topic has `-`.
+"""
+
+from typing import Any
+
+import msgspec
+
+from ingest.decoders.decoded import Decoded, Unreadable, decode_reading, read_json, read_text
+from water.refusals import Refusal, SetAside, Undecodable
+
+
+class _Reading(msgspec.Struct, gc=False):
+    at: Any = None
+    register_m3: Any = None
+    flow_m3_h: Any = None
+    pressure_mpa: Any = None
+    level_m: Any = None
+    meter: Any = None
+    simulated: Any = False
+
+
+class _Message(_Reading, gc=False):
+    readings: list[_Reading] | None = None
+
+
+_ONE = msgspec.json.Decoder(_Message)
+_MANY = msgspec.json.Decoder(list[_Reading])
+
+
+def decode(rest: str, payload: bytes, received_at: int) -> list[Decoded] | SetAside:  # noqa: ARG001 (every decoder is handed the same)
+    """Decode one message of our own dialect."""
+    meter, _, kind = rest.rpartition("/")
+    if kind == "status":
+        return SetAside.STATUS
+    if kind == "event":
+        return SetAside.EVENT
+    if kind != "reading" or not meter:
+        raise Unreadable(Undecodable.UNKNOWN_TOPIC, f"{rest!r:.80}")
+    items, simulated = _items(payload)
+    if not items:
+        return SetAside.EMPTY
+    if simulated or all(item.simulated is True for item in items):
+        return SetAside.SIMULATED
+    readings = [_decode_item(item, meter) for item in items]
+    if all(reading.detail == "no quantity" for reading in readings):
+        raise Unreadable(Undecodable.NO_QUANTITY)
+    return readings
+
+
+def _items(payload: bytes) -> tuple[list[_Reading], bool]:
+    """The readings of a message, and whether the message as a whole is simulated."""
+    if payload.lstrip()[:1] == b"[":
+        return read_json(payload, _MANY), False
+    message = read_json(payload, _ONE)
+    if message.readings is None:
+        return [message], False
+    return message.readings, message.simulated is True
+
+
+def _decode_item(item: _Reading, meter: str) -> Decoded:
+    address = meter if item.meter is None else read_text(item.meter)
+    reading = decode_reading(
+        address, item.at, (item.register_m3, item.flow_m3_h, item.pressure_mpa, item.level_m)
+    )
+    if item.simulated is True:
+        return reading._replace(refusal=Refusal.SIMULATED, detail="")
+    return reading

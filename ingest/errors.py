@@ -1,0 +1,21 @@
+"""What can go wrong in ingest, apart from bad input (which is counted, never raised)."""
+
+
+class IngestError(Exception):
+    """Something that ingest can't put right by itself."""
+
+
+class SettingsError(IngestError, ValueError):
+    """A setting that can't be; the message names it, what stands there and what may stand there."""
+
+
+class JournalError(IngestError):
+    """The journal folder can't be used as it is."""
+
+
+class JournalUnwritableError(IngestError):
+    """A group could not be made durable (disk full, device error); nothing of it counts."""
+
+
+class DisconnectedError(IngestError):
+    """The broker could not be reached, refused us or went away."""

@@ -1,0 +1,93 @@
+"""Messages gather into a group; the group is made durable as one, and only then acknowledged."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from ingest.journal import OVERSIZE, JournalWriter, Message
+from ingest.settings import JournalSettings
+from water.clock import Clock
+
+_SAMPLE_BYTES = 1024
+"""What is kept of a payload that is too long."""
+
+
+class Group:
+    """The messages that arrived since the last commit; used by the receiving thread only.
+
+    Args:
+        journal: where the group is made durable.
+        settings: when a group is full and how long it may wait.
+        payload_bytes: longer payloads are cut and flagged.
+        attribute: topic → supplier under whose name a message is counted.
+        clock: gives the arrival time.
+        journalled: told of every group once it is durable; must not block.
+        observe_sync: told the seconds that making a group durable took.
+    """
+
+    def __init__(
+        self,
+        journal: JournalWriter,
+        settings: JournalSettings,
+        payload_bytes: int,
+        attribute: Callable[[str], str],
+        clock: Clock,
+        *,
+        journalled: Callable[[Sequence[Message]], None],
+        observe_sync: Callable[[float], None],
+    ) -> None:
+        self._journal = journal
+        self._settings = settings
+        self._payload_bytes = payload_bytes
+        self._attribute = attribute
+        self._clock = clock
+        self._journalled = journalled
+        self._observe_sync = observe_sync
+        self._messages: list[Message] = []
+        self._packet_ids: list[int] = []
+        self._bytes = 0
+        self._began = 0.0
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more should be read before a commit."""
+        return (
+            len(self._messages) >= self._settings.group_messages
+            or self._bytes >= self._settings.group_bytes
+        )
+
+    def add(self, topic: str, payload: bytes, flags: int, packet_id: int | None) -> None:
+        """Take a message; `packet_id` is what to acknowledge, None for QoS 0."""
+        if not self._messages:
+            self._began = time.monotonic()
+        if len(payload) > self._payload_bytes:
+            payload, flags = payload[:_SAMPLE_BYTES], flags | OVERSIZE
+        received_ms = round(self._clock.now().timestamp() * 1000)
+        self._messages.append(Message(self._attribute(topic), topic, payload, received_ms, flags))
+        self._bytes += len(payload)
+        if packet_id is not None:
+            self._packet_ids.append(packet_id)
+
+    def due(self, *, idle: bool) -> bool:
+        """Whether to commit now: full, nothing more on the socket, or waited long enough."""
+        if not self._messages:
+            return False
+        waited_ms = (time.monotonic() - self._began) * 1000
+        return idle or self.full or waited_ms >= self._settings.group_ms
+
+    def commit(self) -> list[int]:
+        """Make the group durable; the packet ids that may now be acknowledged, in order.
+
+        Raises:
+            JournalUnwritableError: the group is still here, nothing may be acknowledged.
+        """
+        began = time.monotonic()
+        self._journal.append(self._messages)
+        self._observe_sync(time.monotonic() - began)
+        messages, self._messages = self._messages, []
+        packet_ids, self._packet_ids = self._packet_ids, []
+        self._bytes = 0
+        self._journalled(messages)
+        return packet_ids

@@ -1,0 +1,20 @@
+"""The journal: append-only segments; the only point at which a message becomes durable.
+
+`entries` is the form of a segment (pure), `segments` its files, `writer` appends groups,
+`reader` follows. docs/decisions/0003 says why it comes before the acknowledgement.
+"""
+
+from ingest.journal.entries import OVERSIZE, REPEATED, RETAINED, Entry, Message
+from ingest.journal.reader import JournalReader
+from ingest.journal.writer import JournalWriter, open_journal
+
+__all__ = [
+    "OVERSIZE",
+    "REPEATED",
+    "RETAINED",
+    "Entry",
+    "JournalReader",
+    "JournalWriter",
+    "Message",
+    "open_journal",
+]

@@ -1,0 +1,153 @@
+"""The form of a segment: bytes in, entries out; no I/O.
+
+A segment is a header and entries, each framed as
+
+    marker (8 bytes) · length of the body (u32) · CRC-32 of the body (u32) · body
+
+little-endian. The marker is 8 random bytes drawn when the journal began and the same in all of
+its segments: after damage the next entry is found by it, and no sender can put a forged entry
+into a payload. The body of the header is JSON; that of an entry is
+
+    entry (u64) · number (u64) · received_ms (i64) · flags (u8) · lengths of supplier (u8) and
+    topic (u16) · supplier · topic · payload
+
+`entry` counts all entries since the journal began, `number` those of the supplier, both from 1:
+so what damage took is known exactly, supplier by supplier.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+from zlib import crc32
+
+import msgspec
+
+RETAINED, REPEATED, OVERSIZE = 1, 2, 4
+"""Flags: replayed by the broker on subscription; sent again (DUP); payload cut, it was too long."""
+
+MARKER_BYTES = 8
+FRAME_BYTES = MARKER_BYTES + 8
+_FRAME = struct.Struct("<II")
+_BODY = struct.Struct("<QQqBBH")
+
+
+class Message(NamedTuple):
+    """A message as it arrived: what the journal is asked to keep."""
+
+    supplier: str
+    topic: str
+    payload: bytes
+    received_ms: int
+    flags: int = 0
+
+
+class Entry(NamedTuple):
+    """A message as the journal holds it, with its place (`offset` to `end` in `segment`)."""
+
+    segment: int
+    offset: int
+    end: int
+    entry: int
+    number: int
+    supplier: str
+    topic: str
+    payload: bytes
+    received_ms: int
+    flags: int
+
+
+class SegmentHeader(msgspec.Struct, frozen=True):
+    """What stood when a segment began: the entries before it and the messages a supplier."""
+
+    segment: int
+    entry: int
+    received: dict[str, int]
+
+
+def frame(marker: bytes, body: bytes) -> bytes:
+    """Put the marker, length and checksum before a body."""
+    return marker + _FRAME.pack(len(body), crc32(body)) + body
+
+
+def encode_header(marker: bytes, header: SegmentHeader) -> bytes:
+    """The bytes with which a segment begins."""
+    return frame(marker, msgspec.json.encode(header))
+
+
+def decode_header(chunk: bytes) -> tuple[bytes, SegmentHeader, int] | None:
+    """Marker, header and length of the header, or None when the bytes hold no sound one."""
+    marker = chunk[:MARKER_BYTES]
+    body = _body_at(chunk, 0, marker)
+    if body is None:
+        return None
+    try:
+        header = msgspec.json.decode(body, type=SegmentHeader)
+    except msgspec.DecodeError:
+        return None
+    return marker, header, FRAME_BYTES + len(body)
+
+
+def encode_entry(marker: bytes, entry: int, number: int, message: Message) -> bytes:
+    """The bytes of one entry."""
+    supplier, topic = message.supplier.encode(), message.topic.encode()
+    head = _BODY.pack(entry, number, message.received_ms, message.flags, len(supplier), len(topic))
+    return frame(marker, b"".join((head, supplier, topic, message.payload)))
+
+
+def decode_entries(
+    chunk: bytes, segment: int, base: int, marker: bytes
+) -> Iterator[Entry | tuple[int, int]]:
+    """Every whole entry of a chunk that lies at byte `base` of a segment.
+
+    Bytes that belong to no entry come out as (first, end) of the damage, once a sound entry
+    follows them; what is left at the end of the chunk is for the caller to read on from.
+    """
+    at, size = 0, len(chunk)
+    while at + FRAME_BYTES <= size:
+        body = _body_at(chunk, at, marker)
+        if body is None:
+            found = _next_sound(chunk, at, marker)
+            if found < 0:
+                return
+            yield base + at, base + found
+            at = found
+            continue
+        end = at + FRAME_BYTES + len(body)
+        yield _entry(body, segment, base + at, base + end)
+        at = end
+
+
+def _body_at(chunk: bytes, at: int, marker: bytes) -> bytes | None:
+    """The body framed at `at`, or None when it is cut, damaged or not framed by `marker`."""
+    if len(chunk) < at + FRAME_BYTES or not chunk.startswith(marker, at):
+        return None
+    length, checksum = _FRAME.unpack_from(chunk, at + MARKER_BYTES)
+    start = at + FRAME_BYTES
+    body = chunk[start : start + length]
+    return body if len(body) == length and crc32(body) == checksum else None
+
+
+def _next_sound(chunk: bytes, at: int, marker: bytes) -> int:
+    """Where the next sound frame begins after `at`, or -1."""
+    found = chunk.find(marker, at + 1)
+    while found >= 0 and _body_at(chunk, found, marker) is None:
+        found = chunk.find(marker, found + 1)
+    return found
+
+
+def _entry(body: bytes, segment: int, offset: int, end: int) -> Entry:
+    entry, number, received_ms, flags, supplier_bytes, topic_bytes = _BODY.unpack_from(body)
+    topic_at = _BODY.size + supplier_bytes
+    payload_at = topic_at + topic_bytes
+    return Entry(
+        segment,
+        offset,
+        end,
+        entry,
+        number,
+        body[_BODY.size : topic_at].decode(),
+        body[topic_at:payload_at].decode(),
+        body[payload_at:],
+        received_ms,
+        flags,
+    )

@@ -1,0 +1,129 @@
+"""Follows the writer from a position, across segments, in bounded memory."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from ingest.journal.entries import FRAME_BYTES, Entry, decode_entries
+from ingest.journal.segments import list_segments, read_header, segment_path
+from ingest.ports import Position
+
+log = structlog.get_logger()
+
+_CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(slots=True)
+class Damage:
+    """What was skipped since the reader began: bytes that belonged to no sound entry."""
+
+    bytes: int = 0
+    places: int = 0
+
+
+class JournalReader:
+    """Reads entries in the order written, up to what the writer has made durable."""
+
+    def __init__(self, folder: Path, marker: bytes, committed: Callable[[], Position]) -> None:
+        """`committed` tells how far the journal is durable; nothing is read beyond it."""
+        self._folder = folder
+        self._marker = marker
+        self._committed = committed
+        self.damage = Damage()
+
+    def read(self, position: Position) -> tuple[list[Entry], Position]:
+        """The next entries after a position (about a MiB of them), and the position after them."""
+        while True:
+            end = self._committed()
+            if position[:2] >= end[:2]:
+                return [], position
+            here = position.segment == end.segment
+            stop = end.offset if here else self._length(position.segment)
+            if position.offset >= stop:
+                position = Position(self._next(position.segment, end), 0, position.entry)
+                continue
+            entries, position = self._read_chunk(position, stop)
+            if entries:
+                return entries, position
+
+    def read_entry(self, segment: int, offset: int) -> Entry | None:
+        """The entry at a place, or None when it is damaged or no longer kept."""
+        try:
+            with segment_path(self._folder, segment).open("rb") as file:
+                file.seek(offset)
+                head = file.read(FRAME_BYTES)
+                length = int.from_bytes(head[-8:-4], "little")
+                chunk = head + file.read(min(length, 1 << 30))
+        except FileNotFoundError:
+            return None
+        found = next(decode_entries(chunk, segment, offset, self._marker), None)
+        return found if isinstance(found, Entry) and found.offset == offset else None
+
+    def _read_chunk(self, position: Position, stop: int) -> tuple[list[Entry], Position]:
+        """Entries of one stretch of one segment; the stretch grows until it holds a whole one."""
+        segment, offset, entry = position
+        if offset == 0:
+            header = read_header(self._folder, segment)
+            offset = header[2] if header else 0
+        newest = self._newest_entry(segment)
+        size = _CHUNK_BYTES
+        while True:
+            with segment_path(self._folder, segment).open("rb") as file:
+                file.seek(offset)
+                chunk = file.read(min(size, stop - offset))
+            entries, reached = self._sound(chunk, segment, offset, range(entry + 1, newest))
+            if reached > offset:
+                last = entries[-1].entry if entries else entry
+                return entries, Position(segment, reached, last)
+            if offset + len(chunk) >= stop:
+                self._skip(segment, offset, stop)
+                return [], Position(segment, stop, entry)
+            size *= 4
+
+    def _sound(
+        self, chunk: bytes, segment: int, base: int, wanted: range
+    ) -> tuple[list[Entry], int]:
+        """Entries whose count is `wanted`, and the byte up to which the chunk is read.
+
+        A group whose fdatasync failed was not acknowledged and may still be found at the end of
+        its segment; the next segment's header says where the journal really went on.
+        """
+        entries: list[Entry] = []
+        reached = base
+        for found in decode_entries(chunk, segment, base, self._marker):
+            if not isinstance(found, Entry):
+                self._skip(segment, *found)
+                reached = found[1]
+                continue
+            reached = found.end
+            if found.entry in wanted:
+                entries.append(found)
+        return entries, reached
+
+    def _skip(self, segment: int, first: int, end: int) -> None:
+        if end > first:
+            self.damage.bytes += end - first
+            self.damage.places += 1
+            log.error("journal damage skipped", segment=segment, offset=first, bytes=end - first)
+
+    def _length(self, segment: int) -> int:
+        try:
+            return segment_path(self._folder, segment).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _newest_entry(self, segment: int) -> int:
+        """One more than the count of the newest entry that belongs to a segment."""
+        end = self._committed()
+        if segment < end.segment:
+            header = read_header(self._folder, self._next(segment, end))
+            if header is not None:
+                return header[1].entry + 1
+        return end.entry + 1
+
+    def _next(self, segment: int, end: Position) -> int:
+        """The segment after one; a segment that is missing is passed over."""
+        later = (number for number in list_segments(self._folder) if number > segment)
+        return min(later, default=end.segment)

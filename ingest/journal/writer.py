@@ -1,0 +1,251 @@
+"""Appends groups of messages, each made durable by one fdatasync."""
+
+import fcntl
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from ingest.errors import JournalError, JournalUnwritableError
+from ingest.journal.entries import (
+    MARKER_BYTES,
+    Entry,
+    Message,
+    SegmentHeader,
+    decode_entries,
+    encode_entry,
+    encode_header,
+)
+from ingest.journal.segments import (
+    find_marker,
+    list_segments,
+    read_header,
+    segment_path,
+    sync_folder,
+)
+from ingest.ports import Position
+
+log = structlog.get_logger()
+
+_BEGINNING = Position()
+
+
+class JournalWriter:
+    """The one writer of a journal folder; made by `open_journal`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        marker: bytes,
+        lock: int,
+        segment_bytes: int,
+        committed: Position,
+        received: Mapping[str, int],
+    ) -> None:
+        self.marker = marker
+        self._folder = folder
+        self._lock = lock
+        self._segment_bytes = segment_bytes
+        self._committed = committed
+        self._received = dict(received)
+        self._file: int | None = None
+        self._abandoned = -1
+
+    def committed(self) -> Position:
+        """The end of what is durable."""
+        return self._committed
+
+    def received(self) -> dict[str, int]:
+        """Messages a supplier since the journal began."""
+        return dict(self._received)
+
+    def append(self, messages: Sequence[Message]) -> None:
+        """Make a group durable: on return, and not before, it may be acknowledged.
+
+        Raises:
+            JournalUnwritableError: nothing of the group counts; it may be tried again.
+        """
+        frames, received = self._encode(messages)
+        try:
+            file = self._open_segment(len(frames))
+            self._write(file, frames)
+        except OSError as error:
+            raise JournalUnwritableError(f"{self._folder}: {error.strerror}") from error
+        segment, offset, entry = self._committed
+        self._received.update(received)
+        self._committed = Position(segment, offset + len(frames), entry + len(messages))
+
+    def drop_loaded(self, loaded: Position, keep_s: float) -> int:
+        """Delete closed segments that are loaded and were closed `keep_s` ago; how many went.
+
+        Age is by the machine's clock and the file's last write, not by the clock handed in: a
+        replay that runs fast must not throw away today's archive.
+        """
+        oldest = time.time() - keep_s
+        dropped = 0
+        for segment in list_segments(self._folder):
+            path = segment_path(self._folder, segment)
+            closed = segment < min(loaded.segment, self._committed.segment)
+            if not closed or path.stat().st_mtime > oldest:
+                break
+            path.unlink()
+            dropped += 1
+        if dropped:
+            sync_folder(self._folder)
+        return dropped
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._close_segment()
+        os.close(self._lock)
+
+    def _encode(self, messages: Sequence[Message]) -> tuple[bytes, dict[str, int]]:
+        received: dict[str, int] = {}
+        frames: list[bytes] = []
+        for entry, message in enumerate(messages, self._committed.entry + 1):
+            supplier = message.supplier
+            number = received.get(supplier, self._received.get(supplier, 0)) + 1
+            received[supplier] = number
+            frames.append(encode_entry(self.marker, entry, number, message))
+        return b"".join(frames), received
+
+    def _open_segment(self, size: int) -> int:
+        """The file to append to; a new segment when this one is full, lost or not there yet."""
+        if self._file is not None and self._committed.offset + size > self._segment_bytes:
+            self._close_segment()
+            self._file = self._begin_segment()
+        if self._file is None:
+            self._file = self._reopen_segment() or self._begin_segment()
+        return self._file
+
+    def _reopen_segment(self) -> int | None:
+        """The newest segment, when it may be written on: there, sound, not full, not abandoned."""
+        segment, offset, _ = self._committed
+        path = segment_path(self._folder, segment)
+        if segment == self._abandoned or offset >= self._segment_bytes or not path.exists():
+            return None
+        return os.open(path, os.O_RDWR) if read_header(self._folder, segment) else None
+
+    def _begin_segment(self) -> int:
+        segment = self._committed.segment + 1
+        path = segment_path(self._folder, segment)
+        header = SegmentHeader(segment, self._committed.entry, self._received)
+        encoded = encode_header(self.marker, header)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
+        try:
+            _write_all(file, encoded, 0)
+            os.fsync(file)
+            sync_folder(self._folder)
+        except OSError:
+            os.close(file)
+            path.unlink(missing_ok=True)
+            raise
+        self._committed = Position(segment, len(encoded), self._committed.entry)
+        return file
+
+    def _write(self, file: int, frames: bytes) -> None:
+        try:
+            _write_all(file, frames, self._committed.offset)
+        except OSError:
+            os.ftruncate(file, self._committed.offset)
+            raise
+        try:
+            os.fdatasync(file)
+        except OSError:
+            # After a failed sync the kernel may have dropped the pages and would call the next
+            # one good: this segment is over, the group goes to a new one.
+            self._abandoned = self._committed.segment
+            self._close_segment()
+            raise
+
+    def _close_segment(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def open_journal(
+    folder: Path,
+    segment_bytes: int,
+    *,
+    after: Position = _BEGINNING,
+    received: Mapping[str, int] | None = None,
+) -> JournalWriter:
+    """Open or begin the journal of a folder, and put its tail right.
+
+    Args:
+        folder: the journal's own folder.
+        segment_bytes: length at which a segment is closed.
+        after: for a journal that is only now begun: the position at which the store already
+            stands, so that places never repeat.
+        received: for such a journal: messages a supplier that the store has already counted.
+
+    Raises:
+        JournalError: another process writes there, or no segment can be understood.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = _lock(folder)
+    segments = list_segments(folder)
+    if not segments or (len(segments) == 1 and _is_stillborn(folder, segments[0])):
+        marker = os.urandom(MARKER_BYTES)
+        return JournalWriter(folder, marker, lock, segment_bytes, after, received or {})
+    marker = find_marker(folder, segments)
+    committed, counts = _recover(folder, segments, marker)
+    return JournalWriter(folder, marker, lock, segment_bytes, committed, counts)
+
+
+def _lock(folder: Path) -> int:
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise JournalError(f"{folder}: another process writes this journal") from error
+    return lock
+
+
+def _is_stillborn(folder: Path, segment: int) -> bool:
+    """Whether the first segment was torn while it was begun: nothing was acknowledged from it."""
+    small = segment_path(folder, segment).stat().st_size < MARKER_BYTES * 4
+    return small and read_header(folder, segment) is None
+
+
+def _recover(
+    folder: Path, segments: Sequence[int], marker: bytes
+) -> tuple[Position, dict[str, int]]:
+    """The end of what is sound and the messages a supplier; cuts a torn tail."""
+    headers = {segment: read_header(folder, segment) for segment in segments}
+    first = max(segment for segment, header in headers.items() if header is not None)
+    received: dict[str, int] = {}
+    entry, end = 0, 0
+    for segment in segments[segments.index(first) :]:
+        header = headers[segment]
+        if header is not None:
+            received, entry, end = dict(header[1].received), header[1].entry, header[2]
+        else:
+            end = 0
+        chunk = segment_path(folder, segment).read_bytes()[end:]
+        for found in decode_entries(chunk, segment, end, marker):
+            if isinstance(found, Entry):
+                received[found.supplier] = found.number
+                entry, end = found.entry, found.end
+    _cut(segment_path(folder, segments[-1]), end)
+    return Position(segments[-1], end, entry), received
+
+
+def _cut(path: Path, end: int) -> None:
+    torn = path.stat().st_size - end
+    if torn:
+        log.warning("torn tail of the journal cut", file=path.name, bytes=torn)
+        os.truncate(path, end)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _write_all(file: int, chunk: bytes, offset: int) -> None:
+    view = memoryview(chunk)
+    while view:
+        written = os.pwrite(file, view, offset)
+        view, offset = view[written:], offset + written

@@ -1,0 +1,173 @@
+"""Journal → decoded → checked → stored, a batch and its position in one transaction."""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import structlog
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from ingest.accounting import count_processed, count_received
+from ingest.batch import Batch, Quota, Rules, Settled, add_entry, refuse_entry
+from ingest.journal import Entry, JournalReader
+from ingest.ports import Position, ReadingsSink, Tally
+from ingest.settings import Limits
+
+log = structlog.get_logger()
+
+_SUSPICIOUS_FAILURES = 3
+"""After so many failures of one batch, a store that otherwise answers is not to blame for it."""
+
+
+class Loader:
+    """Loads a journal into the readings store; used by one thread."""
+
+    def __init__(
+        self,
+        journal: str,
+        reader: JournalReader,
+        received: Callable[[], Mapping[str, int]],
+        sink: ReadingsSink,
+        rules: Callable[[], Rules],
+        limits: Limits,
+        settled: Settled,
+    ) -> None:
+        """Begin at the position that the store keeps under the name `journal`."""
+        self._journal = journal
+        self._reader = reader
+        self._received = received
+        self._sink = sink
+        self._rules = rules
+        self._limits = limits
+        self._settled = settled
+        self.totals: Counter[Tally] = Counter(sink.tallies())
+        self.quota = Quota(limits, Counter(sink.quarantine_depth()))
+        self.position = sink.position(journal)
+        self._read_to = self.position
+        self._ahead: deque[Entry] = deque()
+        self._failures = 0
+        self._loaded_ms: int | None = None
+
+    def load_next(self, stop: threading.Event) -> bool:
+        """Load one batch; False when nothing waits or `stop` was set while the store was away."""
+        batch = self._assemble()
+        if batch is None:
+            return False
+        tries = Retrying(
+            wait=wait_random_exponential(multiplier=0.2, max=30),
+            sleep=sleep_using_event(stop),
+            stop=stop_when_event_set(stop),
+            before_sleep=_log_failure,
+        )
+        try:
+            tries(self._load, batch)
+        except RetryError:
+            self._ahead.extendleft(reversed(batch.entries))
+            return False
+        return True
+
+    @property
+    def damaged_bytes(self) -> int:
+        """Bytes of the journal that were skipped since the start."""
+        return self._reader.damage.bytes
+
+    def lag_s(self, now: datetime) -> float:
+        """Seconds since the newest loaded message arrived; of use while others wait."""
+        if self._loaded_ms is None:
+            return 0.0
+        return max(0.0, now.timestamp() - self._loaded_ms / 1000)
+
+    def recount(self) -> None:
+        """Take the store's counts anew, after something else than a load has changed them."""
+        self.totals = Counter(self._sink.tallies())
+        self.quota.held = Counter(self._sink.quarantine_depth())
+
+    def _assemble(self) -> Batch | None:
+        """The next batch: full, or all that the journal holds."""
+        batch, rules = Batch(), self._rules()
+        processed = Counter(count_processed(self.totals))
+        self._failures = 0
+        while len(batch.readings) < self._limits.batch_readings:
+            if not self._ahead:
+                entries, self._read_to = self._reader.read(self._read_to)
+                self._ahead.extend(entries)
+            if not self._ahead or len(batch.entries) >= self._limits.batch_readings:
+                break
+            entry = self._ahead.popleft()
+            add_entry(batch, entry, rules, self.quota, processed)
+            processed[entry.supplier] = entry.number
+        return batch if batch.entries else None
+
+    def _load(self, batch: Batch) -> None:
+        loaded = self._loaded_of(batch)
+        if not loaded:
+            try:
+                return self._commit(batch)
+            except Exception as error:
+                self._failures += 1
+                if self._failures < _SUSPICIOUS_FAILURES or not self._sink_answers():
+                    raise
+                log.warning("store refuses a batch, loading one by one", error=repr(error))
+        for entry in batch.entries[loaded:]:
+            self._load_alone(entry)
+        return None
+
+    def _loaded_of(self, batch: Batch) -> int:
+        """How many messages of a batch are in the store already."""
+        return sum(entry.entry <= self.position.entry for entry in batch.entries)
+
+    def _load_alone(self, entry: Entry) -> None:
+        """Load one message; if the store can't take it, its readings go to quarantine."""
+        batch, rules = Batch(), self._rules()
+        add_entry(batch, entry, rules, self.quota, count_processed(self.totals))
+        try:
+            self._commit(batch)
+        except Exception as error:
+            if not self._sink_answers():
+                raise
+            log.warning("store refuses a message", entry=entry.entry, error=repr(error))
+            refused = Batch()
+            refuse_entry(refused, entry, rules, type(error).__name__)
+            self._commit(refused)
+
+    def _commit(self, batch: Batch) -> None:
+        position = batch.position
+        with self._sink.load() as load:
+            outcomes = load.add_readings(batch.readings) if batch.readings else None
+            if batch.refused:
+                load.add_refused(batch.refused)
+            tallies = batch.settle(outcomes)
+            tallies.update(count_received(self.totals, self._received()))
+            load.add_tallies(tallies)
+            load.set_position(self._journal, position)
+        self.totals.update(tallies)
+        self.position = position
+        self._loaded_ms = batch.entries[-1].received_ms
+        self._settled(batch, outcomes)
+
+    def _sink_answers(self) -> bool:
+        """Whether the store takes a load with nothing in it."""
+        try:
+            with self._sink.load() as load:
+                load.set_position(self._journal, self.position)
+        except Exception:  # noqa: BLE001 (any failure means the same: it is away)
+            return False
+        return True
+
+
+def _log_failure(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("store does not take the load, trying again", error=repr(error))
+
+
+def begin_after(sink: ReadingsSink, journal: str) -> tuple[Position, dict[str, int]]:
+    """Where a journal that is only now begun must go on: position and messages a supplier."""
+    return sink.position(journal), count_processed(sink.tallies())

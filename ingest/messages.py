@@ -1,0 +1,59 @@
+"""What one journalled message holds: readings, or why it holds none. Pure; never raises."""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from ingest.decoders import DIALECTS, Decoded, Unreadable
+from ingest.journal import OVERSIZE, RETAINED, Entry
+from ingest.settings import Source
+from ingest.topics import NOBODY, route
+from water.refusals import SetAside, Undecodable
+
+_LAST_WILLS = frozenset({b"online", b"offline", b"connected", b"disconnected"})
+
+
+class Contents(NamedTuple):
+    """What a message of a dialect holds: `readings`, or the reason why it has none."""
+
+    dialect: str
+    readings: list[Decoded]
+    reason: Undecodable | SetAside | None = None
+    detail: str = ""
+
+
+def read_message(entry: Entry, sources: Sequence[Source], suppliers: Collection[str]) -> Contents:
+    """Decode a message by its dialect, unless its envelope already says what it is."""
+    found = route(entry.topic, sources)
+    if found is None:
+        return Contents("", [], Undecodable.UNKNOWN_TOPIC)
+    _, dialect, rest = found
+    # Counted under nobody's name when it arrived: for the sums it stays so, whoever is known now.
+    if entry.supplier == NOBODY or entry.supplier not in suppliers:
+        return Contents(dialect, [], Undecodable.UNKNOWN_SUPPLIER)
+    reason = _by_envelope(entry)
+    if reason is not None:
+        return Contents(dialect, [], reason)
+    decode = DIALECTS.get(dialect)
+    if decode is None:
+        return Contents(dialect, [], Undecodable.UNKNOWN_DIALECT)
+    try:
+        readings = decode(rest, entry.payload, entry.received_ms // 1000)
+    except Unreadable as unreadable:
+        return Contents(dialect, [], unreadable.reason, unreadable.detail)
+    except Exception as error:  # noqa: BLE001 (whatever a sender makes a decoder do, the rest goes on)
+        return Contents(dialect, [], Undecodable.MALFORMED, type(error).__name__)
+    if isinstance(readings, SetAside):
+        return Contents(dialect, [], readings)
+    return Contents(dialect, readings)
+
+
+def _by_envelope(entry: Entry) -> Undecodable | SetAside | None:
+    if entry.flags & RETAINED:
+        return SetAside.RETAINED
+    if entry.flags & OVERSIZE:
+        return Undecodable.TOO_LARGE
+    if not entry.payload.strip():
+        return SetAside.EMPTY
+    if len(entry.payload) < 16 and entry.payload.strip().strip(b'"').lower() in _LAST_WILLS:
+        return SetAside.LAST_WILL
+    return None

@@ -1,0 +1,137 @@
+"""Receipts to suppliers: what is journalled, and what became of it. Never holds ingest up.
+
+On `receipts/v1/{supplier}`, QoS 1, JSON: `{"at", "journalled": [id, …]}` and `{"at", "loaded":
+[…]}`. The id of a message is BLAKE2b-64 of its payload in hex. A receipt may be lost (it is
+dropped when the broker is slow or away); a supplier sends again until it has seen `loaded`.
+"""
+
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+import structlog
+
+from ingest.batch import Batch, count_outcomes
+from ingest.connection import connect, make_client
+from ingest.errors import DisconnectedError
+from ingest.journal import Message
+from ingest.ports import Outcome
+from ingest.settings import MqttSettings
+from ingest.topics import NOBODY
+from water.clock import Clock
+from water.refusals import SetAside
+
+log = structlog.get_logger()
+
+_QUEUE = 2_000
+"""Groups and batches that may wait to be published; more are dropped."""
+_ITEMS = 500
+"""Items in one receipt message at most."""
+_UNSENT = 1_000
+"""Messages that the client may hold for a slow or absent broker."""
+
+
+def receipt_id(payload: bytes) -> str:
+    """The id under which a message is receipted: 16 hex digits of its payload."""
+    return blake2b(payload, digest_size=8).hexdigest()
+
+
+def describe_loaded(
+    batch: Batch, outcomes: Sequence[Outcome] | None
+) -> dict[str, list[dict[str, Any]]]:
+    """What became of each message of a batch, a supplier."""
+    loaded: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for supplier, payload, first, end, refused, reason in batch.judgements:
+        if supplier == NOBODY:
+            continue
+        item: dict[str, Any] = {"id": receipt_id(payload)}
+        if reason is None:
+            item |= {"stored": 0, "duplicate": 0, "conflict": 0}
+            item |= count_outcomes(outcomes, first, end)
+            item["refused"] = refused
+        else:
+            kind = "set_aside" if isinstance(reason, SetAside) else "undecodable"
+            item[kind] = reason.value
+        loaded[supplier].append(item)
+    return loaded
+
+
+def describe_journalled(group: Sequence[Message]) -> dict[str, list[str]]:
+    """The ids of a durable group, a supplier."""
+    journalled: dict[str, list[str]] = defaultdict(list)
+    for message in group:
+        if message.supplier != NOBODY:
+            journalled[message.supplier].append(receipt_id(message.payload))
+    return journalled
+
+
+class Receipts:
+    """Publishes receipts on a connection and a thread of its own."""
+
+    def __init__(self, settings: MqttSettings, clock: Clock) -> None:
+        """The client id is that of ingest with `-receipts` after it."""
+        self._settings = settings
+        self._clock = clock
+        self._waiting: queue.Queue[tuple[str, Any]] = queue.Queue(_QUEUE)
+        self._client = make_client(settings, f"{settings.client_id}-receipts", manual_ack=False)
+        self._client.max_queued_messages_set(_UNSENT)
+        self._client.reconnect_delay_set(min_delay=1, max_delay=30)
+        self.dropped = 0
+
+    def journalled(self, group: Sequence[Message]) -> None:
+        """Tell of a group that is durable; never blocks."""
+        self._put("journalled", group)
+
+    def loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
+        """Tell of a batch that is loaded; never blocks."""
+        self._put("loaded", (batch, outcomes))
+
+    def run(self, stop: threading.Event) -> None:
+        """Publish until `stop` is set and what waited is sent."""
+        if not self._connect(stop):
+            return
+        self._client.loop_start()
+        try:
+            while not stop.is_set() or not self._waiting.empty():
+                self._publish_next()
+        finally:
+            self._client.disconnect()
+            self._client.loop_stop()
+
+    def _connect(self, stop: threading.Event) -> bool:
+        while not stop.is_set():
+            try:
+                connect(self._client, self._settings)
+            except (OSError, DisconnectedError):
+                stop.wait(2)
+            else:
+                return True
+        return False
+
+    def _put(self, kind: str, about: Any) -> None:
+        try:
+            self._waiting.put_nowait((kind, about))
+        except queue.Full:
+            self.dropped += 1
+
+    def _publish_next(self) -> None:
+        try:
+            kind, about = self._waiting.get(timeout=0.2)
+        except queue.Empty:
+            return
+        if kind == "loaded":
+            self._publish(kind, describe_loaded(*about))
+        else:
+            self._publish(kind, describe_journalled(about))
+
+    def _publish(self, kind: str, by_supplier: dict[str, Any]) -> None:
+        at = self._clock.now().isoformat()
+        for supplier, items in by_supplier.items():
+            for first in range(0, len(items), _ITEMS):
+                text = msgspec.json.encode({"at": at, kind: items[first : first + _ITEMS]})
+                if self._client.publish(f"receipts/v1/{supplier}", text, qos=1).rc:
+                    self.dropped += 1

@@ -1,0 +1,124 @@
+"""The job "rerun_quarantine": refused readings judged again by today's directory and decoders."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, cast
+
+from ingest.accounting import ACCOUNTS
+from ingest.batch import Rules
+from ingest.checks import check
+from ingest.errors import IngestError
+from ingest.journal import JournalReader
+from ingest.messages import read_message
+from ingest.ports import Outcome, ReadingsSink, Tally
+from water.readings import Reading
+
+RERUN_QUARANTINE = "rerun_quarantine"
+"""The kind of the job; arguments supplier, reason and ids narrow it, none = everything held."""
+
+_PAGE = 1_000
+
+Row = Mapping[str, Any]
+"""A quarantine row: id and the fields of ingest.ports.Refused."""
+
+
+@dataclass(slots=True)
+class Rerun:
+    """What a re-run came to.
+
+    `passed` rows were stored (or were there already), `refused` ones stay in quarantine, `gone`
+    ones stand in a part of the journal that is no longer kept.
+    """
+
+    passed: int = 0
+    refused: int = 0
+    gone: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter[str])
+
+    def describe(self) -> dict[str, object]:
+        """The outcome of the job, as people and programs read it."""
+        counts = {"passed": self.passed, "refused": self.refused, "gone": self.gone}
+        return {**counts, **self.outcomes}
+
+
+def rerun_quarantine(
+    arguments: Mapping[str, Any], reader: JournalReader, sink: ReadingsSink, rules: Rules
+) -> Rerun:
+    """Judge refused readings again; what passes is stored and leaves quarantine, page by page.
+
+    Raises:
+        IngestError: the arguments say something that can't be.
+    """
+    rerun = Rerun()
+    for rows in _pages(arguments, sink):
+        _rerun_page(rows, reader, sink, rules, rerun)
+    return rerun
+
+
+def _pages(arguments: Mapping[str, Any], sink: ReadingsSink) -> Iterator[Sequence[Row]]:
+    supplier, reason = arguments.get("supplier") or "", arguments.get("reason") or ""
+    if not isinstance(supplier, str) or not isinstance(reason, str):
+        raise IngestError("rerun_quarantine: supplier and reason are texts")
+    ids: Any = arguments.get("ids")
+    if ids is not None:
+        if not isinstance(ids, list) or not all(type(row) is int for row in cast("list[Any]", ids)):
+            raise IngestError("rerun_quarantine: ids is a list of whole numbers")
+        rows = sink.load_refused(cast("list[int]", ids))
+        terms = (("supplier", supplier), ("reason", reason))
+        yield [row for row in rows if all(row[name] == value for name, value in terms if value)]
+        return
+    cursor: str | None = None
+    while True:
+        page = sink.page_refused(supplier=supplier, reason=reason, cursor=cursor, limit=_PAGE)
+        yield page.rows
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def _rerun_page(
+    rows: Sequence[Row], reader: JournalReader, sink: ReadingsSink, rules: Rules, rerun: Rerun
+) -> None:
+    passing = dict(_judge_again(rows, reader, rules, rerun))
+    if not passing:
+        return
+    suppliers = {row["id"]: row["supplier"] for row in rows}
+    with sink.load() as load:
+        released = list(load.release_refused(list(passing)))
+        outcomes = load.add_readings([passing[row] for row in released]) if released else None
+        tallies: Counter[Tally] = Counter()
+        for place, row in enumerate(released):
+            outcome = Outcome.STORED if outcomes is None else Outcome(outcomes[place])
+            tallies[Tally(suppliers[row], "readings", ACCOUNTS[outcome])] += 1
+            rerun.outcomes[ACCOUNTS[outcome]] += 1
+        load.add_tallies(tallies)
+    rerun.passed += len(released)
+
+
+def _judge_again(
+    rows: Sequence[Row], reader: JournalReader, rules: Rules, rerun: Rerun
+) -> Iterator[tuple[int, Reading]]:
+    """The rows that pass now, with their readings; rows of one message are read once."""
+    for (segment, offset), group in groupby(rows, key=itemgetter("segment", "offset")):
+        entry = reader.read_entry(segment, offset)
+        contents = read_message(entry, rules.sources, rules.directory.suppliers) if entry else None
+        for row in group:
+            part: int = row["part"]
+            if entry is None or contents is None or part >= len(contents.readings):
+                rerun.gone += 1
+                continue
+            judged = check(
+                contents.readings[part],
+                entry.supplier,
+                contents.dialect,
+                entry.received_ms // 1000,
+                rules.directory,
+                rules.policy,
+            )
+            if isinstance(judged, Reading):
+                yield row["id"], judged
+            else:
+                rerun.refused += 1

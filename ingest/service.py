@@ -1,0 +1,301 @@
+"""The ingest process: receive, journal, acknowledge, load, receipt; for ever."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import structlog
+from prometheus_client import CollectorRegistry
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    sleep_using_event,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from ingest.batch import Batch, Rules
+from ingest.checks import Directory, make_directory
+from ingest.errors import JournalError
+from ingest.groups import Group
+from ingest.journal import JournalReader, JournalWriter, Message, open_journal
+from ingest.loader import Loader, begin_after
+from ingest.metrics import IngestMetrics
+from ingest.mqtt import Receiver, ReceiverState
+from ingest.ports import JobQueue, MeterDirectory, Outcome, ReadingsSink, Tally
+from ingest.receipts import Receipts
+from ingest.rerun import RERUN_QUARANTINE, rerun_quarantine
+from ingest.settings import IngestSettings
+from ingest.topics import TOPIC_FILTER, attribute
+from water.clock import Clock
+from water.policy import Policy
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_POLL_S = 2.0
+"""Seconds between looks at the directory's version and at the jobs."""
+_DROP_S = 600.0
+"""Seconds between looks for segments that are no longer kept."""
+_IDLE_S = 0.25
+"""The longest that the loader sleeps when it is not told of a new group."""
+
+
+class IngestService:
+    """Receives until told to stop.
+
+    Three threads: one reads the broker and writes the journal, one publishes receipts, and the
+    one that calls `run` loads; only it uses the sink, the directory and the jobs.
+    """
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        sink: ReadingsSink,
+        directory: MeterDirectory,
+        jobs: JobQueue,
+        clock: Clock,
+        policy: Policy,
+        metrics: CollectorRegistry,
+    ) -> None:
+        """Nothing is opened before `run`."""
+        self._settings = settings
+        self._sink = sink
+        self._meters = directory
+        self._jobs = jobs
+        self._clock = clock
+        self._policy = policy
+        self._directory = Directory()
+        self._journal: JournalWriter | None = None
+        self._loader: Loader | None = None
+        self._receiver_state = ReceiverState()
+        self._last_message_ms: int | None = None
+        self._arrived = threading.Event()
+        self._crash: BaseException | None = None
+        self._receipts = Receipts(settings.mqtt, clock) if settings.receipts else None
+        self._metrics = IngestMetrics(metrics, self._tallies, self._gauges)
+
+    def run(self, stop: threading.Event) -> None:
+        """Receive and load until `stop` is set.
+
+        Raises:
+            JournalError: the journal folder can't be used as it is.
+        """
+        try:
+            self._directory = _until_it_answers(self._load_directory, stop)
+            journal = self._open_journal(stop)
+        except RetryError:
+            return
+        ended = threading.Event()
+        threads = self._start_threads(journal, stop, ended)
+        try:
+            self._load(journal, stop)
+        finally:
+            stop.set()
+            for thread in threads[:1]:
+                thread.join()
+            ended.set()
+            for thread in threads[1:]:
+                thread.join(timeout=10)
+            journal.close()
+        if self._crash is not None:
+            raise self._crash
+
+    def health(self) -> dict[str, object]:
+        """What a person or a probe asks first."""
+        gauges = self._gauges()
+        return {
+            "connected": self._receiver_state.connected,
+            "trouble": self._receiver_state.trouble,
+            "journal_unwritable": self._receiver_state.journal_unwritable,
+            "journal_waiting": gauges["journal_waiting"],
+            "lag_s": gauges["lag_seconds"],
+            "last_message_at": gauges["last_message_timestamp_seconds"],
+            "quarantine_rows": gauges["quarantine_rows"],
+        }
+
+    def _open_journal(self, stop: threading.Event) -> JournalWriter:
+        settings = self._settings.journal
+        after, received = _until_it_answers(lambda: begin_after(self._sink, settings.name), stop)
+        journal = open_journal(
+            settings.folder, settings.segment_bytes, after=after, received=received
+        )
+        if after.entry > journal.committed().entry:
+            journal.close()
+            raise JournalError(
+                f"{settings.folder}: the store has loaded {after.entry} entries of journal "
+                f"{settings.name!r}, this folder holds {journal.committed().entry}: "
+                "bring the right folder back or give the journal a new name"
+            )
+        self._journal = journal
+        return journal
+
+    def _start_threads(
+        self, journal: JournalWriter, stop: threading.Event, ended: threading.Event
+    ) -> list[threading.Thread]:
+        """The receiver, then the receipts; these go on until `ended` to send what waits."""
+        group = Group(
+            journal,
+            self._settings.journal,
+            self._settings.limits.payload_bytes,
+            self._attribute,
+            self._clock,
+            journalled=self._note_group,
+            observe_sync=self._metrics.observe_sync,
+        )
+        filters = [TOPIC_FILTER, *(source.topic_filter for source in self._settings.sources)]
+        receiver = Receiver(self._settings.mqtt, filters, group)
+        self._receiver_state = receiver.state
+        bodies = [("ingest-receiver", receiver.run, stop)]
+        if self._receipts:
+            bodies.append(("ingest-receipts", self._receipts.run, ended))
+        threads = [
+            threading.Thread(target=self._guard, args=(run, event, stop), name=name, daemon=True)
+            for name, run, event in bodies
+        ]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _guard(
+        self, run: Callable[[threading.Event], None], event: threading.Event, stop: threading.Event
+    ) -> None:
+        """A bug in a thread ends the process: it must not go on deaf."""
+        try:
+            run(event)
+        except BaseException as error:  # noqa: BLE001 (raised again by `run`)
+            self._crash = error
+            stop.set()
+            self._arrived.set()
+
+    def _load(self, journal: JournalWriter, stop: threading.Event) -> None:
+        reader = JournalReader(self._settings.journal.folder, journal.marker, journal.committed)
+        try:
+            loader = _until_it_answers(lambda: self._make_loader(journal, reader), stop)
+        except RetryError:
+            return
+        self._loader = loader
+        self._release_jobs()
+        polled = dropped = time.monotonic()
+        while not stop.is_set():
+            self._arrived.clear()
+            if not loader.load_next(stop):
+                self._arrived.wait(_IDLE_S)
+            if time.monotonic() - polled > _POLL_S:
+                self._poll(loader, reader)
+                polled = time.monotonic()
+            if time.monotonic() - dropped > _DROP_S:
+                keep_s = self._settings.journal.keep_days * 86_400
+                journal.drop_loaded(loader.position, keep_s)
+                dropped = time.monotonic()
+
+    def _make_loader(self, journal: JournalWriter, reader: JournalReader) -> Loader:
+        return Loader(
+            self._settings.journal.name,
+            reader,
+            journal.received,
+            self._sink,
+            self._rules,
+            self._settings.limits,
+            self._note_loaded,
+        )
+
+    def _poll(self, loader: Loader, reader: JournalReader) -> None:
+        """Look at the directory and the jobs; while the registry is away the old one stands."""
+        try:
+            if self._meters.version() != self._directory.version:
+                self._directory = self._load_directory()
+            self._run_job(loader, reader)
+        except Exception as error:  # noqa: BLE001 (an outage of the registry; the next poll asks again)
+            log.warning("registry does not answer", error=repr(error))
+
+    def _release_jobs(self) -> None:
+        try:
+            self._jobs.release([RERUN_QUARANTINE])
+        except Exception as error:  # noqa: BLE001 (an outage of the registry; the jobs can wait)
+            log.warning("registry does not answer", error=repr(error))
+
+    def _run_job(self, loader: Loader, reader: JournalReader) -> None:
+        job = self._jobs.take([RERUN_QUARANTINE])
+        if job is None:
+            return
+        try:
+            rerun = rerun_quarantine(job.arguments, reader, self._sink, self._rules())
+        except Exception as error:  # noqa: BLE001 (whoever asked is told; ingest goes on)
+            log.warning("job failed", job=job.id, error=repr(error))
+            self._jobs.finish(job.id, {"error": str(error) or repr(error)}, failed=True)
+        else:
+            self._jobs.finish(job.id, rerun.describe())
+        loader.recount()
+
+    def _load_directory(self) -> Directory:
+        version = self._meters.version()
+        directory = make_directory(version, self._meters.suppliers(), self._meters.devices())
+        log.info("directory loaded", version=version, meters=len(directory.devices))
+        return directory
+
+    def _rules(self) -> Rules:
+        return Rules(self._settings.sources, self._policy, self._directory)
+
+    def _attribute(self, topic: str) -> str:
+        return attribute(topic, self._settings.sources, self._directory.suppliers)
+
+    def _note_group(self, messages: Sequence[Message]) -> None:
+        self._last_message_ms = messages[-1].received_ms
+        self._arrived.set()
+        if self._receipts:
+            self._receipts.journalled(messages)
+
+    def _note_loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
+        if self._receipts:
+            self._receipts.loaded(batch, outcomes)
+
+    def _tallies(self) -> Mapping[Tally, int]:
+        """The counts as they are, `received` straight from the journal."""
+        tallies = dict(self._loader.totals) if self._loader else {}
+        received = self._journal.received() if self._journal else {}
+        shown = {Tally(supplier, "messages", "received"): n for supplier, n in received.items()}
+        return {**tallies, **shown}
+
+    def _gauges(self) -> dict[str, float | None]:
+        waiting = lag = damaged = held = None
+        loader = self._loader
+        if loader is not None and self._journal is not None:
+            waiting = max(0, self._journal.committed().entry - loader.position.entry)
+            lag = loader.lag_s(self._clock.now()) if waiting else 0.0
+            damaged = loader.damaged_bytes
+            held = loader.quota.held.total()
+        newest = self._last_message_ms
+        return {
+            "connected": float(self._receiver_state.connected),
+            "journal_unwritable": float(self._receiver_state.journal_unwritable),
+            "journal_waiting": waiting,
+            "lag_seconds": lag,
+            "last_message_timestamp_seconds": newest / 1000 if newest is not None else None,
+            "quarantine_rows": held,
+            "journal_damaged_bytes": damaged,
+            "receipts_dropped": self._receipts.dropped if self._receipts else None,
+        }
+
+
+def _until_it_answers(ask: Callable[[], T], stop: threading.Event) -> T:
+    """What a store or registry answers, asked again while it is away.
+
+    Raises:
+        RetryError: `stop` was set before it answered.
+    """
+    tries = Retrying(
+        wait=wait_random_exponential(multiplier=0.2, max=30),
+        sleep=sleep_using_event(stop),
+        stop=stop_when_event_set(stop),
+        before_sleep=_log_away,
+    )
+    return tries(ask)
+
+
+def _log_away(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("store or registry does not answer, asking again", error=repr(error))

@@ -1,0 +1,141 @@
+"""The settings of ingest: checked when they are made, before any connection."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ingest.errors import SettingsError
+
+
+def _require(holds: object, sentence: str) -> None:
+    if not holds:
+        raise SettingsError(sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class MqttSettings:
+    """How to reach the broker.
+
+    Attributes:
+        host: name or address of the broker.
+        port: its port.
+        version: "3.1.1" or "5".
+        client_id: fixed, because the broker keeps the session under it while we are away.
+        username: login, or None.
+        password: its password, never shown nor logged.
+        tls: whether to speak TLS; true by itself once a certificate file is given.
+        ca_file: certificates to trust instead of the system's.
+        cert_file: our client certificate.
+        key_file: its key.
+        keepalive_s: seconds between pings.
+        session_expiry_s: how long the broker keeps the session while we are away (MQTT 5).
+        receive_maximum: messages the broker may have in flight to us (MQTT 5).
+        share: name of a shared subscription, "" for none.
+    """
+
+    host: str = "localhost"
+    port: int = 1883
+    version: str = "3.1.1"
+    client_id: str = "jieshui-ingest"
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    keepalive_s: int = 60
+    session_expiry_s: int = 30 * 86_400
+    receive_maximum: int = 1_000
+    share: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be."""
+        _require(self.version in {"3.1.1", "5"}, f"mqtt version is {self.version!r}: 3.1.1 or 5")
+        _require(0 < self.port < 65_536, f"mqtt port is {self.port}: 1 to 65535")
+        _require(self.client_id, "mqtt client_id is empty: the session needs a fixed name")
+        _require(0 < self.receive_maximum < 65_536, "mqtt receive_maximum: 1 to 65535")
+        _require(self.keepalive_s > 0, f"mqtt keepalive_s is {self.keepalive_s}: 1 or more")
+        _require(not set("/+#") & set(self.share), f"mqtt share is {self.share!r}: no / + #")
+        for name in ("ca_file", "cert_file", "key_file"):
+            path: Path | None = getattr(self, name)
+            _require(path is None or path.is_file(), f"mqtt {name} is {path}: no such file")
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSettings:
+    """Where the journal lies and how it is cut.
+
+    Attributes:
+        folder: its folder, used by nothing else.
+        name: its name, under which the store keeps the position of the loader.
+        segment_bytes: a segment is closed once it is this long.
+        keep_days: days that a closed and loaded segment is kept.
+        group_messages: messages that fill a group commit.
+        group_bytes: payload bytes that fill one.
+        group_ms: the longest that a message waits for its group, milliseconds.
+    """
+
+    folder: Path
+    name: str = "ingest"
+    segment_bytes: int = 64 * 1024 * 1024
+    keep_days: float = 30
+    group_messages: int = 1_000
+    group_bytes: int = 4 * 1024 * 1024
+    group_ms: int = 200
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be."""
+        for name in ("segment_bytes", "group_messages", "group_bytes", "group_ms"):
+            _require(getattr(self, name) > 0, f"journal {name} is {getattr(self, name)}: above 0")
+        _require(self.keep_days >= 0, f"journal keep_days is {self.keep_days}: 0 or more")
+        _require(self.name, "journal name is empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A platform that can't choose its topic: what comes in under a filter, and whose it is."""
+
+    topic_filter: str
+    dialect: str
+    supplier: str
+
+    def __post_init__(self) -> None:
+        """Refuse a filter that MQTT does not know."""
+        levels = self.topic_filter.split("/")
+        proper = (
+            all(level in {"+", "#"} or not set("+#") & set(level) for level in levels)
+            and "#" not in levels[:-1]
+        )
+        _require(self.topic_filter and proper, f"source filter {self.topic_filter!r} is not MQTT's")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds memory, disk and the harm one sender can do.
+
+    Attributes:
+        payload_bytes: a longer payload is not kept, but counted as too large.
+        batch_readings: readings after which a load is committed.
+        quarantine_rows: rows of quarantine a supplier; beyond it reasons are still counted.
+        quarantine_sample: beyond the quota one refused reading in so many is kept.
+    """
+
+    payload_bytes: int = 256 * 1024
+    batch_readings: int = 5_000
+    quarantine_rows: int = 100_000
+    quarantine_sample: int = 1_000
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be."""
+        for name in ("payload_bytes", "batch_readings", "quarantine_rows", "quarantine_sample"):
+            _require(getattr(self, name) > 0, f"limit {name} is {getattr(self, name)}: above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSettings:
+    """Everything that ingest can be told; `receipts` = whether suppliers are sent receipts."""
+
+    mqtt: MqttSettings
+    journal: JournalSettings
+    sources: tuple[Source, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    receipts: bool = True

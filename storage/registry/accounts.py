@@ -7,7 +7,7 @@ transaction.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, insert, select, update
+from sqlalchemy import Engine, Select, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.registry.engine import for_reading
@@ -71,7 +71,7 @@ class AccountStore:
         """The API key of a SHA-256, in hexadecimal."""
         return self._first(select(_KEY).where(_KEY.c.key_hash == key_hash))
 
-    def keys(self) -> list[dict[str, Any]]:
+    def api_keys(self) -> list[dict[str, Any]]:
         """Every API key, newest first."""
         return self._all(select(_KEY).order_by(_KEY.c.created_at.desc(), _KEY.c.id))
 
@@ -90,12 +90,6 @@ class AccountStore:
             if revoked:
                 connection.execute(insert(_AUDIT), [dict(audit)])
         return revoked
-
-    def any_account(self) -> bool:
-        """Whether anybody has an account."""
-        with self._reading.connect() as connection:
-            count = select(func.count()).select_from(_ACCOUNT)
-            return connection.execute(count).scalar_one() > 0
 
     def _first(self, query: Select[*tuple[Any, ...]]) -> dict[str, Any] | None:
         with self._reading.connect() as connection:

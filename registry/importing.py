@@ -1,0 +1,148 @@
+"""Imports: every row checked, everything wrong said at once, nothing half imported."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from registry.changes import Change, compare
+from registry.checks import check_keys, check_nesting, check_references, check_row
+from registry.files import read_sheets
+from registry.kinds import KINDS
+from registry.ports import RegistryRows, RegistryTransaction
+from registry.report import Counts, ImportReport, Problem
+from registry.tables import Row, read_table
+
+log = structlog.get_logger()
+
+Progress = Callable[[str, int, int], None]
+"""Called with a step ("check meters", "write meters"), the rows done and the rows there are."""
+
+
+def import_path(
+    path: Path,
+    store: RegistryRows,
+    *,
+    actor: str,
+    kind: str | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import a CSV file, a workbook with a sheet a kind, or a folder of CSV files.
+
+    Either every row is written, in one transaction, or none: then the report holds every error.
+    Rows are created or replaced by their key, never deleted; a plan that differs from the one in
+    force becomes its next version. What changed is audited under `actor`.
+
+    Args:
+        path: what to read.
+        store: the registry.
+        actor: who imports, for the audit log.
+        kind: the kind of a CSV file whose name and header don't tell.
+        progress: told how far it is.
+
+    Raises:
+        RegistryError: when there is nothing to read at `path`, or `kind` is no kind.
+    """
+    tell = progress or _tell_nobody
+    rows, problems = _read(path, kind, tell)
+    with store.transaction() as registry:
+        problems += _check_among_others(rows, registry)
+        problems.sort(key=lambda problem: (problem.warning, problem.place, problem.row or 0))
+        if any(not problem.warning for problem in problems):
+            log.info("import refused", source=path.name, actor=actor, problems=len(problems))
+            return ImportReport(path.name, problems=tuple(problems))
+        counts = _write(rows, registry, actor, path, tell)
+    log.info("imported", source=path.name, actor=actor, kinds=list(counts))
+    return ImportReport(path.name, counts, tuple(problems))
+
+
+def _tell_nobody(step: str, done: int, total: int) -> None:
+    del step, done, total
+
+
+def _read(
+    path: Path, named: str | None, tell: Progress
+) -> tuple[dict[str, list[Row]], list[Problem]]:
+    sheets, problems = read_sheets(path)
+    if not sheets and not problems:
+        problems.append(Problem(path.name, None, "", "", "there is no row in it"))
+    rows: dict[str, list[Row]] = {}
+    for sheet in sheets:
+        step = f"check {sheet.name}"
+        table = read_table(sheet, named, lambda done, total, step=step: tell(step, done, total))
+        if isinstance(table, Problem):
+            problems.append(table)
+            continue
+        rows.setdefault(table.kind.name, []).extend(table.rows)
+        problems += table.problems
+        for row in table.rows:
+            problems += check_row(table.kind, row)
+    return {name: rows[name] for name in KINDS if name in rows}, problems
+
+
+def _check_among_others(rows: dict[str, list[Row]], registry: RegistryTransaction) -> list[Problem]:
+    known: dict[str, set[str]] = {}
+
+    def ids_of(kind: str) -> set[str]:
+        if kind not in known:
+            here = {row.values["id"] for row in rows.get(kind, []) if "id" in row.values}
+            known[kind] = here | registry.ids(kind)
+        return known[kind]
+
+    problems: list[Problem] = []
+    for name, some in rows.items():
+        problems += check_keys(KINDS[name], some)
+        problems += check_references(KINDS[name], some, ids_of)
+    if "zones" in rows:
+        parents = {key[0]: zone["parent_id"] for key, zone in registry.rows("zones").items()}
+        parents |= {row.values.get("id"): row.values.get("parent_id") for row in rows["zones"]}
+        problems += check_nesting(rows["zones"], parents)
+    return problems
+
+
+def _write(
+    rows: dict[str, list[Row]],
+    registry: RegistryTransaction,
+    actor: str,
+    path: Path,
+    tell: Progress,
+) -> dict[str, Counts]:
+    counts: dict[str, Counts] = {}
+    for name, some in rows.items():
+        step = f"write {name}"
+        tell(step, 0, len(some))
+        changes = compare(KINDS[name], [row.values for row in some], registry.rows(name))
+        registry.put(name, [change.row for change in changes])
+        registry.audit(actor, [_entry(name, change, path.name) for change in changes])
+        created = sum(change.created for change in changes)
+        counts[name] = Counts(created, len(changes) - created, len(some) - len(changes))
+        tell(step, len(some), len(some))
+    summary = {
+        "sha256": _digest(path),
+        "counts": {name: [c.created, c.changed, c.unchanged] for name, c in counts.items()},
+    }
+    registry.audit(actor, [("import", path.name, summary)])
+    return counts
+
+
+def _entry(kind: str, change: Change, source: str) -> tuple[str, str, dict[str, Any]]:
+    action = f"{kind}.{'created' if change.created else 'changed'}"
+    subject = " ".join(str(_as_plain(part)) for part in change.key)
+    fields = {name: [_as_plain(v) for v in pair] for name, pair in change.fields.items()}
+    return action, subject, {"source": source} | ({"fields": fields} if fields else {})
+
+
+def _as_plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of the file, or of a folder's CSV files one after the other."""
+    files = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,261 @@
+"""Options of the ECharts charts, from rows to plain dictionaries. Pure: unit tests read them.
+
+Time axes show the city's clock whatever the browser's zone is: an instant is given as the
+milliseconds of its wall time read as UTC, and the charts are told to write UTC.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+from api.pages.figures import is_known
+from api.pages.texts import Texts
+from water.columns import (
+    BASELINE_M3_H,
+    DAY,
+    INFLOW_M3,
+    LARGE_USE_M3,
+    MEASURED_SHARE,
+    MINIMUM_NIGHT_FLOW_M3_H,
+    NET_NIGHT_FLOW_M3_H,
+    START,
+    VOLUME_M3,
+)
+
+Options = dict[str, Any]
+Point = list[float | None]
+
+BLUE = "#0b6e99"
+SKY = "#56a3c9"
+INK = "#5b6876"
+ORANGE = "#d55e00"
+AMBER = "#e0a100"
+GRID = "#e3e8ed"
+FONT = 'system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif'
+
+HOURS_OF_RANGE = {"3d": 72, "14d": 336, "60d": 1440}
+"""The ranges of the hourly chart and how many hours each shows."""
+
+
+def wall_ms(at: datetime, zone: ZoneInfo) -> float:
+    """The milliseconds of an instant's wall time in `zone`, read as if it were UTC."""
+    return at.astimezone(zone).replace(tzinfo=UTC).timestamp() * 1000
+
+
+def day_ms(day: date) -> float:
+    """The milliseconds of a local midnight, read as if it were UTC."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000
+
+
+def plan_chart(
+    months_m3: Sequence[float],
+    daily: pd.DataFrame,
+    year: int,
+    projected_m3: float | None,
+    texts: Texts,
+) -> Options:
+    """Cumulative use of a user against its cumulative plan, with the projection to the year's end.
+
+    Args:
+        months_m3: the plan in force, twelve volumes, m³; empty when there is no plan.
+        daily: daily volumes of the user's meters (columns DAILY), any number of meters.
+        year: the plan year.
+        projected_m3: use projected to the year's end, m³; None when there is no projection.
+        texts: the language of the series' names.
+    """
+    used = _cumulate(daily, year)
+    series = [_line(texts["used_cumulative"], used, BLUE, width=2.5, area=True)]
+    if months_m3:
+        plan = _cumulate_plan(months_m3, year)
+        line = _line(texts["plan_cumulative"], plan, INK, width=1.5)
+        line["markLine"] = _threshold(sum(months_m3), texts["plan_of_year"])
+        series.append(line)
+    if used and is_known(projected_m3):
+        dashed = [used[-1], [day_ms(date(year + 1, 1, 1)), projected_m3]]
+        series.append(_line(texts["projection"], dashed, ORANGE, width=2, dashed=True))
+    options = _time_chart(series, "m³")
+    options["xAxis"] |= {"min": day_ms(date(year, 1, 1)), "max": day_ms(date(year + 1, 1, 1))}
+    options["xAxis"]["axisLabel"]["formatter"] = "{yyyy}-{MM}"
+    options["xAxis"]["minInterval"] = 28 * 86_400_000
+    return options
+
+
+def hourly_chart(hourly: pd.DataFrame, zone: ZoneInfo, texts: Texts) -> Options:
+    """Hourly use summed over a user's meters; hours that were mostly not measured stand apart.
+
+    Args:
+        hourly: hourly volumes (columns HOURLY), any number of meters.
+        zone: the city's zone.
+        texts: the language of the series' names.
+    """
+    measured: list[Point] = []
+    estimated: list[Point] = []
+    for start, hour in hourly.groupby(START, sort=True) if len(hourly) else ():
+        at = wall_ms(pd.Timestamp(start).to_pydatetime(), zone)  # pyright: ignore[reportArgumentType] (group keys are timestamps)
+        volume = hour[VOLUME_M3].sum(min_count=len(hour))
+        value = round(float(volume), 3) if is_known(volume) else None
+        solid = bool((hour[MEASURED_SHARE] >= 0.5).all())
+        measured.append([at, value if solid else None])
+        estimated.append([at, None if solid else value])
+    series = [_line(texts["measured"], measured, BLUE, width=1.5, area=True)]
+    if any(value is not None for _, value in estimated):
+        series.append(_line(texts["estimated"], estimated, AMBER, width=1.5))
+    options = _time_chart(series, "m³/h")
+    options["dataZoom"] = [{"type": "inside"}]
+    return options
+
+
+def inflow_chart(days: Sequence[Mapping[str, Any]], texts: Texts) -> Options:
+    """Net inflow of a zone and its large users' use by day, m³/d."""
+    inflow = [_day_point(row, INFLOW_M3) for row in days]
+    use = [_day_point(row, LARGE_USE_M3) for row in days]
+    return _time_chart(
+        [
+            _line(texts["inflow"], inflow, BLUE, width=2, area=True),
+            _line(texts["large_use"], use, AMBER, width=1.5),
+        ],
+        "m³/d",
+    )
+
+
+def night_chart(nights: Sequence[Mapping[str, Any]], texts: Texts) -> Options:
+    """Minimum and net night flow of a zone by night with the baseline, m³/h."""
+    net = _line(
+        texts["net_night_flow"], [_day_point(n, NET_NIGHT_FLOW_M3_H) for n in nights], BLUE, width=2
+    )
+    minimum = [_day_point(night, MINIMUM_NIGHT_FLOW_M3_H) for night in nights]
+    baseline = [_day_point(night, BASELINE_M3_H) for night in nights]
+    return _time_chart(
+        [
+            net,
+            _line(texts["minimum_night_flow"], minimum, SKY, width=1.2),
+            _line(texts["baseline"], baseline, ORANGE, width=1.5, dashed=True),
+        ],
+        "m³/h",
+    )
+
+
+def loss_chart(months: Sequence[Mapping[str, Any]], target: float, texts: Texts) -> Options:
+    """Gross loss rate of the city by month in percent, with the target as a line.
+
+    Args:
+        months: rows of city rates whose period is a month ("2026-08").
+        target: the rate to stay within, a fraction.
+        texts: the language of the series' names.
+    """
+    values = [round(row["gross_rate"] * 100, 2) for row in months]
+    bars: dict[str, Any] = {
+        "name": texts["gross_rate"],
+        "type": "bar",
+        "barMaxWidth": 26,
+        "itemStyle": {"color": SKY},
+        "data": values,
+        "markLine": _threshold(round(target * 100, 2), texts["target"], " %"),
+    }
+    options = _time_chart([bars], "%")
+    options["xAxis"] = {
+        "type": "category",
+        "data": [row["period"] for row in months],
+        "axisLabel": {"color": INK, "hideOverlap": True},
+        "axisTick": {"show": False},
+        "axisLine": {"lineStyle": {"color": GRID}},
+    }
+    options["yAxis"]["max"] = max([*values, target * 100]) * 1.15
+    options["legend"]["show"] = False
+    return options
+
+
+def _cumulate(daily: pd.DataFrame, year: int) -> list[Point]:
+    """Use from the year's first midnight to the end of each day: [wall ms, m³]."""
+    if not len(daily):
+        return []
+    by_day = daily[[DAY, VOLUME_M3]].groupby(DAY).sum().sort_index()[VOLUME_M3].cumsum()
+    points: list[Point] = [[day_ms(date(year, 1, 1)), 0.0]]
+    for day, total in by_day.items():
+        ends = pd.Timestamp(day).date() + timedelta(days=1)  # pyright: ignore[reportArgumentType] (the index holds timestamps)
+        points.append([day_ms(ends), round(float(total), 1)])
+    return points
+
+
+def _cumulate_plan(months_m3: Sequence[float], year: int) -> list[Point]:
+    points: list[Point] = [[day_ms(date(year, 1, 1)), 0.0]]
+    total = 0.0
+    for month, volume in enumerate(months_m3, start=1):
+        total += volume
+        ends = date(year, month + 1, 1) if month < 12 else date(year + 1, 1, 1)
+        points.append([day_ms(ends), round(total, 1)])
+    return points
+
+
+def _day_point(row: Mapping[str, Any], name: str) -> Point:
+    value = row.get(name)
+    return [day_ms(row[DAY]), round(float(value), 2) if is_known(value) else None]  # pyright: ignore[reportArgumentType] (known, so a number)
+
+
+def _line(
+    name: str,
+    points: Sequence[Sequence[Any]],
+    colour: str,
+    *,
+    width: float,
+    dashed: bool = False,
+    area: bool = False,
+) -> Options:
+    line: Options = {
+        "name": name,
+        "type": "line",
+        "data": list(points),
+        "showSymbol": False,
+        "lineStyle": {"width": width, "type": "dashed" if dashed else "solid"},
+        "itemStyle": {"color": colour},
+        "connectNulls": False,
+    }
+    if area:
+        line["areaStyle"] = {"opacity": 0.08}
+    return line
+
+
+def _threshold(value: float, label: str, unit: str = "") -> Options:
+    return {
+        "silent": True,
+        "symbol": "none",
+        "lineStyle": {"color": ORANGE, "type": "dashed", "width": 1.2},
+        "label": {
+            "formatter": f"{label} {value:,.4g}{unit}" if unit else f"{label} {value:,.0f}",
+            "position": "insideEndTop",
+            "color": ORANGE,
+        },
+        "data": [{"yAxis": value}],
+    }
+
+
+def _time_chart(series: list[Options], unit: str) -> Options:
+    return {
+        "useUTC": True,
+        "animation": False,
+        "textStyle": {"fontFamily": FONT},
+        "grid": {"left": 8, "right": 20, "top": 44, "bottom": 8, "containLabel": True},
+        "legend": {"top": 4, "right": 8, "itemWidth": 18, "textStyle": {"color": INK}},
+        "tooltip": {
+            "trigger": "axis",
+            "confine": True,
+            ":valueFormatter": f"v => v == null ? '–' : Number(v).toLocaleString('en-US') + ' {unit}'",
+        },
+        "xAxis": {
+            "type": "time",
+            "axisLabel": {"color": INK, "hideOverlap": True, "formatter": "{MM}-{dd}"},
+            "axisLine": {"lineStyle": {"color": GRID}},
+            "splitLine": {"show": False},
+        },
+        "yAxis": {
+            "type": "value",
+            "name": unit,
+            "nameTextStyle": {"color": INK, "align": "left", "padding": [0, 0, 0, -24]},
+            "axisLabel": {"color": INK},
+            "splitLine": {"lineStyle": {"color": GRID}},
+        },
+        "series": series,
+    }

@@ -1,0 +1,131 @@
+"""One zone's page: inflow by day, night flow with its baseline, meters and alerts."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from nicegui import ui
+
+from api.pages import alerts, parts
+from api.pages.charts import inflow_chart, night_chart
+from api.pages.figures import is_known, write_day, write_number, write_percent
+from api.pages.frame import NotVisibleError, PageKind
+from api.pages.meters import meter_columns
+from api.pages.tables import day, number, percent, show_table
+from api.pages.visit import Visit
+from api.ports import Page, Row
+
+DAYS = 90
+"""How many days back the charts and tables go."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFigures:
+    """What a zone's page shows; days and nights oldest first."""
+
+    zone: Row
+    days: list[Row]
+    nights: list[Row]
+    meters: Page
+    alerts: Page
+
+
+def load(visit: Visit) -> ZoneFigures:
+    """The zone with its last days and nights."""
+    context, viewer = visit.context, visit.viewer
+    zone = context.registry.zone(viewer, visit.request.path_params["zone_id"])
+    if zone is None:
+        raise NotVisibleError
+    last = context.city.day_of(context.clock.now())
+    first = last - timedelta(days=DAYS)
+    found = context.registry.alerts(viewer, state="all", subject_id=zone["id"], limit=50)
+    return ZoneFigures(
+        zone=zone,
+        days=context.registry.zone_days(viewer, zone["id"], first, last - timedelta(days=1)),
+        nights=context.registry.zone_nights(viewer, zone["id"], first, last),
+        meters=context.registry.meters(viewer, zone_id=zone["id"], limit=200),
+        alerts=Page([row | {"subject_name": zone["name"]} for row in found.rows]),
+    )
+
+
+def draw(visit: Visit, shown: ZoneFigures) -> None:
+    """Figures, both charts, then the tables behind them."""
+    texts, zone = visit.texts, shown.zone
+    mains = f"{texts['mains_km']} {write_number(zone['mains_km'], 1)}"
+    count = f"{texts['connections']} {write_number(zone['connections'])}"
+    parts.title(zone["name"], f"{texts['zone_id']} {zone['id']}", mains, count)
+    _draw_cards(visit, zone)
+    with parts.columns():
+        with parts.panel(texts["inflow_by_day"], "js-half"):
+            _draw_inflow(visit, shown)
+        with parts.panel(texts["night_flow"], "js-half"):
+            _draw_nights(visit, shown)
+    with parts.panel(texts["alerts"]) as side:
+        show_table(visit, "alerts", alerts.columns_of(visit), shown.alerts, side=side)
+    _draw_tables(visit, shown)
+
+
+def _draw_cards(visit: Visit, zone: Row) -> None:
+    texts = visit.texts
+    night = f"{texts['latest_night']} {write_day(zone['night_day'])}"
+    with parts.cards():
+        inflow = texts.say("last_30_days", name=texts["inflow"])
+        parts.card(inflow.removesuffix(" (m³)"), write_number(zone["inflow_m3"]), "m³")
+        parts.card(texts["gross_share"], write_percent(zone["gross_loss_share"]), "",
+                   texts["gross_share_note"])  # fmt: skip
+        for key in ("minimum_night_flow", "night_use", "net_night_flow", "baseline"):
+            value = write_number(zone[f"{key}_m3_h"], 1)
+            parts.card(texts[key], value, "m³/h", night if key != "baseline" else "")
+
+
+def _draw_inflow(visit: Visit, shown: ZoneFigures) -> None:
+    if not any(is_known(row["inflow_m3"]) for row in shown.days):
+        parts.empty(visit.texts["no_data_yet"])
+        return
+    parts.chart(inflow_chart(shown.days, visit.texts))
+    mean = {
+        name: sum(row[name] for row in shown.days) / len(shown.days)
+        for name in parts.SHARE_COLOURS
+    }
+    ui.label(visit.texts["mean_shares"]).classes("js-note")
+    parts.shares(mean, visit.texts)
+
+
+def _draw_nights(visit: Visit, shown: ZoneFigures) -> None:
+    if not any(is_known(row["minimum_night_flow_m3_h"]) for row in shown.nights):
+        parts.empty(visit.texts["no_data_yet"])
+        return
+    parts.chart(night_chart(shown.nights, visit.texts))
+
+
+def _draw_tables(visit: Visit, shown: ZoneFigures) -> None:
+    texts = visit.texts
+    with parts.columns():
+        with parts.panel(texts["inflow_by_day"], "js-half") as side:
+            columns = [
+                day("day", texts["day"]),
+                number("inflow_m3", texts.say("unit_m3", name=texts["inflow"])),
+                number("large_use_m3", texts.say("unit_m3", name=texts["large_use"])),
+                percent("measured_share", texts["measured"]),
+                percent("estimated_share", texts["estimated"]),
+                percent("missing_share", texts["missing"]),
+            ]
+            rows = Page(shown.days[::-1])
+            with _scrolled():
+                show_table(visit, f"zone_days_{shown.zone['id']}", columns, rows, side=side)
+        with parts.panel(texts["night_flow"], "js-half") as side:
+            columns = [day("day", texts["night_day"])] + [
+                number(f"{key}_m3_h", texts.say("unit_m3_h", name=texts[key]), 1)
+                for key in ("minimum_night_flow", "night_use", "net_night_flow", "baseline")
+            ]
+            rows = Page(shown.nights[::-1])
+            with _scrolled():
+                show_table(visit, f"zone_nights_{shown.zone['id']}", columns, rows, side=side)
+    with parts.panel(texts["meters"]) as side, _scrolled():
+        show_table(visit, "meters", meter_columns(visit), shown.meters, side=side)
+
+
+def _scrolled() -> ui.element:
+    return ui.element("div").style("max-height: 420px; overflow: auto")
+
+
+PAGE = PageKind("zones", load, draw)

@@ -90,7 +90,11 @@ class City:
 
     def dials(self, day: date) -> Litres:
         """What every register shows at the 97 quarters of a local day, litres (meters × 97)."""
-        return show_dials(self.meters, self.passed(day), self.instants(day))
+        return self.dials_of(self.passed(day), day)
+
+    def dials_of(self, passed: Litres, day: date) -> Litres:
+        """The same from the litres passed that day."""
+        return show_dials(self.meters, passed, self.instants(day))
 
     def instants(self, day: date) -> Litres:
         """The 97 quarters of a local day, epoch seconds."""

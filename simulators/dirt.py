@@ -1,0 +1,160 @@
+"""What a careless supplier sends besides its readings: garbage, and readings days late."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import numpy as np
+
+from simulators.city import City
+from simulators.dialects import jieshui_topic
+from simulators.places import DIRTY, MAIN
+
+_GARBAGE_STREAM, _LATE_STREAM, _DUPLICATE_STREAM = 11, 12, 13
+_GARBAGE_SHARE = 0.11
+_LATE_SHARE = 0.05
+_LATE_DAYS = (2, 6)
+_ON_TIME_DAYS = 8
+"""The last days of the history are on time, so that the history is whole at its end."""
+_DUPLICATE_SHARE = 0.25
+_TOO_LARGE_EVERY = 120
+_TOO_LARGE_BYTES = 1_100_000
+
+SET_ASIDE = frozenset({"simulated"})
+_KINDS = {
+    "malformed": 0.20,
+    "not_utf8": 0.10,
+    "no_quantity": 0.10,
+    "unknown_meter": 0.20,
+    "other_suppliers_meter": 0.10,
+    "time_without_zone": 0.10,
+    "bad_time": 0.05,
+    "future": 0.05,
+    "negative_register": 0.05,
+    "beyond_dial": 0.05,
+}
+"""Reason for which a message is refused (water.refusals) → its share of the garbage."""
+
+UNDECODABLE = frozenset({"malformed", "not_utf8", "no_quantity", "too_large"})
+
+
+class Garbage(NamedTuple):
+    """A message that must be refused for the reason `kind`."""
+
+    kind: str
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Scrap:
+    """What a piece of garbage is made of: an own meter and an odd instant of the day."""
+
+    meter_id: str
+    modulus_m3: float
+    foreign_id: str
+    at: str
+    naive: str
+    years_later: str
+    number: int
+
+
+def make_garbage(city: City, day: date) -> list[Garbage]:
+    """The garbage of a day, each message different from every other."""
+    rows = city.rows_of[DIRTY.id]
+    rng = np.random.default_rng([city.seed, _GARBAGE_STREAM, day.toordinal()])
+    count = max(1, round(len(rows) * 24 * _GARBAGE_SHARE))
+    kinds = rng.choice(list(_KINDS), size=count, p=list(_KINDS.values()))
+    seconds = rng.choice(86_000, size=count, replace=False)
+    garbage = [
+        _make_one(str(kind), _make_scrap(city, day, int(rng.choice(rows)), int(second)))
+        for kind, second in zip(kinds, seconds, strict=True)
+    ]
+    garbage.append(_make_one("simulated", _make_scrap(city, day, rows[0], 86_001)))
+    if day.toordinal() % _TOO_LARGE_EVERY == 0:
+        garbage.append(_make_one("too_large", _make_scrap(city, day, rows[0], 86_003)))
+    return garbage
+
+
+def _make_scrap(city: City, day: date, row: int, second: int) -> _Scrap:
+    second += second % 900 == 0  # never the instant of a real reading
+    clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+    meter = city.meters[row].meter
+    return _Scrap(
+        meter_id=meter.id,
+        modulus_m3=meter.modulus_m3 or 0,
+        foreign_id=city.meters[city.rows_of[MAIN.id][0]].meter.id,
+        at=f"{day}T{clock}+08:00",
+        naive=f"{day} {clock}",
+        years_later=f"{day.replace(day=1, year=day.year + 3)}T{clock}+08:00",
+        number=day.toordinal() * 100_000 + second,
+    )
+
+
+def _make_one(kind: str, scrap: _Scrap) -> Garbage:
+    meter_id, reading = scrap.meter_id, {"at": scrap.at, "register_m3": scrap.number / 1e6}
+    if kind == "not_utf8":
+        payload = f'{{"at":"{scrap.at}","备注":"正常","register_m3":1.5}}'.encode("gbk")
+        return Garbage(kind, jieshui_topic(DIRTY.id, meter_id), payload)
+    if kind == "unknown_meter":
+        meter_id = f"GHOST-{scrap.number % 97:02d}"
+    elif kind == "other_suppliers_meter":
+        meter_id = scrap.foreign_id
+    elif kind == "no_quantity":
+        reading = {"at": scrap.at, "battery_v": 3.6}
+    elif kind == "time_without_zone":
+        reading["at"] = scrap.naive
+    elif kind == "bad_time":
+        reading["at"] = f"yesterday {scrap.number}"
+    elif kind == "future":
+        reading["at"] = scrap.years_later
+    elif kind == "negative_register":
+        reading["register_m3"] = -12.5
+    elif kind == "beyond_dial":
+        reading["register_m3"] = scrap.modulus_m3 * 1.5
+    elif kind == "simulated":
+        reading["simulated"] = True
+    elif kind == "too_large":
+        reading["note"] = "x" * _TOO_LARGE_BYTES
+    payload = json.dumps(reading).encode()
+    if kind == "malformed":
+        payload = payload[:-4]
+    return Garbage(kind, jieshui_topic(DIRTY.id, meter_id), payload)
+
+
+def find_late(city: City, day: date) -> dict[int, int]:
+    """Rows of the meters whose batch of a day comes late → by how many days."""
+    last = city.first_day + (city.until - city.history_from)
+    if day == city.first_day or last - timedelta(days=_ON_TIME_DAYS) <= day < last:
+        return {}
+    rows = city.rows_of[DIRTY.id]
+    rng = np.random.default_rng([city.seed, _LATE_STREAM, day.toordinal()])
+    late = rng.random(len(rows)) < _LATE_SHARE
+    delays = rng.integers(_LATE_DAYS[0], _LATE_DAYS[1] + 1, size=len(rows))
+    return {row: int(delay) for row, delay, is_late in zip(rows, delays, late, strict=True) if is_late}
+
+
+def find_due(city: City, day: date) -> list[tuple[date, int]]:
+    """The (day, row of the meter) of the late batches that come with a day's deliveries."""
+    return [
+        (earlier, row)
+        for delay in range(_LATE_DAYS[0], _LATE_DAYS[1] + 1)
+        if (earlier := day - timedelta(days=delay)) >= city.first_day
+        for row, late_by in find_late(city, earlier).items()
+        if late_by == delay
+    ]
+
+
+def find_duplicated(city: City, day: date) -> frozenset[int]:
+    """Rows of the meters whose batch of a day is sent twice."""
+    rows = city.rows_of[DIRTY.id]
+    rng = np.random.default_rng([city.seed, _DUPLICATE_STREAM, day.toordinal()])
+    twice = rng.random(len(rows)) < _DUPLICATE_SHARE
+    return frozenset(row for row, again in zip(rows, twice, strict=True) if again)
+
+
+def shuffle_order(city: City, day: date, row: int, count: int) -> list[int]:
+    """The order in which the readings of a late batch stand in its message."""
+    rng = np.random.default_rng([city.seed, _LATE_STREAM, day.toordinal(), row])
+    return [int(i) for i in rng.permutation(count)]

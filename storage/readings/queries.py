@@ -1,0 +1,182 @@
+# pyright: standard
+# pandas ships no stubs: strict rules about unknown types have nothing to hold on to.
+"""Readings, volumes and ingest's counts as the API asks for them: within a viewer's sight."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pandas as pd
+
+from storage.readings.counts import Page, Tally
+from storage.readings.store import ReadingsStore
+from storage.readings.volumes import VolumesStore
+from water import columns
+from water.accounting import MessageSum, ReadingSum
+from water.viewer import Role, Viewer
+
+Row = dict[str, Any]
+
+
+class ReadingQueries:
+    """Implements api.ports.ReadingQueries.
+
+    Args:
+        readings: where readings are.
+        volumes: where kept volumes are.
+        visible_meters: the meters that a viewer may see; None = all.
+    """
+
+    def __init__(
+        self,
+        readings: ReadingsStore,
+        volumes: VolumesStore,
+        visible_meters: Callable[[Viewer], frozenset[str] | None],
+    ) -> None:
+        self._readings = readings
+        self._volumes = volumes
+        self._visible_meters = visible_meters
+
+    def newest(self, viewer: Viewer, meter_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """The newest reading of each meter (columns READINGS); None = every meter in sight."""
+        visible = self._visible_meters(viewer)
+        if meter_ids is None and visible is not None:
+            return self._readings.newest(sorted(visible))
+        return self._readings.newest(_within(visible, meter_ids))
+
+    def readings(
+        self,
+        viewer: Viewer,
+        meter_id: str,
+        start: datetime,
+        end: datetime,
+        *,
+        after: datetime | None = None,
+        limit: int = 1000,
+    ) -> pd.DataFrame:
+        """Readings of one meter with start <= at < end, at > after, in time order."""
+        _within(self._visible_meters(viewer), [meter_id])
+        return self._readings.load_page(meter_id, start, end, after=after, limit=limit)
+
+    def series(
+        self,
+        viewer: Viewer,
+        meter_id: str,
+        quantity: str,
+        start: datetime,
+        end: datetime,
+        points: int,
+    ) -> pd.DataFrame:
+        """A quantity thinned to about `points` rows (columns at, value), extremes kept."""
+        _within(self._visible_meters(viewer), [meter_id])
+        return self._readings.load_series(meter_id, quantity, start, end, points)
+
+    def hourly(
+        self, viewer: Viewer, meter_ids: Sequence[str], start: datetime, end: datetime
+    ) -> pd.DataFrame:
+        """Hourly volumes with start <= hour < end (columns HOURLY)."""
+        meters = _within(self._visible_meters(viewer), meter_ids)
+        return self._volumes.load_hourly(meters, start, end)
+
+    def daily(
+        self, viewer: Viewer, meter_ids: Sequence[str], first: date, last: date
+    ) -> pd.DataFrame:
+        """Daily volumes with first <= day <= last (columns DAILY)."""
+        meters = _within(self._visible_meters(viewer), meter_ids)
+        return self._volumes.load_daily(meters, first, last)
+
+
+def _within(
+    visible: frozenset[str] | None, meter_ids: Sequence[str] | None
+) -> Sequence[str] | None:
+    """The meters asked for, all of them in sight.
+
+    Raises:
+        KeyError: one is out of sight; whether it exists is not told.
+    """
+    for meter_id in meter_ids or ():
+        if visible is not None and meter_id not in visible:
+            raise KeyError(meter_id)
+    return meter_ids
+
+
+class IngestQueries:
+    """Implements api.ports.IngestQueries: suppliers see their own rows, users none."""
+
+    def __init__(self, readings: ReadingsStore) -> None:
+        self._readings = readings
+
+    def sums(self, viewer: Viewer) -> list[Row]:
+        """One row a supplier: its `messages`, `readings` and `reasons`, and whether all balances.
+
+        `messages` and `readings` hold the terms of the sums of water.accounting and `balanced`;
+        `reasons` lists ledger, account, reason, count, the most frequent first.
+        """
+        tallies = self._readings.tallies()
+        suppliers = sorted({tally.supplier for tally in tallies if _sees(viewer, tally.supplier)})
+        return [_sum_up(supplier, tallies) for supplier in suppliers]
+
+    def quarantine(
+        self,
+        viewer: Viewer,
+        *,
+        supplier: str = "",
+        reason: str = "",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """Refused readings, newest first; "" = any. Instants that no calendar has are None."""
+        wanted = supplier if viewer.sees_all else supplier or viewer.scope or ""
+        if not _sees(viewer, wanted):
+            return Page([])
+        page = self._readings.page_refused(
+            supplier=wanted, reason=reason, cursor=cursor, limit=limit
+        )
+        return Page([_with_instants(row) for row in page.rows], page.next)
+
+
+def _sees(viewer: Viewer, supplier: str) -> bool:
+    return viewer.sees_all or (viewer.role is Role.SUPPLIER and viewer.scope == supplier)
+
+
+def _sum_up(supplier: str, tallies: dict[Tally, int]) -> Row:
+    terms: dict[str, dict[str, int]] = {"messages": {}, "readings": {}}
+    reasons: list[Row] = []
+    for tally, count in tallies.items():
+        if tally.supplier != supplier:
+            continue
+        ledger = terms[tally.ledger]
+        ledger[tally.account] = ledger.get(tally.account, 0) + count
+        if tally.reason:
+            reason = {"ledger": tally.ledger, "account": tally.account, "reason": tally.reason}
+            reasons.append({**reason, "count": count})
+    messages = _sum_messages(terms["messages"])
+    readings = ReadingSum(**terms["readings"])
+    return {
+        "supplier": supplier,
+        "messages": {**asdict(messages), "balanced": messages.balanced},
+        "readings": {**asdict(readings), "balanced": readings.balanced},
+        "reasons": sorted(reasons, key=lambda row: (-row["count"], row["reason"])),
+        "balanced": messages.balanced and readings.balanced,
+    }
+
+
+def _sum_messages(terms: dict[str, int]) -> MessageSum:
+    """What the journal received and no load accounted for yet is waiting in it."""
+    kept = sum(count for account, count in terms.items() if account != "received")
+    return MessageSum(**terms, waiting=max(0, terms.get("received", 0) - kept))
+
+
+def _with_instants(row: Row) -> Row:
+    return {**row, **{name: _instant(row[name]) for name in (columns.AT, columns.RECEIVED_AT)}}
+
+
+def _instant(seconds: int | None) -> datetime | None:
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        # Refused as bad_time: the number is in `detail`.
+        return None

@@ -43,7 +43,7 @@ class Quota:
 
     def admits(self, supplier: str) -> bool:
         """Whether one more refused reading is kept."""
-        if self.held[supplier] >= self.limits.quarantine_rows:
+        if self.held[supplier] >= self.limits.quarantine_quota:
             self.beyond[supplier] += 1
             if self.beyond[supplier] % self.limits.quarantine_sample:
                 return False

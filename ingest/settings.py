@@ -115,18 +115,18 @@ class Limits:
     Attributes:
         payload_bytes: a longer payload is not kept, but counted as too large.
         batch_readings: readings after which a load is committed.
-        quarantine_rows: rows of quarantine a supplier; beyond it reasons are still counted.
+        quarantine_quota: rows of quarantine a supplier; beyond it reasons are still counted.
         quarantine_sample: beyond the quota one refused reading in so many is kept.
     """
 
     payload_bytes: int = 256 * 1024
     batch_readings: int = 5_000
-    quarantine_rows: int = 100_000
+    quarantine_quota: int = 100_000
     quarantine_sample: int = 1_000
 
     def __post_init__(self) -> None:
         """Refuse what can't be."""
-        for name in ("payload_bytes", "batch_readings", "quarantine_rows", "quarantine_sample"):
+        for name in ("payload_bytes", "batch_readings", "quarantine_quota", "quarantine_sample"):
             _require(getattr(self, name) > 0, f"limit {name} is {getattr(self, name)}: above 0")
 
 

@@ -1,0 +1,286 @@
+import errno
+import os
+
+import pytest
+
+from ingest.errors import JournalError, JournalUnwritableError
+from ingest.journal import JournalReader, Message, open_journal
+from ingest.journal import writer as writer_module
+from ingest.journal.segments import list_segments, segment_path
+from ingest.ports import Position
+
+MIB = 1 << 20
+
+
+def messages(first: int, count: int, supplier: str = "north") -> list[Message]:
+    return [
+        Message(supplier, f"water/v1/{supplier}/x", b"payload %06d" % number, number)
+        for number in range(first, first + count)
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+def journal(folder):
+    opened = []
+
+    def open_it(segment_bytes: int = MIB, **more):
+        for one in opened:
+            one.close()
+        opened[:] = [open_journal(folder, segment_bytes, **more)]
+        return opened[0]
+
+    yield open_it
+    for one in opened:
+        one.close()
+
+
+def read_all(journal, position=Position()):
+    reader = JournalReader(journal._folder, journal.marker, journal.committed)
+    found = []
+    while True:
+        entries, position = reader.read(position)
+        if not entries:
+            return found, reader
+        found += entries
+
+
+def payloads(entries):
+    return [entry.payload for entry in entries]
+
+
+def test_what_was_appended_is_read_in_order_with_everything_it_carried(journal):
+    writer = journal()
+    sent = [
+        Message("north", "water/v1/north/jieshui/水表/reading", b"\x00\xff", 1_700_000_000_123, 3),
+        Message("?", "", b"", 0, 0),
+    ]
+    writer.append(sent)
+    entries, _ = read_all(writer)
+    assert [Message(e.supplier, e.topic, e.payload, e.received_ms, e.flags) for e in entries] == sent
+    assert [(e.entry, e.number) for e in entries] == [(1, 1), (2, 1)]
+
+
+def test_a_group_costs_one_fdatasync(journal, monkeypatch):
+    writer = journal()
+    writer.append(messages(0, 1))
+    syncs = []
+    real = os.fdatasync
+    monkeypatch.setattr(writer_module.os, "fdatasync", lambda fd: (syncs.append(fd), real(fd)))
+    writer.append(messages(1, 500))
+    assert len(syncs) == 1
+
+
+def test_segments_are_cut_and_read_across(journal, folder):
+    writer = journal(2_000)
+    for first in range(0, 200, 10):
+        writer.append(messages(first, 10))
+    assert len(list_segments(folder)) > 5
+    assert payloads(read_all(writer)[0]) == [m.payload for m in messages(0, 200)]
+
+
+def test_the_reader_goes_on_from_a_position(journal):
+    writer = journal(2_000)
+    for first in range(0, 100, 10):
+        writer.append(messages(first, 10))
+    entries, _ = read_all(writer)
+    middle = entries[41]
+    rest, _ = read_all(writer, Position(middle.segment, middle.end, middle.entry))
+    assert payloads(rest) == payloads(entries[42:])
+
+
+def test_the_counts_outlive_a_restart_without_the_store(journal):
+    writer = journal(2_000)
+    for first in range(0, 90, 10):
+        writer.append([*messages(first, 7, "north"), *messages(first, 3, "south")])
+    writer = journal(2_000)
+    assert writer.received() == {"north": 63, "south": 27}
+    assert writer.committed().entry == 90
+    writer.append(messages(90, 1, "south"))
+    assert read_all(writer)[0][-1].number == 28
+
+
+def test_counts_hold_after_old_segments_are_dropped(journal, folder):
+    writer = journal(2_000)
+    for first in range(0, 90, 10):
+        writer.append(messages(first, 10))
+    assert writer.drop_loaded(writer.committed(), keep_s=-1) >= 3
+    assert len(list_segments(folder)) == 1
+    assert journal(2_000).received() == {"north": 90}
+
+
+def test_a_segment_that_is_not_loaded_or_still_young_is_kept(journal, folder):
+    writer = journal(2_000)
+    for first in range(0, 90, 10):
+        writer.append(messages(first, 10))
+    kept = list_segments(folder)
+    assert writer.drop_loaded(Position(kept[0], 10, 1), keep_s=-1) == 0
+    assert writer.drop_loaded(writer.committed(), keep_s=3600) == 0
+    assert list_segments(folder) == kept
+
+
+@pytest.mark.parametrize("torn", [1, 7, 15, 16, 40])
+def test_a_torn_tail_is_cut_and_writing_goes_on(journal, folder, torn, capsys):
+    writer = journal()
+    writer.append(messages(0, 10))
+    path = segment_path(folder, 1)
+    whole = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(path.read_bytes()[-50:][:torn])
+    writer = journal()
+    assert path.stat().st_size == whole
+    assert f"bytes={torn}" in capsys.readouterr().out
+    writer.append(messages(10, 5))
+    assert payloads(read_all(writer)[0]) == [m.payload for m in messages(0, 15)]
+
+
+def test_every_cut_of_the_last_group_leaves_a_prefix_of_whole_entries(journal, folder):
+    writer = journal()
+    writer.append(messages(0, 3))
+    path = segment_path(folder, 1)
+    whole = path.read_bytes()
+    ends = [entry.end for entry in read_all(writer)[0]]
+    for length in range(ends[0], len(whole)):
+        path.write_bytes(whole[:length])
+        writer = journal()
+        assert len(read_all(writer)[0]) == sum(end <= length for end in ends)
+
+
+def test_damage_in_the_middle_costs_only_what_it_hit(journal, folder):
+    writer = journal()
+    writer.append(messages(0, 100))
+    hit = read_all(writer)[0][40]
+    path = segment_path(folder, 1)
+    damaged = bytearray(path.read_bytes())
+    damaged[hit.offset + 9] ^= 0xFF
+    path.write_bytes(damaged)
+    writer = journal()
+    entries, reader = read_all(writer)
+    assert payloads(entries) == [m.payload for m in messages(0, 100) if m.received_ms != 40]
+    assert reader.damage.bytes == hit.end - hit.offset
+    assert [b.number - a.number for a, b in zip(entries, entries[1:], strict=False)].count(2) == 1
+
+
+def test_a_damaged_header_costs_no_entry(journal, folder):
+    writer = journal(2_000)
+    for first in range(0, 60, 10):
+        writer.append(messages(first, 10))
+    path = segment_path(folder, 2)
+    damaged = bytearray(path.read_bytes())
+    damaged[20] ^= 0xFF
+    path.write_bytes(damaged)
+    writer = journal(2_000)
+    assert payloads(read_all(writer)[0]) == [m.payload for m in messages(0, 60)]
+
+
+def test_a_forged_entry_in_a_payload_is_not_read_after_damage(journal, folder):
+    writer = journal()
+    other = open_journal(folder.parent / "other", MIB)
+    other.append(messages(7, 1, "forged"))
+    forged = segment_path(folder.parent / "other", 1).read_bytes()
+    other.close()
+    writer.append([Message("north", "t", forged, 1), *messages(1, 1)])
+    path = segment_path(folder, 1)
+    damaged = bytearray(path.read_bytes())
+    first = read_all(writer)[0][0]
+    damaged[first.offset + 9] ^= 0xFF
+    path.write_bytes(damaged)
+    entries, _ = read_all(journal())
+    assert [entry.supplier for entry in entries] == ["north"]
+
+
+def test_a_full_disk_is_said_and_writing_goes_on_when_there_is_room(journal, folder, monkeypatch):
+    writer = journal()
+    writer.append(messages(0, 5))
+    real = os.pwrite
+
+    def half_then_full(fd, view, offset):
+        if len(view) > 100:
+            return real(fd, view[:100], offset)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writer_module.os, "pwrite", half_then_full)
+    for _ in range(3):
+        with pytest.raises(JournalUnwritableError, match="No space left"):
+            writer.append(messages(5, 5))
+    assert len(list_segments(folder)) == 1
+    monkeypatch.setattr(writer_module.os, "pwrite", real)
+    writer.append(messages(5, 5))
+    assert payloads(read_all(writer)[0]) == [m.payload for m in messages(0, 10)]
+    assert payloads(read_all(journal())[0]) == [m.payload for m in messages(0, 10)]
+
+
+def test_after_a_failed_sync_the_group_goes_to_a_new_segment_and_is_read_once(
+    journal, folder, monkeypatch
+):
+    writer = journal()
+    writer.append(messages(0, 5))
+    real = os.fdatasync
+
+    def broken(fd):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(writer_module.os, "fdatasync", broken)
+    with pytest.raises(JournalUnwritableError):
+        writer.append(messages(5, 5))
+    monkeypatch.setattr(writer_module.os, "fdatasync", real)
+    writer.append(messages(100, 3))
+    assert list_segments(folder) == [1, 2]
+    expected = [m.payload for m in [*messages(0, 5), *messages(100, 3)]]
+    assert payloads(read_all(writer)[0]) == expected
+    assert payloads(read_all(journal())[0]) == expected
+
+
+def test_two_writers_cannot_share_a_folder(journal, folder):
+    journal()
+    with pytest.raises(JournalError, match="another process"):
+        open_journal(folder, MIB)
+
+
+def test_a_new_journal_goes_on_where_the_store_stands(journal):
+    writer = journal(after=Position(7, 1234, 900), received={"north": 900})
+    assert read_all(writer, Position(7, 1234, 900))[0] == []
+    writer.append(messages(0, 1))
+    (entry,), _ = read_all(writer, Position(7, 1234, 900))
+    assert (entry.segment, entry.entry, entry.number) == (8, 901, 901)
+
+
+def test_a_torn_first_segment_is_begun_again(journal, folder):
+    folder.mkdir()
+    segment_path(folder, 1).write_bytes(b"\x01\x02\x03")
+    writer = journal()
+    writer.append(messages(0, 2))
+    assert payloads(read_all(writer)[0]) == [m.payload for m in messages(0, 2)]
+
+
+def test_a_torn_new_segment_after_a_full_one_is_passed_over(journal, folder):
+    writer = journal(2_000)
+    for first in range(0, 40, 10):
+        writer.append(messages(first, 10))
+    newest = list_segments(folder)[-1]
+    segment_path(folder, newest + 1).write_bytes(b"\x01")
+    writer = journal(2_000)
+    writer.append(messages(40, 2))
+    assert payloads(read_all(writer)[0]) == [m.payload for m in messages(0, 42)]
+    assert payloads(read_all(journal(2_000))[0]) == [m.payload for m in messages(0, 42)]
+
+
+def test_one_entry_is_found_by_its_place(journal):
+    writer = journal()
+    writer.append(messages(0, 10))
+    entries, reader = read_all(writer)
+    assert reader.read_entry(entries[4].segment, entries[4].offset) == entries[4]
+    assert reader.read_entry(entries[4].segment, entries[4].offset + 1) is None
+    assert reader.read_entry(99, 0) is None
+
+
+def test_an_entry_larger_than_a_read_is_read_whole(journal):
+    writer = journal(8 * MIB)
+    large = Message("north", "t", os.urandom(3 * MIB), 1)
+    writer.append([large, *messages(1, 1)])
+    entries, _ = read_all(writer)
+    assert payloads(entries) == [large.payload, messages(1, 1)[0].payload]

@@ -78,3 +78,25 @@ def group_starts(*keys: NDArray[np.generic]) -> NDArray[np.int64]:
     for key in keys:
         changed[1:] |= key[1:] != key[:-1]
     return np.flatnonzero(changed)
+
+
+def take_rows(frame: pd.DataFrame, rows: Flags | NDArray[np.int64]) -> pd.DataFrame:
+    """These rows, numbered from 0."""
+    chosen = np.flatnonzero(rows) if rows.dtype == bool else rows
+    return frame.take(chosen).reset_index(drop=True)  # type: ignore[return-value, arg-type]  # pandas' own hints are narrower than its code
+
+
+def code_of(frame: pd.DataFrame, name: str, ids: Sequence[str]) -> NDArray[np.int64]:
+    """The index of each row's id in `ids`; -1 for others."""
+    wanted = pd.Index(ids, dtype="str")
+    return wanted.get_indexer(pd.Index(frame[name], dtype="str")).astype(np.int64)
+
+
+def id_array(ids: Sequence[str], codes: NDArray[np.int64]) -> pd.api.extensions.ExtensionArray:
+    """A column of ids from their codes."""
+    return pd.array(list(ids), dtype="str").take(codes)
+
+
+def to_days(frame: pd.DataFrame, name: str) -> NDArray[np.datetime64]:
+    """A column of local days as `datetime64[D]`."""
+    return frame[name].to_numpy(dtype="datetime64[D]")

@@ -1,11 +1,28 @@
-"""Night flow: the minimum of a zone's net inflow in the night window, net of large users."""
+"""Night flow of zones: the minimum at night, net of large users, its baseline and its rise."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from analytics.frames import check_columns, to_floats, to_local_days, to_local_hours, to_seconds
+from analytics.baseline import Course, follow_nights
+from analytics.frames import (
+    Flags,
+    Floats,
+    check_columns,
+    code_of,
+    group_starts,
+    take_rows,
+    to_datetime,
+    to_day,
+    to_days,
+    to_floats,
+    to_local_days,
+    to_local_hours,
+    to_seconds,
+)
 from water.city_time import CityTime
 from water.columns import (
     BASELINE_M3_H,
@@ -15,15 +32,25 @@ from water.columns import (
     MEASURED_SHARE,
     METER_ID,
     MINIMUM_NIGHT_FLOW_M3_H,
+    MISSING_SHARE,
     NET_NIGHT_FLOW_M3_H,
     NIGHT_USE_M3_H,
     START,
     VOLUME_M3,
+    ZONE_DAYS,
     ZONE_HOURS,
     ZONE_ID,
     ZONE_NIGHTS,
 )
+from water.findings import Evaluation, Finding, FindingKind, SubjectKind
 from water.meters import Meter, MeterRole
+from water.policy import Policy
+from water.zones import Works
+
+INFLOW_DAYS = 56
+"""Days over which a zone's mean inflow is taken."""
+FRESH_DAYS = 3
+"""A zone is judged when its newest usable night is at most so many days old."""
 
 
 def compute_zone_nights(
@@ -48,44 +75,197 @@ def compute_zone_nights(
     """
     check_columns(zone_hours, ZONE_HOURS, "zone hours")
     check_columns(hourly, HOURLY, "hourly volumes")
-    hours = _night_hours(zone_hours, city)
-    hours[DAY] = to_local_days(to_seconds(hours, START), city.zone).astype("datetime64[s]")
-    whole = (to_floats(hours, MEASURED_SHARE) >= 1) & ~np.isnan(to_floats(hours, INFLOW_M3))
-    nights = hours.groupby([ZONE_ID, DAY], sort=True).size().to_frame("hours")
-    measured = hours.take(np.flatnonzero(whole)).sort_values(
-        [ZONE_ID, DAY, INFLOW_M3, START], ignore_index=True
-    )
-    counted = measured.groupby([ZONE_ID, DAY]).size()
-    least = measured.drop_duplicates([ZONE_ID, DAY]).set_index([ZONE_ID, DAY])
-    window = city.night[1] - city.night[0]
-    nights[MEASURED_SHARE] = counted.reindex(nights.index, fill_value=0) / window
-    nights[[START, MINIMUM_NIGHT_FLOW_M3_H]] = least[[START, INFLOW_M3]].reindex(nights.index)
-    nights = nights.reset_index()
+    hours = take_rows(zone_hours, _at_night(zone_hours, city))
+    inflow = to_floats(hours, INFLOW_M3)
+    whole = (to_floats(hours, MEASURED_SHARE) >= 1) & ~np.isnan(inflow)
+    day = to_local_days(to_seconds(hours, START), city.zone)
+    zone = pd.factorize(pd.Index(hours[ZONE_ID]), sort=True)[0]
+    order = np.lexsort((to_seconds(hours, START), np.where(whole, inflow, np.inf), day, zone))
+    first = group_starts(zone[order], day[order])
+    least = order[first]
+    measured = np.add.reduceat(whole[order].astype(float), first) if first.size else np.zeros(0)
+    nights = take_rows(hours, least).reindex(columns=list(ZONE_NIGHTS))
+    nights[DAY] = day[least].astype("datetime64[s]")
+    nights[START] = nights[START].where(whole[least])
+    nights[MINIMUM_NIGHT_FLOW_M3_H] = np.where(whole[least], inflow[least], np.nan)
     nights[NIGHT_USE_M3_H] = _night_use(nights, hourly, meters, city)
     nights[NET_NIGHT_FLOW_M3_H] = nights[MINIMUM_NIGHT_FLOW_M3_H] - nights[NIGHT_USE_M3_H]
-    nights[BASELINE_M3_H] = np.nan
-    return nights[list(ZONE_NIGHTS)]
+    nights[MEASURED_SHARE] = measured / (city.night[1] - city.night[0])
+    nights[BASELINE_M3_H] = np.full(len(nights), np.nan)
+    return nights
 
 
-def _night_hours(frame: pd.DataFrame, city: CityTime) -> pd.DataFrame:
+def _at_night(frame: pd.DataFrame, city: CityTime) -> Flags:
     hour = to_local_hours(to_seconds(frame, START), city.zone)
-    rows = np.flatnonzero((hour >= city.night[0]) & (hour < city.night[1]))
-    return frame.take(rows).reset_index(drop=True)
+    return (hour >= city.night[0]) & (hour < city.night[1])
 
 
 def _night_use(
     nights: pd.DataFrame, hourly: pd.DataFrame, meters: Sequence[Meter], city: CityTime
-) -> pd.Series:
+) -> Floats:
     """Use of the large users of each night's zone in the hour of its minimum, m³/h."""
-    users = {m.id: m for m in meters if m.zone_id and m.role is MeterRole.CUSTOMER}
-    rows = np.flatnonzero(hourly[METER_ID].isin(list(users)))
-    uses = _night_hours(hourly.take(rows).reset_index(drop=True), city)
-    zone_of = {meter_id: meter.zone_id for meter_id, meter in users.items()}
-    uses[ZONE_ID] = pd.array(uses[METER_ID].map(zone_of), dtype="str")
-    by_hour = uses.groupby([ZONE_ID, START])[VOLUME_M3].agg(["sum", "count", "size"])
-    use = by_hour["sum"].where(by_hour["count"] == by_hour["size"])
-    wanted = pd.MultiIndex.from_frame(nights[[ZONE_ID, START]])
-    metered = pd.Index(nights[ZONE_ID]).isin(list(zone_of.values()))
-    found = use.reindex(wanted).to_numpy()
-    silent = np.where(metered | nights[START].isna(), np.nan, 0.0)
-    return pd.Series(np.where(np.isnan(found), silent, found), index=nights.index)
+    zone_ids = sorted({m.zone_id for m in meters if m.zone_id})
+    users = [m for m in meters if m.zone_id and m.role is MeterRole.CUSTOMER]
+    zone_of = np.array([zone_ids.index(str(m.zone_id)) for m in users], dtype=np.int64)
+    uses = take_rows(hourly, _at_night(hourly, city))
+    meter = code_of(uses, METER_ID, [m.id for m in users])
+    row = np.flatnonzero(meter >= 0)
+    pairs = np.stack([zone_of[meter[row]], to_seconds(uses, START)[row]], axis=1)
+    wanted = np.stack([code_of(nights, ZONE_ID, zone_ids), to_seconds(nights, START)], axis=1)
+    both, index = np.unique(np.concatenate([pairs, wanted]), axis=0, return_inverse=True)
+    index = index.ravel()
+    use = np.bincount(index[: row.size], to_floats(uses, VOLUME_M3)[row], len(both))
+    here = np.asarray(use, dtype=np.float64)[index[row.size :]]
+    return np.where(nights[START].isna(), np.nan, here)
+
+
+def add_baseline(
+    nights: pd.DataFrame,
+    zone_days: pd.DataFrame,
+    works: Sequence[Works],
+    *,
+    policy: Policy,
+    city: CityTime,
+) -> pd.DataFrame:
+    """Fill `baseline_m3_h`, m³/h: the median net night flow of the nights before.
+
+    Nights that works explain and nights after a confirmed rise stay out of it (analytics.baseline).
+    Give all kept nights of a zone (half a year and more).
+
+    Returns:
+        The nights sorted by (zone_id, day) with the baseline; NaN where there were too few.
+    """
+    filled = _sorted(nights)
+    baseline = np.full(len(filled), np.nan)
+    inflows = _mean_inflows(zone_days)
+    usable = _usable(filled, works, city)
+    for zone_id, rows in _by_zone(filled):
+        rows_used = rows[usable[rows]]
+        flow = to_floats(filled, NET_NIGHT_FLOW_M3_H)[rows_used]
+        course = follow_nights(flow, inflows.get(zone_id, np.nan), policy)
+        baseline[rows_used] = course.baseline
+    filled[BASELINE_M3_H] = baseline
+    return filled
+
+
+def detect_night_flow_rise(
+    nights: pd.DataFrame,
+    zone_days: pd.DataFrame,
+    works: Sequence[Works],
+    *,
+    policy: Policy,
+    city: CityTime,
+    now: datetime,
+) -> Evaluation:
+    """Find zones whose net night flow rose and stayed up (NIGHT_FLOW_RISE, subject zone).
+
+    Args:
+        nights: columns ZONE_NIGHTS of at least the last 180 days, with or without baseline.
+        zone_days: columns ZONE_DAYS of at least the last 60 days, for the mean inflow.
+        works: works that explain flows; their nights are left out.
+        policy: night_* keys.
+        city: the city's days.
+        now: the instant of the analysis.
+    """
+    ordered = _sorted(nights)
+    ordered = take_rows(ordered, _usable(ordered, works, city))
+    inflows = _mean_inflows(zone_days)
+    oldest = np.datetime64(city.day_of(now) - timedelta(days=FRESH_DAYS))
+    judged: set[tuple[str, str]] = set()
+    findings: list[Finding] = []
+    for zone_id, rows in _by_zone(ordered):
+        zone = take_rows(ordered, rows)
+        inflow = inflows.get(zone_id, np.nan)
+        if np.isnan(inflow) or to_days(zone, DAY)[-1] < oldest:
+            continue
+        course = follow_nights(to_floats(zone, NET_NIGHT_FLOW_M3_H), inflow, policy)
+        if np.isnan(course.baseline[-1]):
+            continue
+        judged.add((zone_id, ""))
+        if course.raised_from is not None:
+            figures, thresholds = _figures(zone, course, inflow, policy)
+            findings.append(_rise(zone, course.raised_from, figures, thresholds, city, now))
+    return Evaluation(FindingKind.NIGHT_FLOW_RISE, now, frozenset(judged), tuple(findings))
+
+
+def _sorted(nights: pd.DataFrame) -> pd.DataFrame:
+    check_columns(nights, ZONE_NIGHTS, "zone nights")
+    zone = pd.factorize(pd.Index(nights[ZONE_ID]), sort=True)[0]
+    return take_rows(nights, np.lexsort((to_days(nights, DAY), zone)))
+
+
+def _by_zone(ordered: pd.DataFrame) -> list[tuple[str, NDArray[np.int64]]]:
+    zone, names = pd.factorize(pd.Index(ordered[ZONE_ID]))
+    return [(str(name), np.flatnonzero(zone == code)) for code, name in enumerate(names)]
+
+
+def _usable(nights: pd.DataFrame, works: Sequence[Works], city: CityTime) -> Flags:
+    """Nights wholly measured that no works touch."""
+    usable = ~np.isnan(to_floats(nights, NET_NIGHT_FLOW_M3_H))
+    usable &= to_floats(nights, MEASURED_SHARE) >= 1
+    days, zones = to_days(nights, DAY), nights[ZONE_ID].to_numpy(dtype=object)
+    for work in works:
+        first, last = (np.datetime64(city.day_of(at)) for at in (work.begins, work.ends))
+        for index in np.flatnonzero((zones == work.zone_id) & (days >= first) & (days <= last)):
+            begin, end = city.night_bounds(to_day(days[index]))
+            usable[index] &= work.ends <= begin or work.begins >= end
+    return usable
+
+
+def _mean_inflows(zone_days: pd.DataFrame) -> dict[str, float]:
+    """Mean inflow of each zone over its last days that are wholly known, m³/h."""
+    check_columns(zone_days, ZONE_DAYS, "zone days")
+    inflow = to_floats(zone_days, INFLOW_M3)
+    whole = take_rows(zone_days, (to_floats(zone_days, MISSING_SHARE) <= 0) & ~np.isnan(inflow))
+    whole = take_rows(whole, np.argsort(to_days(whole, DAY), kind="stable"))
+    inflow = to_floats(whole, INFLOW_M3)
+    return {
+        zone_id: float(np.mean(inflow[rows[-INFLOW_DAYS:]])) / 24
+        for zone_id, rows in _by_zone(whole)
+    }
+
+
+def _figures(
+    zone: pd.DataFrame, course: Course, inflow: float, policy: Policy
+) -> tuple[dict[str, float], dict[str, float]]:
+    flow = to_floats(zone, NET_NIGHT_FLOW_M3_H)
+    since = course.raised_from or 0
+    baseline = float(course.baseline[-1])
+    rise = float(np.median(flow[since:])) - baseline
+    figures = {
+        "net_night_flow_m3_h": float(np.median(flow[-policy.night_confirm_nights :])),
+        "baseline_m3_h": baseline,
+        "rise_m3_h": rise,
+        "mean_inflow_m3_h": inflow,
+        "rise_share": rise / inflow,
+        "nights": float(flow.size - since),
+    }
+    thresholds = {
+        "rise_m3_h": float(course.threshold[-1]),
+        "night_rise_share": policy.night_rise_share,
+        "night_confirm_nights": float(policy.night_confirm_nights),
+    }
+    return figures, thresholds
+
+
+def _rise(
+    zone: pd.DataFrame,
+    since: int,
+    figures: dict[str, float],
+    thresholds: dict[str, float],
+    city: CityTime,
+    now: datetime,
+) -> Finding:
+    starts = to_seconds(zone, START)
+    return Finding(
+        kind=FindingKind.NIGHT_FLOW_RISE,
+        subject_kind=SubjectKind.ZONE,
+        subject_id=str(zone[ZONE_ID].iloc[0]),
+        at=now,
+        since=city.night_bounds(to_day(to_days(zone, DAY)[since]))[0],
+        figures=figures,
+        thresholds=thresholds,
+        shares={"measured": 1.0, "estimated": 0.0, "missing": 0.0},
+        readings_from=to_datetime(starts[since]),
+        readings_to=to_datetime(starts[-1] + 3600),
+    )

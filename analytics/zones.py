@@ -1,12 +1,13 @@
 """Zones: net inflow of the inlets and outlets, metered use of the large users inside."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analytics.frames import check_columns
+from analytics.frames import Floats, check_columns, code_of, id_array, to_floats
 from water.columns import (
     DAILY,
     DAY,
@@ -36,7 +37,12 @@ def compute_zone_hours(hourly: pd.DataFrame, meters: Sequence[Meter]) -> pd.Data
         outlets. `large_use_m3` sums what is known.
     """
     check_columns(hourly, HOURLY, "hourly volumes")
-    return _zone_periods(hourly, meters, START, {MEASURED_SHARE: "min"}, ZONE_HOURS)
+    sums = _sum_zones(hourly, START, meters)
+    least = np.ones(sums.zone.size)
+    np.minimum.at(least, sums.group, to_floats(hourly, MEASURED_SHARE)[sums.row])
+    frame = _zone_frame(hourly, START, sums)
+    frame[MEASURED_SHARE] = least
+    return frame.reindex(columns=list(ZONE_HOURS))
 
 
 def compute_zone_days(daily: pd.DataFrame, meters: Sequence[Meter]) -> pd.DataFrame:
@@ -47,37 +53,76 @@ def compute_zone_days(daily: pd.DataFrame, meters: Sequence[Meter]) -> pd.DataFr
         outlets' shares. `inflow_m3` is of the known time; NaN when nothing of a meter is known.
     """
     check_columns(daily, DAILY, "daily volumes")
-    return _zone_periods(daily, meters, DAY, dict.fromkeys(SHARES, "mean"), ZONE_DAYS)
+    sums = _sum_zones(daily, DAY, meters)
+    frame = _zone_frame(daily, DAY, sums)
+    count = np.bincount(sums.group, minlength=sums.zone.size)
+    for share in SHARES:
+        total = np.bincount(sums.group, to_floats(daily, share)[sums.row], sums.zone.size)
+        frame[share] = total / np.maximum(count, 1)
+    return frame.reindex(columns=list(ZONE_DAYS))
 
 
-def _zone_periods(
-    volumes: pd.DataFrame,
-    meters: Sequence[Meter],
-    period: str,
-    shares: dict[str, str],
-    columns: Sequence[str],
-) -> pd.DataFrame:
-    bounds = {m.id: m for m in meters if m.zone_id and m.role in _SIGN}
-    users = {m.id: m for m in meters if m.zone_id and m.role is MeterRole.CUSTOMER}
-    flows = _of_meters(volumes, bounds)
-    flows[INFLOW_M3] = flows[VOLUME_M3] * flows[METER_ID].map(
-        {meter_id: _SIGN[meter.role] for meter_id, meter in bounds.items()}
+@dataclass(frozen=True, slots=True)
+class _ZoneSums:
+    """Sums of zones and periods, and the rows (of inlets and outlets) that each was made of."""
+
+    zone_ids: list[str]
+    zone: NDArray[np.int64]
+    example: NDArray[np.int64]
+    """A row of the period, to take its instant or day from."""
+    row: NDArray[np.int64]
+    group: NDArray[np.int64]
+    inflow_m3: Floats
+    large_use_m3: Floats
+
+
+def _sum_zones(volumes: pd.DataFrame, period: str, meters: Sequence[Meter]) -> _ZoneSums:
+    bounds = [m for m in meters if m.zone_id and m.role in _SIGN]
+    users = [m for m in meters if m.zone_id and m.role is MeterRole.CUSTOMER]
+    zone_ids = sorted({str(m.zone_id) for m in bounds})
+    periods, when = np.unique(volumes[period].to_numpy(dtype="datetime64[s]"), return_inverse=True)
+    volume = to_floats(volumes, VOLUME_M3)
+    row, meter, zone = _rows_of(volumes, bounds, zone_ids)
+    keys, first, group = np.unique(
+        zone * periods.size + when[row], return_index=True, return_inverse=True
     )
-    expected = pd.Series([m.zone_id for m in bounds.values()], dtype="str").value_counts()
-    by_zone = flows.groupby([ZONE_ID, period], sort=True)
-    zones = by_zone.agg({INFLOW_M3: "sum", **shares})
-    known = by_zone[VOLUME_M3].count().to_numpy()
-    wanted = expected.reindex(zones.index.get_level_values(0)).to_numpy()
-    zones[INFLOW_M3] = np.where(known == wanted, zones[INFLOW_M3], np.nan)
-    uses = _of_meters(volumes, users).groupby([ZONE_ID, period])[VOLUME_M3].sum()
-    zones[LARGE_USE_M3] = uses.reindex(zones.index, fill_value=0.0)
-    return zones.reset_index()[list(columns)]
+    sign = np.array([_SIGN[m.role] for m in bounds], dtype=np.float64)[meter]
+    inflow = _sums(group, np.nan_to_num(volume[row]) * sign, keys.size)
+    known = np.bincount(group, ~np.isnan(volume[row]), keys.size)
+    wanted = np.bincount([zone_ids.index(str(m.zone_id)) for m in bounds], minlength=len(zone_ids))
+    inflow[known < wanted[keys // max(periods.size, 1)]] = np.nan
+    used, _, use_zone = _rows_of(volumes, users, zone_ids)
+    place = np.searchsorted(keys, use_zone * periods.size + when[used])
+    there = (place < keys.size) & (
+        keys[np.minimum(place, keys.size - 1)] == use_zone * periods.size + when[used]
+    )
+    use = _sums(place[there], np.nan_to_num(volume[used[there]]), keys.size)
+    zones = keys // max(periods.size, 1)
+    return _ZoneSums(zone_ids, zones, row[first], row, group, inflow, use)
 
 
-def _of_meters(volumes: pd.DataFrame, meters: dict[str, Meter]) -> pd.DataFrame:
-    """The rows of these meters, with their zone."""
-    rows: NDArray[np.int64] = np.flatnonzero(volumes[METER_ID].isin(list(meters)))
-    chosen = volumes.take(rows).reset_index(drop=True)
-    zone_of = {meter_id: meter.zone_id for meter_id, meter in meters.items()}
-    chosen[ZONE_ID] = pd.array(chosen[METER_ID].map(zone_of), dtype="str")
-    return chosen
+def _sums(group: NDArray[np.int64], values: Floats, groups: int) -> Floats:
+    return np.asarray(np.bincount(group, values, groups), dtype=np.float64)
+
+
+def _rows_of(
+    volumes: pd.DataFrame, meters: Sequence[Meter], zone_ids: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of these meters in these zones, the index of each row's meter and zone."""
+    zone_index = {zone_id: index for index, zone_id in enumerate(zone_ids)}
+    zone_of = np.array([zone_index.get(str(m.zone_id), -1) for m in meters], dtype=np.int64)
+    meter = code_of(volumes, METER_ID, [m.id for m in meters])
+    row = np.flatnonzero(meter >= 0)
+    row = row[zone_of[meter[row]] >= 0]
+    return row, meter[row], zone_of[meter[row]]
+
+
+def _zone_frame(volumes: pd.DataFrame, period: str, sums: _ZoneSums) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            ZONE_ID: id_array(sums.zone_ids, sums.zone),
+            period: volumes[period].array.take(sums.example),
+            INFLOW_M3: sums.inflow_m3,
+            LARGE_USE_M3: sums.large_use_m3,
+        }
+    )

@@ -54,25 +54,24 @@ class _UnfitError(ValueError):
 
 
 def read_json(payload: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
-    """Decode JSON into a typed shape; NaN and Infinity, which are no JSON, are read as floats.
+    """Decode JSON into a typed shape; NaN, Infinity and 1e999 are read as floats.
 
-    Of a key that stands twice the last value holds.
+    msgspec takes them for errors (they are no JSON); such a message is read once more by the
+    standard library, so that it ends as "not finite". Of a key that stands twice the last holds.
 
     Raises:
         Unreadable: not UTF-8, or not of this shape.
     """
     try:
         return decoder.decode(payload)
-    except msgspec.ValidationError as error:
-        raise Unreadable(Undecodable.MALFORMED, str(error)) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        first = error
+        first = f"{type(error).__name__}: {error}"
     try:
         return msgspec.convert(json.loads(payload.decode()), decoder.type)
     except UnicodeDecodeError:
         raise Unreadable(Undecodable.NOT_UTF8) from None
-    except (ValueError, RecursionError):
-        raise Unreadable(Undecodable.MALFORMED, f"{type(first).__name__}: {first}") from None
+    except (msgspec.ValidationError, ValueError, RecursionError):
+        raise Unreadable(Undecodable.MALFORMED, first) from None
 
 
 def read_text(value: object) -> str:

@@ -1,4 +1,5 @@
 import errno
+import itertools
 import os
 
 import pytest
@@ -10,6 +11,7 @@ from ingest.journal.segments import list_segments, segment_path
 from ingest.ports import Position
 
 MIB = 1 << 20
+BEGINNING = Position()
 
 
 def messages(first: int, count: int, supplier: str = "north") -> list[Message]:
@@ -39,7 +41,7 @@ def journal(folder):
         one.close()
 
 
-def read_all(journal, position=Position()):
+def read_all(journal, position=BEGINNING):
     reader = JournalReader(journal._folder, journal.marker, journal.committed)
     found = []
     while True:
@@ -61,7 +63,8 @@ def test_what_was_appended_is_read_in_order_with_everything_it_carried(journal):
     ]
     writer.append(sent)
     entries, _ = read_all(writer)
-    assert [Message(e.supplier, e.topic, e.payload, e.received_ms, e.flags) for e in entries] == sent
+    kept = [Message(e.supplier, e.topic, e.payload, e.received_ms, e.flags) for e in entries]
+    assert kept == sent
     assert [(e.entry, e.number) for e in entries] == [(1, 1), (2, 1)]
 
 
@@ -162,7 +165,7 @@ def test_damage_in_the_middle_costs_only_what_it_hit(journal, folder):
     entries, reader = read_all(writer)
     assert payloads(entries) == [m.payload for m in messages(0, 100) if m.received_ms != 40]
     assert reader.damage.bytes == hit.end - hit.offset
-    assert [b.number - a.number for a, b in zip(entries, entries[1:], strict=False)].count(2) == 1
+    assert [b.number - a.number for a, b in itertools.pairwise(entries)].count(2) == 1
 
 
 def test_a_damaged_header_costs_no_entry(journal, folder):

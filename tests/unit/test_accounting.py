@@ -1,0 +1,122 @@
+import random
+from collections import Counter
+
+import pytest
+
+from ingest.accounting import count_processed, count_received, sum_messages, sum_readings
+from ingest.batch import Batch, Quota, Rules, add_entry
+from ingest.checks import make_directory
+from ingest.journal import OVERSIZE, RETAINED, Entry
+from ingest.ports import KnownMeter, Outcome, Tally
+from ingest.settings import Limits, Source
+from ingest.topics import NOBODY, attribute
+from water.policy import Policy
+from water.refusals import Refusal, SetAside, Undecodable
+
+NOW = 1_767_200_000
+DIRECTORY = make_directory(
+    1,
+    frozenset({"north", "south"}),
+    {("north", "jieshui", "m1"): KnownMeter("m1", "north", None, None, None, None)},
+)
+SOURCES = (Source("spbv/+/up", "wmbusmeters", "south"),)
+RULES = Rules(SOURCES, Policy(), DIRECTORY)
+GOOD = b'{"at":%d,"register_m3":1}' % NOW
+NEGATIVE = b'{"at":%d,"register_m3":-1}' % NOW
+
+
+def entry(number, topic="water/v1/north/jieshui/m1/reading", payload=GOOD, flags=0):
+    supplier = attribute(topic, SOURCES, DIRECTORY.suppliers)
+    return Entry(1, number * 100, number * 100 + 90, number, number, supplier, topic, payload,
+                 NOW * 1000, flags)  # fmt: skip
+
+
+def judge(*entries, quota=None, processed=None):
+    batch, processed = Batch(), Counter(processed or {})
+    for one in entries:
+        add_entry(batch, one, RULES, quota or Quota(Limits()), processed)
+        processed[one.supplier] = one.number
+    return batch
+
+
+ENDS = [
+    ("no topic of ours", {"topic": "home/sensor"}, NOBODY, "undecodable",
+     Undecodable.UNKNOWN_TOPIC),
+    ("too short a topic", {"topic": "water/v1/north/jieshui"}, NOBODY, "undecodable",
+     Undecodable.UNKNOWN_TOPIC),
+    ("unregistered supplier", {"topic": "water/v1/east/jieshui/m1/reading"}, NOBODY, "undecodable",
+     Undecodable.UNKNOWN_SUPPLIER),
+    ("unknown dialect", {"topic": "water/v1/north/klingon/m1"}, "north", "undecodable",
+     Undecodable.UNKNOWN_DIALECT),
+    ("too large", {"flags": OVERSIZE}, "north", "undecodable", Undecodable.TOO_LARGE),
+    ("garbage", {"payload": b"\xde\xad\xbe\xef"}, "north", "undecodable", Undecodable.NOT_UTF8),
+    ("retained", {"flags": RETAINED}, "north", "set_aside", SetAside.RETAINED),
+    ("empty", {"payload": b" \n"}, "north", "set_aside", SetAside.EMPTY),
+    ("last will", {"payload": b"Offline"}, "north", "set_aside", SetAside.LAST_WILL),
+    ("last will on a status topic",
+     {"topic": "water/v1/north/jieshui/m1/status", "payload": b'"offline"'}, "north", "set_aside",
+     SetAside.LAST_WILL),
+    ("status", {"topic": "water/v1/north/jieshui/m1/status", "payload": b'{"battery":3}'}, "north",
+     "set_aside", SetAside.STATUS),
+    ("a source's platform", {"topic": "spbv/7/up", "payload": b"offline"}, "south", "set_aside",
+     SetAside.LAST_WILL),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("_", "given", "supplier", "account", "reason"), ENDS, ids=[row[0] for row in ENDS]
+)
+def test_a_message_without_readings_ends_with_its_own_reason(_, given, supplier, account, reason):
+    tallies = judge(entry(1, **given)).settle(None)
+    assert tallies == {Tally(supplier, "messages", account, reason.value): 1}
+
+
+def test_both_sums_add_up_whatever_arrives_and_whatever_the_store_says():
+    chance = random.Random(7)
+    payloads = [GOOD, NEGATIVE, b"[" + GOOD + b"," + NEGATIVE + b"]", b"garbage", b"", b"offline"]
+    entries = [
+        entry(n, payload=chance.choice(payloads), flags=chance.choice([0, 0, 0, RETAINED]))
+        for n in range(1, 500)
+    ]
+    batch = judge(*entries)
+    outcomes = [chance.choice(list(Outcome)) for _ in batch.readings]
+    tallies = batch.settle(outcomes)
+    tallies.update(count_received(tallies, {"north": 520}))
+    messages, readings = sum_messages(tallies)["north"], sum_readings(tallies)["north"]
+    assert messages.balanced
+    assert (messages.received, messages.waiting) == (520, 21)
+    assert readings.balanced
+    assert readings.conflict
+    assert readings.quarantined
+
+
+def test_messages_that_damage_took_are_counted_when_the_next_one_comes():
+    batch = judge(entry(8), entry(9), processed={"north": 4})
+    lost = Tally("north", "messages", "undecodable", "journal_lost")
+    assert batch.tallies[lost] == 3
+    assert count_processed(batch.settle(None)) == {"north": 5}
+
+
+def test_received_follows_the_journal_even_if_the_store_was_behind():
+    received = Tally("north", "messages", "received")
+    assert count_received({received: 90}, {"north": 100, "south": 0}) == {received: 10}
+
+
+def test_a_refused_reading_knows_its_place():
+    (refused,) = judge(entry(3, payload=b"[" + GOOD + b"," + NEGATIVE + b"]")).refused
+    assert (refused.segment, refused.offset, refused.part) == (1, 300, 1)
+    assert (refused.supplier, refused.reason) == ("north", Refusal.NEGATIVE_REGISTER)
+    assert (refused.at, refused.address) == (NOW, "m1")
+
+
+def test_beyond_the_quota_reasons_are_counted_and_a_sample_is_kept():
+    quota = Quota(Limits(quarantine_quota=10, quarantine_sample=50))
+    batch = judge(*(entry(n, payload=NEGATIVE) for n in range(1, 211)), quota=quota)
+    reason = Tally("north", "readings", "quarantined", Refusal.NEGATIVE_REGISTER.value)
+    assert batch.tallies[reason] == 210
+    assert len(batch.refused) == 10 + 4
+
+
+def test_an_instant_beyond_the_store_is_kept_without_it():
+    (refused,) = judge(entry(1, payload=b'{"at":9e10,"register_m3":-1}')).refused
+    assert refused.at == 90_000_000_000

@@ -1,0 +1,53 @@
+import threading
+
+from ingest.batch import Batch, Judgement
+from ingest.journal import Message
+from ingest.ports import Outcome
+from ingest.receipts import Receipts, describe_journalled, describe_loaded, receipt_id
+from ingest.settings import MqttSettings
+from water.clock import SystemClock
+from water.refusals import SetAside, Undecodable
+
+
+def test_the_id_is_sixteen_hex_digits_of_the_payload():
+    assert receipt_id(b"") == "e4a6a0577479b2b4"
+    assert receipt_id(b"a") != receipt_id(b"b")
+
+
+def test_journalled_ids_go_to_their_supplier_and_to_nobody_else():
+    sent = [("north", b"a"), ("south", b"b"), ("?", b"")]
+    group = [Message(supplier, "t", payload, 1) for supplier, payload in sent]
+    assert describe_journalled(group) == {"north": [receipt_id(b"a")], "south": [receipt_id(b"b")]}
+
+
+def test_a_loaded_receipt_says_what_became_of_each_part():
+    batch = Batch()
+    batch.judgements = [
+        Judgement("north", b"a", 0, 3, [(1, "future")], None),
+        Judgement("north", b"b", 3, 3, [], Undecodable.MALFORMED),
+        Judgement("north", b"c", 3, 3, [], SetAside.STATUS),
+        Judgement("?", b"d", 3, 3, [], Undecodable.UNKNOWN_TOPIC),
+    ]
+    outcomes = [Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT]
+    assert describe_loaded(batch, outcomes) == {
+        "north": [
+            {"id": receipt_id(b"a"), "stored": 1, "duplicate": 1, "conflict": 1,
+             "refused": [(1, "future")]},
+            {"id": receipt_id(b"b"), "undecodable": "malformed"},
+            {"id": receipt_id(b"c"), "set_aside": "status"},
+        ]
+    }  # fmt: skip
+
+
+def test_receipts_are_dropped_and_ingest_is_not_held_up_while_nobody_publishes():
+    receipts = Receipts(MqttSettings(), SystemClock())
+    done = threading.Event()
+
+    def tell():
+        for number in range(5_000):
+            receipts.journalled([Message("north", "t", b"%d" % number, 1)])
+        done.set()
+
+    threading.Thread(target=tell, daemon=True).start()
+    assert done.wait(5)
+    assert receipts.dropped == 3_000

@@ -1,6 +1,6 @@
 """The application: routes, rights, errors and pages over ports that are handed in."""
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
 from starlette.middleware.sessions import SessionMiddleware
@@ -15,8 +15,16 @@ from api.middleware import (
     MetricsMiddleware,
     SameOriginMiddleware,
 )
+from api.parameters import refuse_nul
 from api.ports import Accounts, AlertActions, IngestQueries, Jobs, ReadingQueries, RegistryQueries
-from api.problems import INVALID, METHOD_NOT_ALLOWED, NOT_FOUND, UNAUTHENTICATED, ProblemError
+from api.problems import (
+    BAD_REQUEST,
+    INVALID,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    UNAUTHENTICATED,
+    ProblemError,
+)
 from api.routes import administration, alerts, city, ingest, meters, session, users, zones
 from api.routes.machines import Checks, machine_routes
 from api.settings import ApiSettings
@@ -24,7 +32,6 @@ from water.city_time import CityTime
 from water.clock import Clock
 
 SESSION_COOKIE = "jieshui_session"
-PREFIX = "/api/v1"
 
 _DESCRIPTION = """节水平台接口。时刻一律带时区（ISO 8601），体积 m³，流量 m³/h，比率为小数。
 每个列表都可翻页（items, next）、可下载 CSV（?format=csv）；错误按 RFC 9457 返回。
@@ -77,7 +84,7 @@ def create_app(
     problems.install(app)
     _add_middleware(app, context, metrics)
     app.include_router(machine_routes(checks or {}, metrics))
-    app.include_router(_subjects(), prefix=PREFIX)
+    app.include_router(_subjects())
     _describe(app)
     _answer_unknown_paths(app)
     if settings.pages:
@@ -86,7 +93,10 @@ def create_app(
 
 
 def _subjects() -> APIRouter:
-    routes = APIRouter(responses=problems.described(UNAUTHENTICATED, INVALID))
+    routes = APIRouter(
+        responses=problems.described(BAD_REQUEST, UNAUTHENTICATED, INVALID),
+        dependencies=[Depends(refuse_nul)],
+    )
     for subject in _SUBJECTS:
         routes.include_router(subject.routes)
     return routes

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from api.parameters import Text
 from water.viewer import Role
 
 
@@ -23,15 +24,15 @@ class Me(BaseModel):
 class LogIn(BaseModel):
     """登录 Log-in and password."""
 
-    login: str = Field(min_length=1, max_length=200)
-    password: str = Field(min_length=1, max_length=1000)
+    login: Text = Field(min_length=1, max_length=200)
+    password: Text = Field(min_length=1, max_length=1000)
 
 
 class PasswordChange(BaseModel):
     """修改密码 The old and the new password."""
 
-    old: str = Field(min_length=1, max_length=1000)
-    new: str = Field(min_length=1, max_length=1000)
+    old: Text = Field(min_length=1, max_length=1000)
+    new: Text = Field(min_length=1, max_length=1000)
 
 
 class Shares(BaseModel):
@@ -287,7 +288,7 @@ class AlertDetail(Alert):
 class Reason(BaseModel):
     """理由 Why somebody did something."""
 
-    reason: str = Field("", max_length=2000)
+    reason: Text = Field("", max_length=2000)
 
 
 class CityRate(BaseModel):
@@ -345,8 +346,8 @@ class JobAsked(BaseModel):
 class QuarantineRerun(BaseModel):
     """隔离重放 Which quarantined readings to try again; empty means any."""
 
-    supplier: str = Field("", max_length=200)
-    reason: str = Field("", max_length=200)
+    supplier: Text = Field("", max_length=200)
+    reason: Text = Field("", max_length=200)
 
 
 class Account(BaseModel):
@@ -364,10 +365,10 @@ class Account(BaseModel):
 class NewAccount(BaseModel):
     """新账号 An account to be made."""
 
-    login: str = Field(min_length=1, max_length=200)
-    name: str = Field(min_length=1, max_length=200)
+    login: Text = Field(min_length=1, max_length=200)
+    name: Text = Field(min_length=1, max_length=200)
     role: Role
-    scope: str | None = Field(None, max_length=200)
+    scope: Text | None = Field(None, max_length=200)
 
 
 class OneTimePassword(BaseModel):
@@ -391,9 +392,9 @@ class Key(BaseModel):
 class NewKey(BaseModel):
     """新密钥 A key to be made."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Text = Field(min_length=1, max_length=200)
     role: Role
-    scope: str | None = Field(None, max_length=200)
+    scope: Text | None = Field(None, max_length=200)
 
 
 class KeyOnce(BaseModel):

@@ -9,9 +9,10 @@ from api.paging import Cursor, Limit, Listing
 from api.ports import Row
 from api.problems import BAD_CURSOR, CONFLICT, FORBIDDEN, NOT_FOUND, ProblemError, described
 from api.rights import Acknowledger, Asker, Context, found
+from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
 
-routes = APIRouter(tags=["预警 Alerts"])
+routes = APIRouter(prefix=PREFIX, tags=["预警 Alerts"])
 
 AlertId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 

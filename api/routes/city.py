@@ -9,9 +9,10 @@ from api.paging import Cursor, Limit, Listing, cut
 from api.ports import Row
 from api.problems import BAD_CURSOR, described
 from api.rights import Asker, Context
+from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
 
-routes = APIRouter(tags=["城市 City"])
+routes = APIRouter(prefix=PREFIX, tags=["城市 City"])
 
 
 @routes.get("/home", response_model=Home, summary="首页指标 Figures of the first page")

@@ -9,9 +9,10 @@ from api.paging import Cursor, Limit, Listing, cut
 from api.ports import Row
 from api.problems import BAD_CURSOR, FORBIDDEN, NOT_FOUND, described
 from api.rights import Context, DataSteward, NotUser, found
+from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
 
-routes = APIRouter(tags=["接入 Ingest"])
+routes = APIRouter(prefix=PREFIX, tags=["接入 Ingest"])
 
 RERUN_QUARANTINE = "rerun_quarantine"
 """The kind of job that ingest takes; a stored name."""

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from api.instants import Instant
 from api.models import (
     DailyVolume,
     HourlyVolume,
@@ -15,14 +14,16 @@ from api.models import (
     SeriesPoint,
 )
 from api.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
+from api.parameters import Instant
 from api.ports import Page, Row
 from api.problems import BAD_CURSOR, NOT_FOUND, ProblemError, described
 from api.rights import Asker, Context, found
+from api.routes import PREFIX
 from api.routes.volumes import Span, check_length, volumes
 from api.tables import Format, answer, cleaned, rows_of
 from water.meters import MeterRole
 
-routes = APIRouter(tags=["水表 Meters"])
+routes = APIRouter(prefix=PREFIX, tags=["水表 Meters"])
 
 _READING_KEY = ("at",)
 

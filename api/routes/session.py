@@ -13,10 +13,11 @@ from api.problems import (
     described,
 )
 from api.rights import key_of, viewer_of_request
+from api.routes import PREFIX
 from api.session import change_password, current_account, log_in, log_out
 from water.viewer import Viewer
 
-routes = APIRouter(tags=["会话 Session"])
+routes = APIRouter(prefix=PREFIX, tags=["会话 Session"])
 
 
 @routes.post(

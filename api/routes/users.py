@@ -9,10 +9,11 @@ from api.paging import Cursor, Limit, Listing
 from api.ports import Row
 from api.problems import BAD_CURSOR, NOT_FOUND, described
 from api.rights import Asker, Context, found
+from api.routes import PREFIX
 from api.routes.volumes import Span, volumes
 from api.tables import Format, answer, cleaned
 
-routes = APIRouter(tags=["用水户 Users"])
+routes = APIRouter(prefix=PREFIX, tags=["用水户 Users"])
 
 Year = Annotated[int | None, Query(ge=1970, le=2199, description="计划年度，默认本年 plan year")]
 Level = Literal["", "any", "over", "notice", "warning", "formal", "red"]

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from fastapi import Depends, Query, Request
 
 from api.context import ApiContext
-from api.instants import Day, Instant
 from api.models import DailyVolume, HourlyVolume
 from api.paging import cut
+from api.parameters import Day, Instant
 from api.ports import Row
 from api.problems import INVALID, ProblemError
 from api.tables import answer, rows_of

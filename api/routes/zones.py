@@ -4,15 +4,16 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from api.instants import Day
 from api.models import Zone, ZoneDay, ZoneNight
 from api.paging import Cursor, Limit, Listing, cut
+from api.parameters import Day
 from api.ports import Row
 from api.problems import BAD_CURSOR, INVALID, NOT_FOUND, ProblemError, described
 from api.rights import Asker, Context, found
+from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
 
-routes = APIRouter(tags=["分区 Zones"])
+routes = APIRouter(prefix=PREFIX, tags=["分区 Zones"])
 
 
 @routes.get(

@@ -1,11 +1,14 @@
-"""Instants, days and ids as parameters."""
+"""Parameters: instants with their zone, days, text without NUL."""
 
 import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
+from fastapi import Request
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
+
+from api.problems import BAD_REQUEST, ProblemError
 
 EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
 """Days beyond these are refused: no meter is that old, and arithmetic on them overflows."""
@@ -53,3 +56,19 @@ Day = Annotated[
     date,
     Field(gt=EARLIEST, lt=LATEST, description="城市当地日期 local day of the city, YYYY-MM-DD"),
 ]
+
+
+def refuse_nul(request: Request) -> None:
+    """Refuse NUL characters in the address: PostgreSQL holds none and would fail on them."""
+    if "\x00" in request.url.path or "%00" in request.url.query:
+        raise ProblemError(BAD_REQUEST, "the address contains a NUL character")
+
+
+def _check_text(value: str) -> str:
+    if "\x00" in value:
+        raise PydanticCustomError("nul", "a text holds no NUL character")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+"""Text that every database can hold."""

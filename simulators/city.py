@@ -65,6 +65,16 @@ class City:
         return self.history_from.astimezone(ZoneInfo(CITY_ZONE)).date()
 
     @property
+    def until_day(self) -> date:
+        """The first local day after the history."""
+        return self.until.astimezone(ZoneInfo(CITY_ZONE)).date()
+
+    @property
+    def history_days(self) -> int:
+        """Local days of history."""
+        return (self.until - self.history_from).days
+
+    @property
     def horizon(self) -> datetime:
         """The instant at which the virtual city ends."""
         return datetime.fromtimestamp(int(self.days.midnights[-1]), UTC)
@@ -121,7 +131,9 @@ def build_city(seed: int, *, until: datetime, days: int = 365, users: int = 240)
     model = _model_days(local.date(), days)
     numbers = np.random.default_rng([seed, 1])
     people = make_users(users, numbers)
-    demand = make_demand(people, [model.first + timedelta(days=i) for i in range(model.count)], numbers)
+    demand = make_demand(
+        people, [model.first + timedelta(days=i) for i in range(model.count)], numbers
+    )
     real = load_real_inflow(model.first, model.count)
     history = (int(until.timestamp()) - days * DAY_S, int(until.timestamp()))
     large = _largest(people, max(2, users // 8))

@@ -36,8 +36,6 @@ _KINDS = {
 }
 """Reason for which a message is refused (water.refusals) → its share of the garbage."""
 
-UNDECODABLE = frozenset({"malformed", "not_utf8", "no_quantity", "too_large"})
-
 
 class Garbage(NamedTuple):
     """A message that must be refused for the reason `kind`."""
@@ -93,46 +91,47 @@ def _make_scrap(city: City, day: date, row: int, second: int) -> _Scrap:
 
 
 def _make_one(kind: str, scrap: _Scrap) -> Garbage:
-    meter_id, reading = scrap.meter_id, {"at": scrap.at, "register_m3": scrap.number / 1e6}
+    addressed = {
+        "unknown_meter": f"GHOST-{scrap.number % 97:02d}",
+        "other_suppliers_meter": scrap.foreign_id,
+    }
+    topic = jieshui_topic(DIRTY.id, addressed.get(kind, scrap.meter_id))
     if kind == "not_utf8":
         payload = f'{{"at":"{scrap.at}","备注":"正常","register_m3":1.5}}'.encode("gbk")
-        return Garbage(kind, jieshui_topic(DIRTY.id, meter_id), payload)
-    if kind == "unknown_meter":
-        meter_id = f"GHOST-{scrap.number % 97:02d}"
-    elif kind == "other_suppliers_meter":
-        meter_id = scrap.foreign_id
-    elif kind == "no_quantity":
-        reading = {"at": scrap.at, "battery_v": 3.6}
-    elif kind == "time_without_zone":
-        reading["at"] = scrap.naive
-    elif kind == "bad_time":
-        reading["at"] = f"yesterday {scrap.number}"
-    elif kind == "future":
-        reading["at"] = scrap.years_later
-    elif kind == "negative_register":
-        reading["register_m3"] = -12.5
-    elif kind == "beyond_dial":
-        reading["register_m3"] = scrap.modulus_m3 * 1.5
-    elif kind == "simulated":
-        reading["simulated"] = True
-    elif kind == "too_large":
-        reading["note"] = "x" * _TOO_LARGE_BYTES
-    payload = json.dumps(reading).encode()
-    if kind == "malformed":
-        payload = payload[:-4]
-    return Garbage(kind, jieshui_topic(DIRTY.id, meter_id), payload)
+    else:
+        payload = json.dumps(_spoil(kind, scrap)).encode()
+    return Garbage(kind, topic, payload[:-4] if kind == "malformed" else payload)
+
+
+def _spoil(kind: str, scrap: _Scrap) -> dict[str, object]:
+    """A reading with what is wrong about it; malformed and not_utf8 are spoiled as bytes."""
+    if kind == "no_quantity":
+        return {"at": scrap.at, "battery_v": 3.6}
+    if kind == "too_large":
+        return {"at": scrap.at, "register_m3": 1.5, "note": "x" * _TOO_LARGE_BYTES}
+    wrong: dict[str, dict[str, object]] = {
+        "time_without_zone": {"at": scrap.naive},
+        "bad_time": {"at": f"yesterday {scrap.number}"},
+        "future": {"at": scrap.years_later},
+        "negative_register": {"register_m3": -12.5},
+        "beyond_dial": {"register_m3": scrap.modulus_m3 * 1.5},
+        "simulated": {"simulated": True},
+    }
+    return {"at": scrap.at, "register_m3": scrap.number / 1e6, **wrong.get(kind, {})}
 
 
 def find_late(city: City, day: date) -> dict[int, int]:
     """Rows of the meters whose batch of a day comes late → by how many days."""
-    last = city.first_day + (city.until - city.history_from)
-    if day == city.first_day or last - timedelta(days=_ON_TIME_DAYS) <= day < last:
+    end = city.until_day
+    if day == city.first_day or end - timedelta(days=_ON_TIME_DAYS) <= day < end:
         return {}
     rows = city.rows_of[DIRTY.id]
     rng = np.random.default_rng([city.seed, _LATE_STREAM, day.toordinal()])
     late = rng.random(len(rows)) < _LATE_SHARE
     delays = rng.integers(_LATE_DAYS[0], _LATE_DAYS[1] + 1, size=len(rows))
-    return {row: int(delay) for row, delay, is_late in zip(rows, delays, late, strict=True) if is_late}
+    return {
+        row: int(delay) for row, delay, is_late in zip(rows, delays, late, strict=True) if is_late
+    }
 
 
 def find_due(city: City, day: date) -> list[tuple[date, int]]:

@@ -121,7 +121,7 @@ class Flows:
         return np.concatenate([edges, self._real_before[:, index * 24 + 24, None]], axis=1)
 
     def supply(self, real: Litres, users: Litres, instants: Litres) -> Litres:
-        """Litres that enter each zone, from its real inflow and its users' litres up to `instants`."""
+        """Litres that enter each zone up to `instants`, from its real inflow and its users."""
         entering = real + self._membership @ users + self.passed_on(real)
         burst = self.plants.burst
         entering[burst.row] += burst.litres_until(instants)

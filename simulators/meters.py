@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.flows import QUARTERS, Flows, Litres
+from simulators.flows import Flows, Litres
 from simulators.places import MAIN, PLACES, Place, Supplier
 from simulators.sectors import day_shape
 from water.meters import Device, Meter, MeterChange, MeterRole

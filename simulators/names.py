@@ -55,7 +55,5 @@ def make_credit_code(sector: Sector, rng: np.random.Generator) -> str:
 
 def credit_code_check(body: str) -> str:
     """The eighteenth character of a credit code (GB 32100-2015: weights 3**i mod 31)."""
-    total = sum(
-        _CODE_ALPHABET.index(character) * pow(3, i, 31) for i, character in enumerate(body)
-    )
+    total = sum(_CODE_ALPHABET.index(character) * pow(3, i, 31) for i, character in enumerate(body))
     return _CODE_ALPHABET[(31 - total % 31) % 31]

@@ -53,7 +53,9 @@ def _target(flows: Flows, row: int, until: date, rng: np.random.Generator) -> fl
 
 def _expected_share(flows: Flows, row: int, until: date) -> float:
     """Which share of the year's expected use lies before `until`."""
-    year = slice(flows.days.index(date(until.year, 1, 1)), flows.days.index(date(until.year + 1, 1, 1)))
+    year = slice(
+        flows.days.index(date(until.year, 1, 1)), flows.days.index(date(until.year + 1, 1, 1))
+    )
     expected = flows.demand.expected[row]
     return float(expected[year.start : flows.days.index(until)].sum() / expected[year].sum())
 

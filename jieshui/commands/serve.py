@@ -11,8 +11,8 @@ from jieshui.commands.options import ConfigOption, config_path, settings_from
 from jieshui.config import Settings
 from jieshui.errors import JieshuiError
 from jieshui.logs import set_up_logs
-from jieshui.supervisor import Supervisor, end_with_parent
 from jieshui.stopping import stop_on_signals
+from jieshui.supervisor import Supervisor, end_with_parent
 
 app = typer.Typer(help="Run the processes of an installation.", no_args_is_help=True)
 

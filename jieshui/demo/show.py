@@ -17,7 +17,7 @@ from jieshui.demo.installation import DemoState, Installation
 from jieshui.errors import JieshuiError
 from jieshui.supervisor import Supervisor
 from simulators.city import City
-from simulators.run import BrokerAddress, StreamReport, stream
+from simulators.run import BrokerAddress, StreamCounts, stream
 from water.clock import Clock
 
 PROCESSES = ("ingest", "analysis", "api")
@@ -80,7 +80,7 @@ def wait_until_answering(running: Running, stop: Event, patience_s: float = 60) 
 def stream_city(
     city: City, installation: Installation, running: Running, stop: Event,
     *, finish_at: datetime | None = None,
-) -> StreamReport:  # fmt: skip
+) -> StreamCounts:  # fmt: skip
     """Stream the city with a progress bar; live until `stop`, or up to `finish_at`."""
     with (
         Progress(

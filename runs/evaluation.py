@@ -154,17 +154,15 @@ class Evaluator:
 
     def _judge_nights(self, meters: list[Meter], now: datetime) -> Iterable[Evaluation]:
         today = self._city.day_of(now)
-        nights = self._in.figures.load_zone_nights(today - _NIGHTS, today)
-        if not nights.empty:
-            with_baseline = add_baseline(nights[list(ZONE_NIGHTS)], self._policy)
-            self._in.figures.save_zone_nights(_changed(nights, with_baseline))
-            nights = with_baseline
+        nights = self._in.figures.load_zone_nights(today - _NIGHTS, today)[list(ZONE_NIGHTS)]
         zoned = [m for m in meters if m.zone_id]
         days = self._zone_days(zoned, today - _ZONE_MEAN_DAYS, today)
         works = self._in.registry.works()
+        judged = add_baseline(nights, days, works, policy=self._policy, city=self._city)
+        self._in.figures.save_zone_nights(_changed(nights, judged))
         return [
             detect_night_flow_rise(
-                nights, days, works, policy=self._policy, city=self._city, now=now
+                judged, days, works, policy=self._policy, city=self._city, now=now
             )
         ]
 

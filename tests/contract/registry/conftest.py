@@ -15,6 +15,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from storage.registry.engine import migrate, open_registry
+from storage.registry.models import Base
 
 
 def _free_port() -> int:
@@ -80,7 +81,10 @@ def _wait_for(url: str) -> None:
     probe.dispose()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]
+
+
+@pytest.fixture(params=BOTH)
 def empty(request, tmp_path) -> Engine:
     """An open registry database without a table."""
     if request.param == "sqlite":
@@ -94,7 +98,26 @@ def empty(request, tmp_path) -> Engine:
     engine.dispose()
 
 
-@pytest.fixture
-def engine(empty) -> Engine:
-    migrate(empty)
-    return empty
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory) -> Path:
+    """A migrated SQLite database, to be copied."""
+    path = tmp_path_factory.mktemp("registry") / "registry.db"
+    engine = open_registry(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(params=BOTH)
+def engine(request, tmp_path) -> Engine:
+    """A migrated registry database without a row."""
+    if request.param == "sqlite":
+        copy = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path)
+        engine = open_registry(f"sqlite:///{copy}")
+    else:
+        engine = open_registry(request.getfixturevalue("postgres_url"))
+        migrate(engine)
+        with engine.begin() as connection:
+            connection.execute(text(f"TRUNCATE {', '.join(Base.metadata.tables)}"))
+    yield engine
+    engine.dispose()

@@ -1,0 +1,73 @@
+"""Imports into the registry database, on SQLite and PostgreSQL alike."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+from argon2 import PasswordHasher
+
+from registry.accounts import Accounts
+from registry.importing import import_path
+from registry.templates import write_template
+from storage.registry.accounts import AccountStore
+from storage.registry.store import RegistryStore
+
+
+class _Clock:
+    def now(self) -> datetime:
+        return datetime(2026, 9, 15, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(engine) -> RegistryStore:
+    return RegistryStore(engine, _Clock())
+
+
+@pytest.fixture
+def city(tmp_path):
+    """A folder with one row of every kind: the examples of the templates."""
+    folder = tmp_path / "city"
+    write_template("all", folder)
+    for file in folder.glob("*.csv"):
+        file.write_text(file.read_text("utf-8-sig").replace("\n# ", "\n"), "utf-8")
+    return folder
+
+
+def test_every_kind_is_created_then_unchanged_then_changed(city, store):
+    first = import_path(city, store, actor="amy")
+    again = import_path(city, store, actor="amy")
+    assert first.problems == again.problems == ()
+    assert {(c.created, c.changed, c.unchanged) for c in first.counts.values()} == {(1, 0, 0)}
+    assert {(c.created, c.changed, c.unchanged) for c in again.counts.values()} == {(0, 0, 1)}
+    plans = city / "plans.csv"
+    plans.write_text(plans.read_text("utf-8").replace(",1000", ",1100"), "utf-8")
+    works = city / "works.csv"
+    works.write_text(works.read_text("utf-8").replace("T01:00:00", "T02:00:00"), "utf-8")
+    changed = import_path(city, store, actor="amy")
+    assert {kind for kind, c in changed.counts.items() if c.changed} == {"plans", "works"}
+    assert [(plan.version, plan.year_m3) for plan in store.plans(2026)] == [(2, 13_200.0)]
+    assert len(store.works()) == 1
+
+
+def test_imports_at_once_make_each_plan_version_once(city, store, tmp_path):
+    import_path(city, store, actor="amy")
+
+    def adjust(number: int) -> None:
+        folder = tmp_path / f"adjusted{number}"
+        folder.mkdir()
+        content = (city / "plans.csv").read_text("utf-8").replace(",1000", f",{2000 + number}")
+        (folder / "plans.csv").write_text(content, "utf-8")
+        assert import_path(folder, store, actor=f"amy{number}").imported
+
+    with ThreadPoolExecutor(4) as several:
+        list(several.map(adjust, range(4)))
+    assert store.plans(2026)[0].version == 5
+
+
+def test_an_administrator_is_made_once_by_processes_that_start_at_once(engine):
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    accounts = Accounts(AccountStore(engine), _Clock(), hasher=quick)
+    with ThreadPoolExecutor(3) as several:
+        told = list(several.map(lambda _: accounts.ensure_administrator(), range(3)))
+    (password,) = [password for password in told if password is not None]
+    assert accounts.check_password("admin", password)

@@ -1,19 +1,40 @@
 """Data quality: arrival and completeness, registers that run backwards, suppliers' refusals."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
+import numpy as np
 import pandas as pd
 
-from water.city_time import CityTime
-from water.findings import Evaluation
+from analytics.frames import (
+    check_columns,
+    code_of,
+    id_array,
+    to_datetime,
+    to_local_days,
+    to_seconds,
+)
+from analytics.grid import service_days
+from analytics.series import EXCLUDED, Verdict
+from water.city_time import CityTime, days_between
+from water.columns import AT, DAY, METER_ID, VERDICT
+from water.findings import Evaluation, Finding, FindingKind, SubjectKind
 from water.meters import Meter
+
+BACKWARD_DAYS = 30
+"""A register that ran backwards is told of for so many days."""
+REFUSED_SHARE = 0.05
+REFUSED_LEAST = 20
 
 
 def compute_arrivals(
     checked: pd.DataFrame, meters: Sequence[Meter], first: date, last: date, city: CityTime
 ) -> pd.DataFrame:
     """Readings expected, received and valid of each meter in service and local day.
+
+    Arrival rate 数据到报率 = received / expected, completeness 数据完整率 = valid / expected
+    (domain.md 8.6). Expected = seconds in service / nominal interval; valid = not excluded by the
+    series check.
 
     Args:
         checked: the frame that `check_series` returned, of these days.
@@ -23,9 +44,36 @@ def compute_arrivals(
         city: the city's days.
 
     Returns:
-        Columns meter_id, day (datetime64[s]), expected, received, valid (int64).
+        Columns meter_id, day (datetime64[s]), expected, received, valid (int64), sorted.
     """
-    raise NotImplementedError
+    check_columns(checked, (METER_ID, AT, VERDICT), "checked readings")
+    chosen = sorted(meters, key=lambda meter: meter.id)
+    days = days_between(first, last)
+    lengths = [(end - begin).total_seconds() for begin, end in map(city.day_bounds, days)]
+    interval = np.array([m.interval_s for m in chosen], dtype=np.float64)[:, None]
+    expected = np.rint(service_days(chosen, days, city) * np.array(lengths) / interval)
+    meter = code_of(checked, METER_ID, [m.id for m in chosen])
+    day = to_local_days(to_seconds(checked, AT), city.zone)
+    column = (day - np.datetime64(first)).astype(np.int64)
+    here = (meter >= 0) & (column >= 0) & (column < len(days))
+    valid = ~checked[VERDICT].isin([verdict.value for verdict in EXCLUDED]).to_numpy(dtype=bool)
+    cell = meter * len(days) + column
+    received, counted = (
+        np.bincount(cell[rows], minlength=expected.size) for rows in (here, here & valid)
+    )
+    in_service = expected.ravel() > 0
+    frame = pd.DataFrame(
+        {
+            METER_ID: id_array(
+                [m.id for m in chosen], np.repeat(np.arange(len(chosen)), len(days))
+            ),
+            DAY: np.tile(np.array(days, dtype="datetime64[s]"), len(chosen)),
+            "expected": expected.ravel().astype(np.int64),
+            "received": received,
+            "valid": counted,
+        }
+    )
+    return frame.take(np.flatnonzero(in_service | (received > 0))).reset_index(drop=True)
 
 
 def detect_backward(
@@ -38,14 +86,63 @@ def detect_backward(
         meters: the meters that were checked; one without a backward reading is clear.
         now: the instant of the analysis.
     """
-    raise NotImplementedError
+    check_columns(verdicts, (METER_ID, AT, VERDICT), "verdicts")
+    ids = sorted(meter.id for meter in meters)
+    meter = code_of(verdicts, METER_ID, ids)
+    at = to_seconds(verdicts, AT)
+    oldest = (now - timedelta(days=BACKWARD_DAYS)).timestamp()
+    ran_back = (verdicts[VERDICT] == Verdict.BACKWARD.value).to_numpy(dtype=bool)
+    ran_back &= (meter >= 0) & (at >= oldest) & (at <= now.timestamp())
+    findings = list[Finding]()
+    for code in np.unique(meter[ran_back]):
+        times = at[ran_back & (meter == code)]
+        finding = Finding(
+            kind=FindingKind.BACKWARD_REGISTER,
+            subject_kind=SubjectKind.METER,
+            subject_id=ids[code],
+            at=now,
+            since=to_datetime(times.min()),
+            figures={"backward_readings": float(times.size)},
+            thresholds={"backward_readings": 1.0, "days": float(BACKWARD_DAYS)},
+            readings_from=to_datetime(times.min()),
+            readings_to=to_datetime(times.max()),
+        )
+        findings.append(finding)
+    judged = frozenset((meter_id, "") for meter_id in ids)
+    return Evaluation(FindingKind.BACKWARD_REGISTER, now, judged, tuple(findings))
 
 
 def detect_refused(counts: Mapping[str, Mapping[str, int]], *, now: datetime) -> Evaluation:
     """Find suppliers too much of whose data is refused (SUPPLIER_REFUSED, subject supplier).
 
+    share = (undecodable + quarantined) / (decoded + undecodable); a finding above 5 % when at
+    least 20 were refused.
+
     Args:
         counts: supplier → {decoded, undecodable, quarantined, …} since the beginning.
         now: the instant of the analysis.
     """
-    raise NotImplementedError
+    findings = list[Finding]()
+    judged = set[tuple[str, str]]()
+    for supplier_id, count in sorted(counts.items()):
+        undecodable, quarantined = count.get("undecodable", 0), count.get("quarantined", 0)
+        refused, received = undecodable + quarantined, count.get("decoded", 0) + undecodable
+        if received < REFUSED_LEAST:
+            continue
+        judged.add((supplier_id, ""))
+        if refused >= REFUSED_LEAST and refused / received > REFUSED_SHARE:
+            finding = Finding(
+                kind=FindingKind.SUPPLIER_REFUSED,
+                subject_kind=SubjectKind.SUPPLIER,
+                subject_id=supplier_id,
+                at=now,
+                figures={
+                    "refused_share": refused / received,
+                    "undecodable": float(undecodable),
+                    "quarantined": float(quarantined),
+                    "decoded": float(count.get("decoded", 0)),
+                },
+                thresholds={"refused_share": REFUSED_SHARE, "refused": float(REFUSED_LEAST)},
+            )
+            findings.append(finding)
+    return Evaluation(FindingKind.SUPPLIER_REFUSED, now, frozenset(judged), tuple(findings))

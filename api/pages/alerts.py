@@ -60,9 +60,7 @@ def with_subject_names(visit: Visit, rows: Iterable[Row]) -> list[Row]:
                 found = registry.zone(viewer, subject_id)
             city = visit.texts.word("subject", kind) if kind == SubjectKind.CITY else subject_id
             known[kind, subject_id] = str(found["name"]) if found else city
-    return [
-        row | {"subject_name": known[row["subject_kind"], row["subject_id"]]} for row in rows
-    ]
+    return [row | {"subject_name": known[row["subject_kind"], row["subject_id"]]} for row in rows]
 
 
 def load(visit: Visit) -> Page:
@@ -74,7 +72,7 @@ def draw(visit: Visit, page: Page) -> None:
     """The filters and the table."""
     texts = visit.texts
     parts.title(texts["alerts"])
-    with parts.panel(texts["alerts"]) as side:
+    with parts.panel(texts["alert_list"]) as side:
         _draw_filters(visit)
         show_table(
             visit, "alerts", columns_of(visit), page,

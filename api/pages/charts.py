@@ -4,6 +4,7 @@ Time axes show the city's clock whatever the browser's zone is: an instant is gi
 milliseconds of its wall time read as UTC, and the charts are told to write UTC.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -34,7 +35,7 @@ INK = "#5b6876"
 ORANGE = "#d55e00"
 AMBER = "#e0a100"
 GRID = "#e3e8ed"
-FONT = 'system-ui, -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif'
+FONT = 'Roboto, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif'
 
 HOURS_OF_RANGE = {"3d": 72, "14d": 336, "60d": 1440}
 """The ranges of the hourly chart and how many hours each shows."""
@@ -163,7 +164,7 @@ def loss_chart(months: Sequence[Mapping[str, Any]], target: float, texts: Texts)
         "axisTick": {"show": False},
         "axisLine": {"lineStyle": {"color": GRID}},
     }
-    options["yAxis"]["max"] = max([*values, target * 100]) * 1.15
+    options["yAxis"]["max"] = math.ceil(max([*values, target * 100]) * 1.15)
     options["legend"]["show"] = False
     return options
 
@@ -208,7 +209,7 @@ def _line(
         "name": name,
         "type": "line",
         "data": list(points),
-        "showSymbol": False,
+        "symbol": "none",
         "lineStyle": {"width": width, "type": "dashed" if dashed else "solid"},
         "itemStyle": {"color": colour},
         "connectNulls": False,
@@ -227,6 +228,8 @@ def _threshold(value: float, label: str, unit: str = "") -> Options:
             "formatter": f"{label} {value:,.4g}{unit}" if unit else f"{label} {value:,.0f}",
             "position": "insideEndTop",
             "color": ORANGE,
+            "backgroundColor": "rgba(255, 255, 255, 0.85)",
+            "padding": [2, 4],
         },
         "data": [{"yAxis": value}],
     }
@@ -237,7 +240,7 @@ def _time_chart(series: list[Options], unit: str) -> Options:
         "useUTC": True,
         "animation": False,
         "textStyle": {"fontFamily": FONT},
-        "grid": {"left": 8, "right": 20, "top": 44, "bottom": 8, "containLabel": True},
+        "grid": {"left": 8, "right": 34, "top": 44, "bottom": 8, "containLabel": True},
         "legend": {"top": 4, "right": 8, "itemWidth": 18, "textStyle": {"color": INK}},
         "tooltip": {
             "trigger": "axis",

@@ -12,7 +12,7 @@ UNKNOWN = "–"
 
 def is_known(value: Any) -> bool:
     """Whether a value is there: neither None nor NaN nor NaT."""
-    return value is not None and value == value  # noqa: PLR0124 (NaN and NaT differ from themselves)
+    return value is not None and value == value
 
 
 def write_number(value: Any, decimals: int = 0) -> str:

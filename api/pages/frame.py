@@ -62,9 +62,7 @@ def serve(kind: PageKind) -> Callable[[Request], Awaitable[Response | None]]:
         await ui.context.client.connected(timeout=30)
         await _fill(content, request, kind)
         if kind.refresh_s:
-            ui.timer(
-                kind.refresh_s, lambda: _fill(content, request, kind), immediate=False
-            )
+            ui.timer(kind.refresh_s, lambda: _fill(content, request, kind), immediate=False)
         return None
 
     return page
@@ -83,7 +81,7 @@ async def _fill(content: ui.column, request: Request, kind: PageKind) -> None:
             kind.draw(visit, loaded)
     except NotVisibleError:
         _say(content, visit.texts["not_found"], "js-empty")
-    except Exception:  # noqa: BLE001 (a page must say something; the log has the traceback)
+    except Exception:
         log.exception("page failed", path=request.url.path)
         _say(content, visit.texts["failed"], "js-error")
 
@@ -130,17 +128,23 @@ def language_switch(request: Request, label: str, language: str) -> None:
     """A link that sets the other language and comes back here."""
     other = "en" if language == "zh" else "zh"
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    with ui.element("a").classes("js-switch").props(
-        f'href="/language/{other}?next={quote(here, safe="")}"'
+    with (
+        ui.element("a")
+        .classes("js-switch")
+        .props(f'href="/language/{other}?next={quote(here, safe="")}"')
     ):
         ui.label(label)
 
 
 def _account_menu(visit: Visit) -> None:
     texts = visit.texts
-    with ui.button(icon="account_circle").props(
-        f'flat dense round color=primary aria-label="{texts["account"]}"'
-    ), ui.menu(), ui.column().style("padding: 12px 16px; gap: 8px; min-width: 170px"):
+    with (
+        ui.button(icon="account_circle").props(
+            f'flat dense round color=primary aria-label="{texts["account"]}"'
+        ),
+        ui.menu(),
+        ui.column().style("padding: 12px 16px; gap: 8px; min-width: 170px"),
+    ):
         ui.label(str(visit.account["name"])).style("font-weight: 600")
         ui.label(texts.word("account_role", visit.viewer.role)).classes("js-note")
         ui.link(texts["change_password"], "/password")

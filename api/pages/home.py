@@ -94,6 +94,9 @@ def _draw_cards(visit: Visit, home: Home) -> None:
                 texts[f"users_{key}"], write_number(figures[key]), unit, count,
                 tone=tone, href=f"/users?level={level}",
             )  # fmt: skip
+        within = figures["users"] - figures["over"] - figures["at_risk"]
+        share = within / figures["users"] if figures["users"] else None
+        parts.card(texts["users_within"], write_percent(share), "", count)
         arrival = f"{texts['last_full_day']} {write_day(figures['arrival_day'])}"
         parts.card(texts["arrival_rate"], write_percent(figures["arrival_rate"]), "", arrival)
 
@@ -124,7 +127,7 @@ def _period(visit: Visit, rate: Row) -> str:
         if period.startswith("r12:")
         else period
     )
-    return f"{said}({visit.texts['provisional']})" if rate["provisional"] else said
+    return visit.texts.say("provisional_period", period=said) if rate["provisional"] else said
 
 
 def _draw_severities(visit: Visit, counts: dict[str, int]) -> None:

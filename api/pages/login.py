@@ -59,7 +59,10 @@ _PASSWORD_REFUSALS = {
 
 @forms.post("/log-in")
 async def log_in(
-    request: Request, login: str = Form(""), password: str = Form(""), next: str = "/"  # noqa: A002 (the name of the parameter in the address)
+    request: Request,
+    login: str = Form(""),
+    password: str = Form(""),
+    next: str = "/",  # noqa: A002 (the name of the parameter in the address)
 ) -> Response:
     """Begin a session and go where it was wanted."""
     wanted = local_path(next)
@@ -117,7 +120,7 @@ def _door(request: Request, texts: Texts, heading: str, action: str) -> ui.eleme
 def _field(label: str, name: str, autocomplete: str) -> None:
     kind = "text" if name == "login" else "password"
     ui.input(label).props(
-        f'name={name} type={kind} autocomplete={autocomplete} outlined dense required'
+        f"name={name} type={kind} autocomplete={autocomplete} outlined dense required"
     ).style("width: 100%; margin-bottom: 10px")
 
 

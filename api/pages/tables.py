@@ -155,7 +155,7 @@ def _csv_button(
         ui.download.content(await run.io_bound(everything), f"{name}.csv", "text/csv")
 
     ui.button(visit.texts["download_csv"], icon="download", on_click=download).props(
-        "flat dense no-caps size=sm"
+        "flat dense no-caps"
     )
 
 
@@ -189,4 +189,3 @@ def _pager(visit: Visit, page: Page) -> None:
             ui.link(visit.texts["first_page"], visit.address(cursor=""))
         if page.next is not None:
             ui.link(visit.texts["next_page"], visit.address(cursor=page.next))
-

@@ -76,14 +76,13 @@ def _draw_cards(visit: Visit, shown: UserFigures) -> None:
         parts.empty(texts["no_plan" if shown.plan is None else "no_data_yet"])
         return
     as_of = f"{texts['as_of']} {write_instant(status['as_of'], visit.zone)}"
-    plan = f"{texts['plan_m3']} {write_number(status['plan_m3'])}"
     over = status["used_m3"] > status["plan_m3"]
     heading = (status["projected_rate"] or 0) > 1
     with parts.cards():
         parts.card(texts["used_cumulative"], write_number(status["used_m3"]), "m³", as_of,
                    tone="bad" if over else "")  # fmt: skip
         parts.card(texts["plan_of_year"], write_number(status["plan_m3"]), "m³",
-                   f"{texts['plan_to_date_m3']} {write_number(status['plan_to_date_m3'])}")  # fmt: skip
+                   texts.say("plan_to_date", volume=write_number(status["plan_to_date_m3"])))  # fmt: skip
         parts.card(texts["use_rate"], write_percent(status["use_rate"]), "",
                    texts["plan_execution_note"])  # fmt: skip
         parts.card(texts["projection"], write_number(status["projected_m3"]), "m³",
@@ -95,7 +94,6 @@ def _draw_cards(visit: Visit, shown: UserFigures) -> None:
             word = texts.word("severity", level) if level else texts["no_level"]
             with ui.row():
                 parts.badge(word, level or "good")
-            ui.label(plan).classes("js-under")
 
 
 def _draw_plan_chart(visit: Visit, shown: UserFigures) -> None:
@@ -105,7 +103,8 @@ def _draw_plan_chart(visit: Visit, shown: UserFigures) -> None:
         return
     months = shown.plan["months_m3"] if shown.plan else []
     projected = status["projected_m3"] if status else None
-    parts.chart(plan_chart(months, shown.daily, shown.year, projected, texts))
+    chart = parts.chart(plan_chart(months, shown.daily, shown.year, projected, texts))
+    chart.classes("js-tall")
     if status:
         ui.label(texts["quality"]).classes("js-note")
         parts.shares(status, texts)
@@ -165,7 +164,7 @@ def _draw_hours(visit: Visit, shown: UserFigures, side: ui.element) -> None:
             {name: texts[f"range.{name}"] for name in HOURS_OF_RANGE},
             value="14d",
             on_change=lambda event: change(event.value),
-        ).props("dense no-caps unelevated size=sm")
+        ).props("dense no-caps unelevated").classes("js-toggle")
 
 
 def _load_hours(visit: Visit, meter_ids: list[str], range_name: str) -> pd.DataFrame:

@@ -49,7 +49,8 @@ def draw(visit: Visit, page: Page) -> None:
     """The filters and the table."""
     texts = visit.texts
     parts.title(texts["users"])
-    with parts.panel(texts["users"]) as side:
+    year = visit.context.city.day_of(visit.context.clock.now()).year
+    with parts.panel(texts.say("plan_execution", year=year)) as side:
         _draw_filters(visit)
         show_table(
             visit, "users", columns_of(visit), page,

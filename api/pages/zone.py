@@ -50,14 +50,14 @@ def load(visit: Visit) -> ZoneFigures:
 def draw(visit: Visit, shown: ZoneFigures) -> None:
     """Figures, both charts, then the tables behind them."""
     texts, zone = visit.texts, shown.zone
-    mains = f"{texts['mains_km']} {write_number(zone['mains_km'], 1)}"
-    count = f"{texts['connections']} {write_number(zone['connections'])}"
+    mains = texts.say("zone_mains", km=write_number(zone["mains_km"], 1))
+    count = texts.say("zone_connections", count=write_number(zone["connections"]))
     parts.title(zone["name"], f"{texts['zone_id']} {zone['id']}", mains, count)
     _draw_cards(visit, zone)
     with parts.columns():
         with parts.panel(texts["inflow_by_day"], "js-half"):
             _draw_inflow(visit, shown)
-        with parts.panel(texts["night_flow"], "js-half"):
+        with parts.panel(_night_title(visit), "js-half"):
             _draw_nights(visit, shown)
     with parts.panel(texts["alerts"]) as side:
         show_table(visit, "alerts", alerts.columns_of(visit), shown.alerts, side=side)
@@ -68,8 +68,7 @@ def _draw_cards(visit: Visit, zone: Row) -> None:
     texts = visit.texts
     night = f"{texts['latest_night']} {write_day(zone['night_day'])}"
     with parts.cards():
-        inflow = texts.say("last_30_days", name=texts["inflow"])
-        parts.card(inflow.removesuffix(" (m³)"), write_number(zone["inflow_m3"]), "m³")
+        parts.card(texts["inflow"], write_number(zone["inflow_m3"]), "m³", texts["days_30"])
         parts.card(texts["gross_share"], write_percent(zone["gross_loss_share"]), "",
                    texts["gross_share_note"])  # fmt: skip
         for key in ("minimum_night_flow", "night_use", "net_night_flow", "baseline"):
@@ -83,8 +82,7 @@ def _draw_inflow(visit: Visit, shown: ZoneFigures) -> None:
         return
     parts.chart(inflow_chart(shown.days, visit.texts))
     mean = {
-        name: sum(row[name] for row in shown.days) / len(shown.days)
-        for name in parts.SHARE_COLOURS
+        name: sum(row[name] for row in shown.days) / len(shown.days) for name in parts.SHARE_COLOURS
     }
     ui.label(visit.texts["mean_shares"]).classes("js-note")
     parts.shares(mean, visit.texts)
@@ -112,7 +110,7 @@ def _draw_tables(visit: Visit, shown: ZoneFigures) -> None:
             rows = Page(shown.days[::-1])
             with _scrolled():
                 show_table(visit, f"zone_days_{shown.zone['id']}", columns, rows, side=side)
-        with parts.panel(texts["night_flow"], "js-half") as side:
+        with parts.panel(_night_title(visit), "js-half") as side:
             columns = [day("day", texts["night_day"])] + [
                 number(f"{key}_m3_h", texts.say("unit_m3_h", name=texts[key]), 1)
                 for key in ("minimum_night_flow", "night_use", "net_night_flow", "baseline")
@@ -122,6 +120,11 @@ def _draw_tables(visit: Visit, shown: ZoneFigures) -> None:
                 show_table(visit, f"zone_nights_{shown.zone['id']}", columns, rows, side=side)
     with parts.panel(texts["meters"]) as side, _scrolled():
         show_table(visit, "meters", meter_columns(visit), shown.meters, side=side)
+
+
+def _night_title(visit: Visit) -> str:
+    first, end = visit.context.city.night
+    return visit.texts.say("night_flow", window=f"{first:02d}:00–{end:02d}:00")
 
 
 def _scrolled() -> ui.element:

@@ -49,7 +49,7 @@ def draw(visit: Visit, page: Page) -> None:
     """The table."""
     texts = visit.texts
     parts.title(texts["zones"])
-    with parts.panel(texts["zones"]) as side:
+    with parts.panel(texts["zone_balance"]) as side:
         show_table(
             visit, "zones", columns_of(visit), page,
             fetch=lambda cursor: _fetch(visit, cursor), side=side,

@@ -1,7 +1,7 @@
 """A server with the dashboard over a real registry, and a browser that notes what it does.
 
-Stand-ins, named as such: `StandInReadings` (volumes of a made-up week), `StandInIngest` (sums and
-quarantine) and `StandInAccounts` (log-in without argon2). Registry, alerts, API and pages are real.
+Every part is real (registry, volumes, tallies, accounts, alerts, API, pages); only what stands in
+them is made up here.
 """
 
 import math
@@ -10,20 +10,25 @@ import socket
 import subprocess
 import threading
 import time
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
 import uvicorn
+from playwright.sync_api import sync_playwright
 from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
 from alerts.service import AlertService
 from api.app import create_app
-from api.ports import Page
 from api.settings import ApiSettings
+from registry.accounts import Accounts
+from storage.readings import open_readings, open_volumes
+from storage.readings.queries import IngestQueries, ReadingQueries
 from storage.registry import models
+from storage.registry.accounts import AccountStore
 from storage.registry.alerts import AlertStore
 from storage.registry.engine import migrate, open_registry
 from storage.registry.jobs import JobStore
@@ -50,96 +55,64 @@ RATES = {"U003": 1.09, "U007": 0.82, "U011": 0.80}
 """Use so far against the plan of the whole year: one over, two heading over; others lie below."""
 
 
-class StandInReadings:
-    """Stands in for storage.readings: a day's curve for every meter, some hours estimated."""
-
-    def daily(self, viewer, meter_ids, first, last):
-        rows = [
-            (meter, pd.Timestamp(day), 120 + 25 * math.sin(day.toordinal() / 3), 1.5, 0.97, 0.03, 0)
-            for meter in meter_ids
-            for day in days_between(first, last)
-        ]
-        return pd.DataFrame(rows, columns=list(DAILY))
-
-    def hourly(self, viewer, meter_ids, start, end):
-        first = start.replace(minute=0)
-        hours = [first + timedelta(hours=i) for i in range(int((end - first).total_seconds()) // 3600)]
-        rows = [
-            (meter, pd.Timestamp(at), max(0.4, 5 + 4 * math.sin((at.hour - 1) / 24 * 6.283)),
-             *((0, 1, 0) if i % 97 in range(6) else (1, 0, 0)))
-            for meter in meter_ids
-            for i, at in enumerate(hours)
-        ]  # fmt: skip
-        return pd.DataFrame(rows, columns=list(HOURLY))
+def _hours(meter_id):
+    """Sixty days of hours, a calm wave; six hours of each four days are estimated."""
+    first = CITY.day_start(TODAY - timedelta(days=60))
+    for i in range(60 * 24 + 8):
+        at = first + timedelta(hours=i)
+        volume = 5 + 4 * math.sin((at.hour - 1) / 24 * math.tau)
+        yield meter_id, at, volume, *((0.0, 1.0, 0.0) if i % 97 < 6 else (1.0, 0.0, 0.0))
 
 
-class StandInIngest:
-    """Stands in for the ingest queries: two suppliers, one of which sends garbage."""
-
-    def sums(self, viewer):
-        def row(supplier, received, undecodable, quarantined):
-            decoded = (received - undecodable) * 24
-            return {
-                "supplier": supplier,
-                "balanced": True,
-                "messages": {
-                    "received": received, "decoded": received - undecodable,
-                    "undecodable": undecodable, "set_aside": 0, "waiting": 0, "balanced": True,
-                },
-                "readings": {
-                    "decoded": decoded, "stored": decoded - quarantined, "duplicate": 0,
-                    "conflict": 0, "quarantined": quarantined, "waiting": 0, "balanced": True,
-                },
-                "reasons": [
-                    {"ledger": "messages", "account": "undecodable", "reason": "malformed", "count": undecodable},
-                    {"ledger": "readings", "account": "quarantined", "reason": "future", "count": quarantined},
-                ],
-            }  # fmt: skip
-
-        return [row("water-group", 182_400, 0, 3), row("remote-meters", 9_310, 412, 268)]
-
-    def quarantine(self, viewer, *, supplier="", reason="", cursor=None, limit=100):
-        rows = [
-            {
-                "id": i, "supplier": "remote-meters", "reason": kind, "detail": "register_m3 = -4.0",
-                "dialect": "jieshui", "address": f"M{i:03d}", "at": NOW - timedelta(hours=i),
-                "received_at": NOW - timedelta(hours=i), "segment": 1, "offset": i * 100, "part": 0,
-            }
-            for i, kind in enumerate(["negative_register", "unknown_meter", "future"] * 4)
-            if reason in ("", kind)
-        ]  # fmt: skip
-        return Page(rows[:limit])
+def _days(meter_id, use_m3):
+    """The year's days until yesterday, together `use_m3`."""
+    days = days_between(date(TODAY.year, 1, 1), TODAY - timedelta(days=1))
+    for day in days:
+        wave = 1 + 0.2 * math.sin(day.toordinal() / 3)
+        yield meter_id, day, use_m3 / len(days) * wave, 1.5, 0.97, 0.03, 0.0
 
 
-class StandInAccounts:
-    """Stands in for registry.accounts: a bureau's account and one with a one-time password."""
+def _seed_volumes(volumes):
+    hourly = pd.DataFrame(list(_hours("M-U003")), columns=list(HOURLY))
+    daily = pd.DataFrame(list(_days("M-U003", 25_887)), columns=list(DAILY))
+    volumes.save(
+        hourly.astype({"start": "datetime64[s, UTC]"}), daily.astype({"day": "datetime64[s]"})
+    )
 
-    def __init__(self):
-        self._rows = {
-            login: {
-                "login": login, "name": name, "role": role, "scope": scope,
-                "must_change": must_change, "disabled": False, "session_epoch": 0,
-                "password": PASSWORD, "created_at": NOW,
-            }
-            for login, name, role, scope, must_change in (
-                ("bureau", "王工", "bureau", None, False),
-                ("fresh", "新同事", "bureau", None, True),
-                ("user", "华盛印染", "user", "U003", False),
-            )
-        }  # fmt: skip
 
-    def check_password(self, login, password):
-        row = self._rows.get(login)
-        return row if row and row["password"] == password else None
+def _seed_intake(readings):
+    """One supplier all is well with, one that sends garbage."""
+    at = int(NOW.timestamp())
+    refused = ["negative_register", "unknown_meter", "future"] * 30
+    with readings.load() as load:
+        load.add_tallies({
+            ("water-group", "messages", "received", ""): 182_400,
+            ("water-group", "messages", "decoded", ""): 182_400,
+            ("water-group", "readings", "decoded", ""): 4_377_600,
+            ("water-group", "readings", "stored", ""): 4_377_600,
+            ("remote-meters", "messages", "received", ""): 9_310,
+            ("remote-meters", "messages", "decoded", ""): 8_898,
+            ("remote-meters", "messages", "undecodable", "malformed"): 412,
+            ("remote-meters", "readings", "decoded", ""): 8_898,
+            ("remote-meters", "readings", "stored", ""): 8_808,
+            **{("remote-meters", "readings", "quarantined", reason): 30 for reason in refused},
+        })  # fmt: skip
+        load.add_refused([
+            ("remote-meters", reason, "register_m3 = -4.0", "jieshui", f"R{i:03d}", at - i * 900,
+             at - i * 900 + 60, 1, i * 100, 0)
+            for i, reason in enumerate(refused)
+        ])  # fmt: skip
 
-    def change_password(self, login, old, new):
-        row = self._rows[login]
-        if row["password"] != old or len(new) < 12:
-            raise ValueError("the old password is wrong or the new one too short")
-        row.update(password=new, must_change=False, session_epoch=row["session_epoch"] + 1)
 
-    def account(self, login):
-        return self._rows.get(login)
+def _seed_accounts(accounts):
+    """A bureau's account, one of a user, and one with its one-time password; gives that."""
+    for login, name, role, scope in (
+        ("bureau", "王工", "bureau", None),
+        ("user", "华盛印染", "user", "U003"),
+    ):
+        once = accounts.create_account(login, name, role, scope, "test")
+        accounts.change_password(login, once, PASSWORD)
+    return accounts.create_account("fresh", "新同事", "bureau", None, "test")
 
 
 def _users():
@@ -156,7 +129,6 @@ def _users():
 def _seed_users(session):
     for user_id, name, sector, plan, over, projected, level in _users():
         session.add(models.UserRow(id=user_id, name=name, sector=sector, township="稠城街道",
-                                   credit_code="91330782MA2XXXXX0" + user_id[-1],
                                    annual_volume_m3=plan, contact="张三"))  # fmt: skip
         session.flush()
         session.add(models.PlanRow(user_id=user_id, year=2026, version=1, months_m3=[plan / 12] * 12,
@@ -253,10 +225,19 @@ def chromium(missing):
     return CHROMIUM
 
 
+@dataclass(frozen=True)
+class Service:
+    """Where the service is, and the one-time password of the account "fresh"."""
+
+    origin: str
+    once: str
+
+
 @pytest.fixture(scope="session")
 def service(tmp_path_factory):
-    """The whole service over a seeded registry, as create_app makes it; gives its address."""
-    engine = open_registry(f"sqlite:///{tmp_path_factory.mktemp('registry')}/registry.sqlite")
+    """The whole service over a seeded registry, as create_app makes it; as it is wired in production."""
+    folder = tmp_path_factory.mktemp("service")
+    engine = open_registry(f"sqlite:///{folder}/registry.sqlite")
     migrate(engine)
     with Session(engine) as session:
         session.add(models.SupplierRow(id="water-group", name="市水务集团"))
@@ -266,16 +247,23 @@ def service(tmp_path_factory):
         _seed_users(session)
         _seed_rates(session)
         session.commit()
+    readings = open_readings(folder / "readings", CITY, CLOCK)
+    volumes = open_volumes(folder / "volumes", CITY, CLOCK)
+    _seed_volumes(volumes)
+    _seed_intake(readings)
+    accounts = Accounts(AccountStore(engine), CLOCK)
+    once = _seed_accounts(accounts)
+    queries = RegistryQueries(engine, CLOCK, CITY)
     alerts = AlertService(AlertStore(engine), CLOCK)
     _find(alerts)
     app = create_app(
         ApiSettings(secret="s" * 40, attempts_per_login=1_000, attempts_per_address=1_000),
-        registry=RegistryQueries(engine, CLOCK, CITY),
-        readings=StandInReadings(),
-        ingest=StandInIngest(),
+        registry=queries,
+        readings=ReadingQueries(readings, volumes, queries.visible_meters),
+        ingest=IngestQueries(readings),
         alerts=alerts,
         jobs=JobStore(engine, CLOCK),
-        accounts=StandInAccounts(),
+        accounts=accounts,
         clock=CLOCK,
         city=CITY,
         metrics=CollectorRegistry(),
@@ -288,9 +276,11 @@ def service(tmp_path_factory):
         thread.start()
         while not server.started:
             time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
+        yield Service(f"http://127.0.0.1:{port}", once)
         server.should_exit = True
         thread.join(timeout=10)
+    readings.close()
+    volumes.close()
     engine.dispose()
 
 
@@ -309,7 +299,9 @@ class Visitor:
         page.set_default_timeout(10_000)
         page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("response", lambda r: r.status >= 400 and self.complaints.append(f"{r.status} {r.url}"))
+        page.on(
+            "response", lambda r: r.status >= 400 and self.complaints.append(f"{r.status} {r.url}")
+        )
         page.on("request", lambda r: self.hosts.add("/".join(r.url.split("/")[:3])))
 
     def open(self, path):
@@ -338,8 +330,6 @@ class Visitor:
 @pytest.fixture(scope="session")
 def browser(chromium):
     """One Chromium for all tests."""
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield browser
@@ -356,7 +346,7 @@ def open_tab(browser, service):
             viewport={"width": width, "height": height}, timezone_id="America/New_York"
         )
         contexts.append(context)
-        return Visitor(context.new_page(), service)
+        return Visitor(context.new_page(), service.origin)
 
     yield open_one
     for context in contexts:

@@ -7,6 +7,8 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
+NEW = "a password of my own"
+
 PATHS = {
     "home": "/",
     "users": "/users",
@@ -42,3 +44,105 @@ def test_every_page_fits_its_window_and_asks_nobody_else(open_tab, language, wid
         assert any("一" <= sign <= "鿿" for sign in heading) or language == "en", path
     assert visitor.complaints == []
     assert visitor.hosts == {visitor.origin}
+
+
+def test_one_logs_in_and_sees_the_over_plan_user_first(open_tab):
+    visitor = open_tab()
+    visitor.page.goto(f"{visitor.origin}/users/U003")
+    assert "/log-in?next=" in visitor.page.url
+    visitor.log_in()
+    visitor.wait()
+    first = visitor.page.locator(".js-table").first.locator("tbody tr").first
+    assert "华盛印染" in first.inner_text()
+    assert "25,888" in first.inner_text()
+    assert "预警" in first.inner_text()
+    first.locator("a").click()
+    visitor.page.wait_for_url("**/users/U003")
+    visitor.page.locator("h1", has_text="华盛印染").wait_for()
+    assert visitor.page.locator(".js-chart canvas").count() == 2
+    assert visitor.complaints == []
+
+
+def test_a_wrong_password_is_refused_in_a_sentence(open_tab):
+    visitor = open_tab()
+    visitor.log_in(password="not this one")
+    visitor.page.get_by_text("账号或密码不正确。").wait_for()
+
+
+def test_a_one_time_password_must_be_changed_before_any_page_opens(open_tab, service):
+    visitor = open_tab()
+    visitor.log_in("fresh", service.once)
+    visitor.page.wait_for_url("**/password")
+    visitor.page.goto(f"{visitor.origin}/users")
+    visitor.page.wait_for_url("**/password")
+    keep_screenshot(visitor, "password-zh-1440")
+    for name, text in (("old", service.once), ("new", NEW), ("repeated", NEW)):
+        visitor.page.locator(f"input[name={name}]").fill(text)
+    visitor.page.locator("button[type=submit]").click()
+    visitor.wait()
+    assert visitor.page.url == f"{visitor.origin}/"
+
+
+def test_the_language_is_switched_and_stays(open_tab):
+    visitor = open_tab()
+    visitor.log_in()
+    visitor.page.locator("h1", has_text="首页").wait_for()
+    visitor.page.get_by_role("link", name="English").click()
+    visitor.page.locator("h1", has_text="Home").wait_for()
+    visitor.open("/zones")
+    assert visitor.page.locator("h1").inner_text() == "Zones"
+    assert visitor.page.evaluate("document.documentElement.lang") == "en"
+
+
+def test_an_alert_is_acknowledged_with_a_reason(open_tab):
+    visitor = open_tab()
+    visitor.log_in()
+    visitor.wait()
+    visitor.open("/alerts?rule=night_flow_rise")
+    visitor.page.get_by_role("link", name="夜间流量升高").click()
+    visitor.page.locator("textarea").fill("已派人检漏")
+    visitor.page.get_by_role("button", name="确认告警").click()
+    visitor.page.get_by_role("cell", name="已派人检漏").wait_for()
+    assert visitor.page.get_by_role("cell", name="bureau", exact=True).count() == 1
+    assert visitor.page.locator("textarea").count() == 0
+
+
+def test_the_whole_filtered_list_downloads_as_csv(open_tab):
+    visitor = open_tab()
+    visitor.log_in()
+    visitor.wait()
+    visitor.open("/users")
+    assert visitor.page.locator(".js-table tbody tr").count() == 50
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_role("button", name="下载 CSV").click()
+    lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0].startswith("户号,户名,预警级别")
+    assert len(lines) == 1 + 64
+    assert lines[3].startswith("U003,华盛印染(03),warning,printing")
+
+
+def test_the_next_page_goes_on_where_the_first_one_ended(open_tab):
+    visitor = open_tab()
+    visitor.log_in()
+    visitor.wait()
+    visitor.open("/users")
+    visitor.page.get_by_role("link", name="下一页").click()
+    visitor.page.get_by_role("cell", name="U051").wait_for()
+    assert visitor.page.locator(".js-table tbody tr").count() == 14
+
+
+def test_a_user_sees_its_own_page_and_no_other(open_tab):
+    visitor = open_tab()
+    visitor.log_in("user")
+    visitor.wait()
+    visitor.open("/users")
+    assert visitor.page.locator(".js-table tbody tr").count() == 1
+    visitor.page.goto(f"{visitor.origin}/users/U007")
+    visitor.page.get_by_text("没有这条记录，或您无权查看。").wait_for()
+
+
+def test_times_are_the_citys_whatever_the_browsers_zone_is(open_tab):
+    visitor = open_tab()
+    visitor.log_in()
+    visitor.wait()
+    visitor.page.get_by_text("数据截至 2026-09-15 08:30").wait_for()

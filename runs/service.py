@@ -43,7 +43,7 @@ _log = structlog.get_logger()
 RECOMPUTE = "recompute"
 """Job kind: arguments first, last (local days, ISO) and meter_id (all meters without it)."""
 
-MARK, SILENCE, COMPACTED = "touched", "silence", "compacted"
+MARK, SILENCE, COMPACTED, EVALUATED = "touched", "silence", "compacted", "evaluated"
 """Names of the run state."""
 
 _LONGEST_SILENCE = timedelta(days=31)
@@ -273,6 +273,8 @@ class AnalysisService:
         self._evaluated_at = time.monotonic()
         self._evaluation_took = self._evaluated_at - begin
         self._changed = False
+        mark = (self._state.get(MARK) or {}).get("mark", 0)
+        self._state.set(EVALUATED, {"mark": mark, "at": now.isoformat(), "failed": failed})
         _log.info("evaluated", seconds=round(self._evaluation_took, 3), failed=failed)
         return failed
 

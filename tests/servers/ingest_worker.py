@@ -1,0 +1,109 @@
+"""The ingest process as the crash tests run it: a real service over the real readings store.
+
+Started by path, killed at will. `--load-delay` makes the loader slower than the receiver, so that
+a kill finds entries that are journalled and not yet loaded.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from prometheus_client import CollectorRegistry
+
+from ingest.ports import KnownMeter
+from ingest.service import IngestService
+from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings
+from storage.readings import ReadingsStore, open_readings
+from water.city_time import CityTime
+from water.clock import SystemClock
+from water.policy import Policy
+
+METERS = 50
+
+
+class OneSupplier:
+    """A registry that knows the supplier north with its meters m0 … m49."""
+
+    def version(self) -> int:
+        return 1
+
+    def suppliers(self) -> frozenset[str]:
+        return frozenset({"north"})
+
+    def devices(self):
+        return {
+            ("north", "jieshui", f"m{n}"): KnownMeter(f"m{n}", "north", None, None, None, None)
+            for n in range(METERS)
+        }
+
+
+class NoJobs:
+    """A jobs table in which nobody asks for anything."""
+
+    def release(self, *_: object) -> int:
+        return 0
+
+    def take(self, *_: object) -> None:
+        return None
+
+    def finish(self, *_: object, **__: object) -> None:
+        raise AssertionError("no job was given")
+
+
+class SlowStore:
+    """The real store, with a pause before each commit."""
+
+    def __init__(self, store: ReadingsStore, delay_s: float) -> None:
+        self._store = store
+        self._delay_s = delay_s
+        self.position = store.position
+        self.tallies = store.tallies
+        self.quarantine_depth = store.quarantine_depth
+
+    @contextmanager
+    def load(self) -> Iterator:
+        with self._store.load() as load:
+            yield load
+            time.sleep(self._delay_s)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--version", default="3.1.1")
+    parser.add_argument("--load-delay", type=float, default=0.0)
+    parser.add_argument("--batch", type=int, default=5_000)
+    arguments = parser.parse_args()
+    store = open_readings(
+        arguments.folder / "store", CityTime(ZoneInfo("Asia/Shanghai")), SystemClock()
+    )
+    settings = IngestSettings(
+        MqttSettings("127.0.0.1", arguments.port, arguments.version),
+        JournalSettings(arguments.folder / "journal", segment_bytes=1 << 20),
+        limits=Limits(batch_readings=arguments.batch),
+    )
+    service = IngestService(
+        settings,
+        SlowStore(store, arguments.load_delay),
+        OneSupplier(),
+        NoJobs(),
+        SystemClock(),
+        Policy(),
+        CollectorRegistry(),
+    )
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    service.run(stop)
+    store.close()
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))
+    main()

@@ -78,6 +78,14 @@ class FigureStore:
             if rows:
                 connection.execute(insert(_VERDICT), rows)
 
+    def load_verdicts(self, start: datetime, end: datetime) -> pd.DataFrame:
+        """Every meter's verdicts with start <= at < end: meter_id, at, verdict."""
+        within = (_VERDICT.c.at >= start) & (_VERDICT.c.at < end)
+        query = select(_VERDICT).where(within).order_by(_VERDICT.c.meter_id, _VERDICT.c.at)
+        with self._reading.connect() as connection:
+            rows = connection.execute(query).all()
+        return frame_of(rows, _VERDICT)
+
     def _save(self, frame: pd.DataFrame, table: Table) -> None:
         rows = rows_of(frame, table)
         with self._engine.begin() as connection:

@@ -59,27 +59,28 @@ class PlanExecution(Shares):
     )
 
 
-class PlanStatus(PlanExecution):
+class UserName(BaseModel):
+    """用水户 Which water user; `id` is its 户号."""
+
+    id: str
+    name: str
+    sector: str
+
+
+class PlanStatus(PlanExecution, UserName):
     """用水户计划执行 A user's use against its plan."""
 
-    id: str
-    name: str
-    sector: str
 
+class UserFacts(UserName):
+    """用水户 A water user."""
 
-class UserFacts(BaseModel):
-    """用水户 A water user; `id` is its 户号."""
-
-    id: str
-    name: str
-    sector: str
     credit_code: str
     township: str
     annual_volume_m3: float | None
     contact: str
 
 
-class User(UserFacts, PlanExecution):
+class User(PlanExecution, UserFacts):
     """用水户及计划执行 A water user with its plan status of the year."""
 
 

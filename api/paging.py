@@ -10,7 +10,7 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from api.ports import Page, Row
-from api.problems import BAD_CURSOR, ProblemError
+from api.problems import BAD_CURSOR, Kind, ProblemError, described
 
 Item = TypeVar("Item", bound=BaseModel)
 
@@ -26,6 +26,12 @@ class Listing(BaseModel, Generic[Item]):
 
     items: list[Item]
     next: str | None = Field(description="下一页的游标，末页为 null cursor of the next page")
+
+
+def list_described(*kinds: Kind) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a list for OpenAPI: it also comes as CSV."""
+    as_csv = {"content": {"text/csv": {"schema": {"type": "string"}}}}
+    return {200: as_csv, **described(BAD_CURSOR, *kinds)}
 
 
 def turn(fetch: Callable[[str | None], Page], cursor: str | None) -> Page:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from api.paging import turn
 from api.ports import Page, Row
-from water.columns import DAY
+from water.columns import DAY, SHARES
 
 CSV = "text/csv; charset=utf-8"
 CSV_PAGE = 1000
@@ -75,9 +75,13 @@ def answer(  # the one way a list leaves the house
 
 
 def csv_response(model: type[BaseModel], rows: Iterator[Row], name: str) -> Response:
-    """Rows as a CSV download; its columns are the fields of `model`, nested ones as JSON."""
+    """Rows as a CSV download; its columns are the fields of `model`, shares last."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return StreamingResponse(_lines(list(model.model_fields), rows), 200, headers, CSV)
+    return StreamingResponse(_lines(_columns(model), rows), 200, headers, CSV)
+
+
+def _columns(model: type[BaseModel]) -> list[str]:
+    return sorted(model.model_fields, key=lambda name: name in SHARES)
 
 
 def _wants_csv(request: Request) -> bool:

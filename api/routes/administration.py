@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 
 from api.models import Account, Key, KeyOnce, NewAccount, NewKey, OneTimePassword
-from api.paging import Cursor, Limit, Listing, cut
+from api.paging import Cursor, Limit, Listing, cut, list_described
 from api.ports import Row
-from api.problems import BAD_CURSOR, FORBIDDEN, INVALID, NOT_FOUND, ProblemError, described
+from api.problems import FORBIDDEN, INVALID, NOT_FOUND, ProblemError, described
 from api.rights import Administrator, Context
 from api.routes import PREFIX
 from api.tables import Format, answer
@@ -19,7 +19,7 @@ routes = APIRouter(prefix=PREFIX, tags=["管理 Administration"])
     "/accounts",
     response_model=Listing[Account],
     summary="账号列表 List accounts",
-    responses=described(FORBIDDEN, BAD_CURSOR),
+    responses=list_described(FORBIDDEN),
 )
 def get_accounts(
     request: Request,
@@ -64,7 +64,7 @@ def post_account(body: NewAccount, viewer: Administrator, context: Context) -> R
     "/keys",
     response_model=Listing[Key],
     summary="密钥列表 List API keys",
-    responses=described(FORBIDDEN, BAD_CURSOR),
+    responses=list_described(FORBIDDEN),
 )
 def get_keys(
     request: Request,

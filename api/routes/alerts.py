@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query, Request
 
 from api.models import Alert, AlertDetail, Reason
-from api.paging import Cursor, Limit, Listing
+from api.paging import Cursor, Limit, Listing, list_described
 from api.ports import Row
-from api.problems import BAD_CURSOR, CONFLICT, FORBIDDEN, NOT_FOUND, ProblemError, described
+from api.problems import CONFLICT, FORBIDDEN, NOT_FOUND, ProblemError, described
 from api.rights import Acknowledger, Asker, Context, found
 from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
@@ -21,7 +21,7 @@ AlertId = Annotated[int, Path(ge=1, le=2**31 - 1)]
     "/alerts",
     response_model=Listing[Alert],
     summary="预警列表 List alerts",
-    responses=described(BAD_CURSOR),
+    responses=list_described(),
 )
 def get_alerts(
     request: Request,

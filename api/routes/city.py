@@ -5,9 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api.models import CityRate, Home
-from api.paging import Cursor, Limit, Listing, cut
+from api.paging import Cursor, Limit, Listing, cut, list_described
 from api.ports import Row
-from api.problems import BAD_CURSOR, described
 from api.rights import Asker, Context
 from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
@@ -25,7 +24,7 @@ def get_home(viewer: Asker, context: Context) -> Row:
     "/city/rates",
     response_model=Listing[CityRate],
     summary="城市漏损率 Loss rates of the city",
-    responses=described(BAD_CURSOR),
+    responses=list_described(),
 )
 def get_city_rates(
     request: Request,

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 
 from api.models import Job, JobAsked, Quarantined, QuarantineRerun, SupplierSums
-from api.paging import Cursor, Limit, Listing, cut
+from api.paging import Cursor, Limit, Listing, cut, list_described
 from api.ports import Row
-from api.problems import BAD_CURSOR, FORBIDDEN, NOT_FOUND, described
+from api.problems import FORBIDDEN, NOT_FOUND, described
 from api.rights import Context, DataSteward, NotUser, found
 from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
@@ -22,7 +22,7 @@ RERUN_QUARANTINE = "rerun_quarantine"
     "/ingest/status",
     response_model=Listing[SupplierSums],
     summary="接入对账 Both sums of each supplier",
-    responses=described(FORBIDDEN, BAD_CURSOR),
+    responses=list_described(FORBIDDEN),
 )
 def get_ingest_status(
     request: Request,
@@ -49,7 +49,7 @@ def get_ingest_status(
     "/quarantine",
     response_model=Listing[Quarantined],
     summary="隔离区 Refused readings",
-    responses=described(FORBIDDEN, BAD_CURSOR),
+    responses=list_described(FORBIDDEN),
 )
 def get_quarantine(
     request: Request,

@@ -13,7 +13,7 @@ from api.models import (
     Reading,
     SeriesPoint,
 )
-from api.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor
+from api.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, list_described
 from api.parameters import Instant
 from api.ports import Page, Row
 from api.problems import BAD_CURSOR, NOT_FOUND, ProblemError, described
@@ -32,7 +32,7 @@ _READING_KEY = ("at",)
     "/meters",
     response_model=Listing[Meter],
     summary="水表列表 List meters",
-    responses=described(BAD_CURSOR),
+    responses=list_described(),
 )
 def get_meters(
     request: Request,
@@ -81,7 +81,7 @@ def get_meter(meter_id: str, viewer: Asker, context: Context) -> Row:
     "/meters/{meter_id}/readings",
     response_model=Listing[Reading],
     summary="读数 Readings",
-    responses=described(BAD_CURSOR, NOT_FOUND),
+    responses=list_described(NOT_FOUND),
 )
 def get_readings(
     request: Request,
@@ -113,7 +113,7 @@ def get_readings(
     "/meters/{meter_id}/series",
     response_model=Listing[SeriesPoint],
     summary="曲线 Thinned series",
-    responses=described(NOT_FOUND),
+    responses=list_described(NOT_FOUND),
 )
 def get_series(
     request: Request,
@@ -145,7 +145,7 @@ def get_series(
     "/meters/{meter_id}/volumes",
     response_model=Listing[HourlyVolume] | Listing[DailyVolume],
     summary="水量 Volumes",
-    responses=described(BAD_CURSOR, NOT_FOUND),
+    responses=list_described(NOT_FOUND),
 )
 def get_meter_volumes(
     request: Request,

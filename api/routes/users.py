@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 
 from api.models import DailyVolume, HourlyVolume, PlanStatus, User, UserDetail
-from api.paging import Cursor, Limit, Listing
+from api.paging import Cursor, Limit, Listing, list_described
 from api.ports import Row
-from api.problems import BAD_CURSOR, NOT_FOUND, described
+from api.problems import NOT_FOUND, described
 from api.rights import Asker, Context, found
 from api.routes import PREFIX
 from api.routes.volumes import Span, volumes
@@ -27,7 +27,7 @@ LevelQuery = Annotated[
     "/users",
     response_model=Listing[User],
     summary="用水户列表 List users",
-    responses=described(BAD_CURSOR),
+    responses=list_described(),
 )
 def get_users(
     request: Request,
@@ -59,7 +59,7 @@ def get_users(
     "/plan-status",
     response_model=Listing[PlanStatus],
     summary="计划执行 Plan status",
-    responses=described(BAD_CURSOR),
+    responses=list_described(),
 )
 def get_plan_status(
     request: Request,
@@ -100,7 +100,7 @@ def get_user(user_id: str, viewer: Asker, context: Context) -> Row:
     "/users/{user_id}/volumes",
     response_model=Listing[HourlyVolume] | Listing[DailyVolume],
     summary="用水户水量 A user's volumes",
-    responses=described(BAD_CURSOR, NOT_FOUND),
+    responses=list_described(NOT_FOUND),
 )
 def get_user_volumes(
     request: Request,

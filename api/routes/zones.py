@@ -5,10 +5,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from api.models import Zone, ZoneDay, ZoneNight
-from api.paging import Cursor, Limit, Listing, cut
+from api.paging import Cursor, Limit, Listing, cut, list_described
 from api.parameters import Day
 from api.ports import Row
-from api.problems import BAD_CURSOR, INVALID, NOT_FOUND, ProblemError, described
+from api.problems import INVALID, NOT_FOUND, ProblemError, described
 from api.rights import Asker, Context, found
 from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
@@ -20,7 +20,7 @@ routes = APIRouter(prefix=PREFIX, tags=["分区 Zones"])
     "/zones",
     response_model=Listing[Zone],
     summary="分区列表 List zones",
-    responses=described(BAD_CURSOR),
+    responses=list_described(),
 )
 def get_zones(
     request: Request,
@@ -57,7 +57,7 @@ def get_zone(zone_id: str, viewer: Asker, context: Context) -> Row:
     "/zones/{zone_id}/days",
     response_model=Listing[ZoneDay],
     summary="分区日水量 Days of a zone",
-    responses=described(BAD_CURSOR, NOT_FOUND),
+    responses=list_described(NOT_FOUND),
 )
 def get_zone_days(
     request: Request,
@@ -89,7 +89,7 @@ def get_zone_days(
     "/zones/{zone_id}/nights",
     response_model=Listing[ZoneNight],
     summary="分区夜间流量 Nights of a zone",
-    responses=described(BAD_CURSOR, NOT_FOUND),
+    responses=list_described(NOT_FOUND),
 )
 def get_zone_nights(
     request: Request,

@@ -124,7 +124,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         sources=tuple(Source(s.filter, s.dialect, s.supplier) for s in mqtt.sources),
         limits=Limits(
             payload_bytes=settings.ingest.max_payload_kb << 10,
-            quarantine_rows=settings.ingest.quarantine_quota,
+            quarantine_quota=settings.ingest.quarantine_quota,
         ),
     )
 

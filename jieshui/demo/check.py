@@ -163,9 +163,8 @@ def _identity(alert: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _verdicts(stores: Stores) -> list[tuple[str, str, datetime]]:
-    meters = [meter.id for meter in stores.registry.meters()]
     begin, end = UNTIL - timedelta(days=1000), UNTIL + timedelta(days=1)
-    frame = FigureStore(stores.engine).load_verdicts(meters, begin, end)
+    frame = FigureStore(stores.engine).load_verdicts(begin, end)
     rows = zip(frame[METER_ID], frame[VERDICT], frame[AT], strict=True)
     return [(meter, str(verdict), at.to_pydatetime()) for meter, verdict, at in rows]
 

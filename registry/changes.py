@@ -8,6 +8,7 @@ from typing import Any
 from registry.checks import key_of
 from registry.kinds import Kind
 from registry.ports import Key
+from registry.tables import Row
 
 _MONTHS = tuple(f"m{i:02}" for i in range(1, 13))
 
@@ -20,6 +21,25 @@ class Change:
     row: dict[str, Any]
     created: bool
     fields: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+def keep_absent(kind: Kind, rows: Iterable[Row], standing: Mapping[Key, Mapping[str, Any]]) -> None:
+    """Give rows that stood already the standing values of the columns that the file leaves out.
+
+    A plan keeps its issuer, day and reason only while its months stay: a new version has its own.
+    """
+    if kind.name == "plans":
+        standing = {
+            key: plan | dict(zip(_MONTHS, plan["months_m3"], strict=True))
+            for key, plan in _in_force(standing).items()
+        }
+    for row in rows:
+        if row.broken or not row.absent:
+            continue
+        old = standing.get(key_of(kind, row.values))
+        if old is None or (kind.name == "plans" and any(old[m] != row.values[m] for m in _MONTHS)):
+            continue
+        row.values.update({name: old[name] for name in row.absent})
 
 
 def compare(
@@ -48,9 +68,7 @@ def _compare_plans(
     rows: Iterable[Mapping[str, Any]], standing: Mapping[Key, Mapping[str, Any]]
 ) -> list[Change]:
     """A plan that differs from the one in force becomes the next version of its user and year."""
-    in_force: dict[Key, Mapping[str, Any]] = {}
-    for key in sorted(standing):
-        in_force[key[:2]] = standing[key]
+    in_force = _in_force(standing)
     changes: list[Change] = []
     for row in rows:
         plan = {name: value for name, value in row.items() if name not in _MONTHS}
@@ -63,6 +81,11 @@ def _compare_plans(
             change.row["version"] = version
             changes.append(change)
     return changes
+
+
+def _in_force(plans: Mapping[Key, Mapping[str, Any]]) -> dict[Key, dict[str, Any]]:
+    """The highest version of each (user_id, year)."""
+    return {key[:2]: dict(plans[key]) for key in sorted(plans)}
 
 
 def _parents_first(zones: list[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

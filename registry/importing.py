@@ -8,11 +8,11 @@ from typing import Any
 
 import structlog
 
-from registry.changes import Change, compare
+from registry.changes import Change, compare, keep_absent
 from registry.checks import check_keys, check_nesting, check_references, check_row
 from registry.files import read_sheets
 from registry.kinds import KINDS
-from registry.ports import RegistryRows, RegistryTransaction
+from registry.ports import Key, RegistryRows, RegistryTransaction
 from registry.report import Counts, ImportReport, Problem
 from registry.tables import Row, read_table
 
@@ -20,6 +20,10 @@ log = structlog.get_logger()
 
 Progress = Callable[[str, int, int], None]
 """Called with a step ("check meters", "write meters"), the rows done and the rows there are."""
+
+
+Standing = dict[str, dict[Key, dict[str, Any]]]
+"""What the registry holds before the import: rows by kind and key."""
 
 
 def import_path(
@@ -33,8 +37,9 @@ def import_path(
     """Import a CSV file, a workbook with a sheet a kind, or a folder of CSV files.
 
     Either every row is written, in one transaction, or none: then the report holds every error.
-    Rows are created or replaced by their key, never deleted; a plan that differs from the one in
-    force becomes its next version. What changed is audited under `actor`.
+    Rows are created or replaced by their key, never deleted; a column that a file leaves out leaves
+    what stands. A plan that differs from the one in force becomes its next version. What changed
+    is audited under `actor`.
 
     Args:
         path: what to read.
@@ -49,12 +54,15 @@ def import_path(
     tell = progress or _tell_nobody
     rows, problems = _read(path, kind, tell)
     with store.transaction() as registry:
-        problems += _check_among_others(rows, registry)
+        standing = {name: registry.rows(name) for name in rows}
+        for name, some in rows.items():
+            keep_absent(KINDS[name], some, standing[name])
+        problems += _check_rows(rows, standing, registry)
         problems.sort(key=lambda problem: (problem.warning, problem.place, problem.row or 0))
         if any(not problem.warning for problem in problems):
             log.info("import refused", source=path.name, actor=actor, problems=len(problems))
             return ImportReport(path.name, problems=tuple(problems))
-        counts = _write(rows, registry, actor, path, tell)
+        counts = _write(rows, standing, registry, tell, actor=actor, path=path)
     log.info("imported", source=path.name, actor=actor, kinds=list(counts))
     return ImportReport(path.name, counts, tuple(problems))
 
@@ -78,12 +86,12 @@ def _read(
             continue
         rows.setdefault(table.kind.name, []).extend(table.rows)
         problems += table.problems
-        for row in table.rows:
-            problems += check_row(table.kind, row)
     return {name: rows[name] for name in KINDS if name in rows}, problems
 
 
-def _check_among_others(rows: dict[str, list[Row]], registry: RegistryTransaction) -> list[Problem]:
+def _check_rows(
+    rows: dict[str, list[Row]], standing: Standing, registry: RegistryTransaction
+) -> list[Problem]:
     known: dict[str, set[str]] = {}
 
     def ids_of(kind: str) -> set[str]:
@@ -94,10 +102,12 @@ def _check_among_others(rows: dict[str, list[Row]], registry: RegistryTransactio
 
     problems: list[Problem] = []
     for name, some in rows.items():
+        for row in some:
+            problems += check_row(KINDS[name], row)
         problems += check_keys(KINDS[name], some)
         problems += check_references(KINDS[name], some, ids_of)
     if "zones" in rows:
-        parents = {key[0]: zone["parent_id"] for key, zone in registry.rows("zones").items()}
+        parents = {key[0]: zone["parent_id"] for key, zone in standing["zones"].items()}
         parents |= {row.values.get("id"): row.values.get("parent_id") for row in rows["zones"]}
         problems += check_nesting(rows["zones"], parents)
     return problems
@@ -105,16 +115,18 @@ def _check_among_others(rows: dict[str, list[Row]], registry: RegistryTransactio
 
 def _write(
     rows: dict[str, list[Row]],
+    standing: Standing,
     registry: RegistryTransaction,
+    tell: Progress,
+    *,
     actor: str,
     path: Path,
-    tell: Progress,
 ) -> dict[str, Counts]:
     counts: dict[str, Counts] = {}
     for name, some in rows.items():
         step = f"write {name}"
         tell(step, 0, len(some))
-        changes = compare(KINDS[name], [row.values for row in some], registry.rows(name))
+        changes = compare(KINDS[name], [row.values for row in some], standing[name])
         registry.put(name, [change.row for change in changes])
         registry.audit(actor, [_entry(name, change, path.name) for change in changes])
         created = sum(change.created for change in changes)

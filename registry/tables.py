@@ -21,11 +21,20 @@ Advance = Callable[[int, int], None]
 
 @dataclass(slots=True)
 class Row:
-    """A row of a kind: where it stands, its values by column, whether a cell was refused."""
+    """A row of a kind.
+
+    Attributes:
+        place: the file or sheet in which it stands.
+        number: its row there, from 1.
+        values: its values by column.
+        absent: columns that the file leaves out; `values` has them as empty.
+        broken: whether a cell was refused.
+    """
 
     place: str
     number: int
     values: dict[str, Any]
+    absent: frozenset[str] = frozenset()
     broken: bool = False
 
     def problem(self, column: str, wanted: str, *, warning: bool = False) -> Problem:
@@ -149,11 +158,12 @@ def _read_rows(
     advance: Advance,
 ) -> None:
     absent = {c.name: c.empty for c in table.kind.columns if c not in places.values()}
+    left_out = frozenset(absent)
     columns = list(places.items())
     for done, (number, cells) in enumerate(body):
         if done % _LOOK_EVERY == 0:
             advance(done, len(body))
-        row = Row(place, number, dict(absent))
+        row = Row(place, number, dict(absent), left_out)
         _read_cells(row, cells, columns, table.problems)
         extra = [cell for i, cell in enumerate(cells) if i not in places and cell is not None]
         if extra:

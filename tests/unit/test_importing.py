@@ -126,6 +126,23 @@ def test_a_plan_that_differs_becomes_the_next_version(city, store, hand_in):
         assert set(registry.rows("plans")) == {("u1", 2026, 1), ("u1", 2026, 2)}
 
 
+def test_a_column_left_out_leaves_what_stands_and_an_empty_cell_empties_it(hand_in, store):
+    hand_in("users.csv", "id,name,sector,township,contact\nu1,A,food,East,Lee\n")
+    hand_in("users.csv", "id,name,sector,township\nu1,B,food,\n")
+    (user,) = store.users()
+    assert (user.name, user.township, user.contact) == ("B", "", "Lee")
+
+
+def test_a_new_version_of_a_plan_takes_over_no_reason_and_a_repeated_one_makes_none(
+    city, store, hand_in
+):
+    import_path(city, store, actor="amy")
+    bare = f"user_id,year,{MONTHS}\nu1,2026{{}}\n"
+    assert hand_in("plans.csv", bare.format(",100" * 12)).counts["plans"].unchanged == 1
+    hand_in("plans.csv", bare.format(",101" * 12))
+    assert [(p.version, p.issued_on) for p in store.plans(2026)] == [(2, None)]
+
+
 @pytest.mark.parametrize("month", ["-1", "", "nan", "many", "1,000"])
 def test_a_plan_needs_twelve_months_that_are_not_negative(city, store, hand_in, month):
     import_path(city, store, actor="amy")
@@ -279,7 +296,7 @@ def test_ten_thousand_meters_come_in_with_progress(city, tmp_path, store):
     report = import_path(
         tmp_path / "meters.csv", store, actor="amy", progress=lambda *step: told.append(step)
     )
-    assert report.counts["meters"] == Counts(created=9_999, changed=1)
+    assert report.counts["meters"] == Counts(created=9_999, unchanged=1)
     assert told[0] == ("check meters", 0, 10_000)
     assert told[-1] == ("write meters", 10_000, 10_000)
     assert len(told) > 10

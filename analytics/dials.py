@@ -16,6 +16,8 @@ BACKWARD_TOLERANCE_M3 = 0.01
 """A decrease of at most so much is rounding (domain.md 8.6)."""
 OVERLOAD = 1.25
 """Q4 / Q3 (GB/T 778.1-2018)."""
+UNKNOWN_Q4_M3_H = 1e15
+"""Stands for no limit; finite, because infinity x 0 h is no number."""
 ROLLOVER_ABOVE, ROLLOVER_BELOW = 0.9, 0.1
 """A dial rolls over from above 90 % of its modulus to below 10 % (domain.md 8.6)."""
 
@@ -43,7 +45,7 @@ class Dials:
         dial: grows with every meter and every meter change; one number, one dial.
         row: the row of the reading in its frame; -1 for an index of a meter change.
         modulus_m3: of each meter; NaN = never rolls over.
-        q4_m3_h: overload flow of each meter; inf = unknown.
+        q4_m3_h: overload flow of each meter; UNKNOWN_Q4_M3_H when unknown.
         interval_s: of each meter.
     """
 
@@ -65,7 +67,6 @@ class Dials:
         meter = self.meter[i]
         modulus = self.modulus_m3[meter]
         allowed = self.q4_m3_h[meter] * ((self.at[j] - self.at[i]) / 3600) + BACKWARD_TOLERANCE_M3
-        allowed = np.where(np.isnan(allowed), np.inf, allowed)  # inf * 0 h
         backward = rise < -BACKWARD_TOLERANCE_M3
         rollover = (
             backward
@@ -144,6 +145,6 @@ def _traits(meter_ids: Sequence[str], meters: Sequence[Meter]) -> tuple[Floats, 
     known = {meter.id: meter for meter in meters}
     rows = [known.get(meter_id) for meter_id in meter_ids]
     modulus = [m.modulus_m3 if m and m.modulus_m3 else np.nan for m in rows]
-    q4 = [m.q3_m3_h * OVERLOAD if m and m.q3_m3_h else np.inf for m in rows]
+    q4 = [m.q3_m3_h * OVERLOAD if m and m.q3_m3_h else UNKNOWN_Q4_M3_H for m in rows]
     interval = [m.interval_s if m else 3600 for m in rows]
     return np.array(modulus, float), np.array(q4, float), np.array(interval, float)

@@ -6,7 +6,7 @@ Every rate is a fraction here (0.0354 = 3.54 %); the standard prints percent.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from water.city_time import CityTime, next_month
@@ -143,8 +143,7 @@ def city_rates(
 
 
 def _follow_each_other(months: Sequence[MonthlyReturn]) -> bool:
-    pairs = zip(months, months[1:], strict=False)
-    return all(next_month(a.month) == b.month.replace(day=1) for a, b in pairs)
+    return all(next_month(a.month) == b.month.replace(day=1) for a, b in pairwise(months))
 
 
 def _rate_row(

@@ -92,7 +92,7 @@ def detect_backward(
     at = to_seconds(verdicts, AT)
     oldest = (now - timedelta(days=BACKWARD_DAYS)).timestamp()
     ran_back = (verdicts[VERDICT] == Verdict.BACKWARD.value).to_numpy(dtype=bool)
-    ran_back &= (meter >= 0) & (at >= oldest) & (at <= now.timestamp())
+    ran_back = ran_back & (meter >= 0) & (at >= oldest) & (at <= now.timestamp())
     findings = list[Finding]()
     for code in np.unique(meter[ran_back]):
         times = at[ran_back & (meter == code)]

@@ -90,9 +90,19 @@ def _contradicted(dials: Dials) -> dict[Verdict, NDArray[np.int64]]:
     agree = (Step.FORWARD, Step.ROLLOVER)
     without_low = np.isin(dials.step(high, low + 1), agree) & (dials.row[low] >= 0)
     without_high = np.isin(dials.step(high - 1, low), agree) & (dials.row[high] >= 0)
-    spikes = np.concatenate([low[without_low], high[without_high & ~without_low]])
+    spikes = np.concatenate(
+        [low[without_low], high[without_high & ~without_low], _false_rollovers(dials, points)]
+    )
     lasting = low[~without_low & ~without_high & (dials.row[low] >= 0)]
     return {Verdict.BACKWARD: np.setdiff1d(lasting, spikes), Verdict.SPIKE: np.unique(spikes)}
+
+
+def _false_rollovers(dials: Dials, points: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Points that look like a rollover, but the dial is up there again right after."""
+    low = points[dials.step(points, points + 1) == Step.ROLLOVER] + 1
+    jumps_back = dials.step(low, low + 1) == Step.TOO_FAST
+    goes_on = dials.step(low - 1, low + 1) == Step.FORWARD
+    return low[jumps_back & goes_on & (dials.row[low] >= 0)]
 
 
 def _remarkable(kept: Dials) -> dict[Verdict, NDArray[np.int64]]:

@@ -142,8 +142,14 @@ def _look(
         parameters={"base": base, "step": step},
     )
     row_of_key = np.zeros(int(keys.max()) + 1, np.int64)
-    row_of_key[keys] = np.arange(len(keys))
-    _fill(found, table, row_of_key[frames.column(table, "meter")], places, left)
+    row_of_key[keys[wanted]] = np.arange(len(wanted))
+    run = _Run(table, row_of_key, (len(wanted), len(begins)), begins[1:] == ends[:-1])
+    block = np.ix_(wanted, places)
+    _put(found.before_at, found.before_m3, block, *run.last(left))
+    _put(found.after_at, found.after_m3, block, *run.first(left + 1))
+    exact = found.after_at == found.instants
+    found.before_at[exact] = found.after_at[exact]
+    found.before_m3[exact] = found.after_m3[exact]
 
 
 def _cells(instants: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -169,25 +175,56 @@ def _cells(instants: np.ndarray, reach: int) -> tuple[np.ndarray, np.ndarray, np
     )
 
 
-def _fill(
-    found: Edges, table: pa.Table, rows: np.ndarray, places: np.ndarray, left: np.ndarray
-) -> None:
-    cells = frames.column(table, "cell")
-    before, after = np.full(left[-1] + 2, -1), np.full(left[-1] + 2, -1)
-    before[left] = places
-    after[left + 1] = places
-    _put(found.before_at, found.before_m3, rows, before[cells], table, "last")
-    _put(found.after_at, found.after_m3, rows, after[cells], table, "first")
-    exact = found.after_at == found.instants
-    found.before_at[exact] = found.after_at[exact]
-    found.before_m3[exact] = found.after_m3[exact]
+class _Run:
+    """What was found in a run of cells: a row a meter, a column a cell.
+
+    An empty cell has the neighbours of the cells beside it as far as they touch (`touching`[i]
+    says so of cells i and i + 1): nothing lies between.
+    """
+
+    def __init__(
+        self, table: pa.Table, row_of_key: np.ndarray, shape: tuple[int, int], touching: np.ndarray
+    ) -> None:
+        self._table = table
+        self._entry = np.full(shape, -1)
+        rows = row_of_key[frames.column(table, "meter")]
+        self._entry[rows, frames.column(table, "cell")] = np.arange(len(rows))
+        self._touching = touching
+
+    def last(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Time and register of the last reading in these cells or, if empty, before them."""
+        return self._values(_carry(self._entry, self._touching)[:, cells], "last")
+
+    def first(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Time and register of the first reading in these cells or, if empty, after them."""
+        carried = _carry(self._entry[:, ::-1], self._touching[::-1])[:, ::-1]
+        return self._values(carried[:, cells], "first")
+
+    def _values(self, entries: np.ndarray, end: str) -> tuple[np.ndarray, np.ndarray]:
+        # The entry -1 (nothing found) takes the NaN that is put last.
+        at = np.append(frames.column(self._table, end), np.nan)
+        m3 = np.append(frames.column(self._table, f"{end}_m3"), np.nan)
+        return at[entries], m3[entries]
+
+
+def _carry(entry: np.ndarray, touching: np.ndarray) -> np.ndarray:
+    """Fill -1 from the nearest column to the left that is not, across touching columns."""
+    places = np.arange(entry.shape[1])
+    source = np.maximum.accumulate(np.where(entry >= 0, places, -1), axis=1)
+    run_begins = np.maximum.accumulate(np.where(np.append(False, touching), 0, places))
+    carried = np.take_along_axis(entry, np.maximum(source, 0), axis=1)
+    return np.where(source >= run_begins, carried, -1)
 
 
 def _put(
-    at: np.ndarray, m3: np.ndarray, rows: np.ndarray, places: np.ndarray, table: pa.Table, end: str
+    at: np.ndarray,
+    m3: np.ndarray,
+    block: tuple[np.ndarray, ...],
+    found_at: np.ndarray,
+    found_m3: np.ndarray,
 ) -> None:
-    """Enter one side's neighbours where none is known yet."""
-    wanted = places >= 0
-    wanted[wanted] &= np.isnan(at[rows[wanted], places[wanted]])
-    at[rows[wanted], places[wanted]] = frames.column(table, end)[wanted]
-    m3[rows[wanted], places[wanted]] = frames.column(table, f"{end}_m3")[wanted]
+    """Enter one side's neighbours in a block where none is known yet."""
+    known = at[block]
+    unknown = np.isnan(known)
+    at[block] = np.where(unknown, found_at, known)
+    m3[block] = np.where(unknown, found_m3, m3[block])

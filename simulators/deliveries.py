@@ -67,10 +67,10 @@ def make_deliveries(city: City, after: int, upto: int) -> Iterator[tuple[int, li
     """The messages due after one instant and up to another (epoch seconds), day by day.
 
     Yields (instant up to which all is delivered, messages): at most one local day at a time.
-    The very first reading is due one second after `history_from` − 1.
+    The history begins after `history_from` − 1 s: its first midnight is read as well.
     """
     start = city.days.start
-    index = max(0, after - start) // DAY_S
+    index = (after + 1 - start) // DAY_S
     while index < city.days.count and start + index * DAY_S < upto:
         begin = start + index * DAY_S
         end = min(upto, begin + DAY_S)

@@ -107,17 +107,21 @@ def make_demand(
     users: Sequence[VirtualUser], days: Sequence[date], rng: np.random.Generator
 ) -> Demand:
     """What every user takes on every day; over the first 365 days its annual volume is met."""
+    shapes = {
+        sector: (day_factors(sector, days), night_factors(sector, days))
+        for sector in {virtual.user.sector for virtual in users}
+    }
     expected_day = np.empty((len(users), len(days)))
     expected_night = np.empty_like(expected_day)
     for i, virtual in enumerate(users):
         sector, annual = virtual.user.sector, virtual.user.annual_volume_m3 or 0.0
+        by_day, by_night = shapes[sector]
         night_m3_h = annual / 8760 * HABITS[sector].night_share
         if virtual.quiet:
             night_m3_h = min(annual / 8760 * _QUIET_NIGHT_SHARE, _QUIET_NIGHT_M3_H)
-        expected_night[i] = night_m3_h * 24_000 * night_factors(sector, days)
-        factors = day_factors(sector, days)
+        expected_night[i] = night_m3_h * 24_000 * by_night
         left = annual / 365 * 1000 - expected_night[i, :365].mean()
-        expected_day[i] = left * factors / factors[:365].mean()
+        expected_day[i] = left * by_day / by_day[:365].mean()
     noise = np.exp(_DAY_NOISE * np.clip(rng.standard_normal(expected_day.shape), -2.5, 2.5))
     by_day = np.rint(expected_day * noise).astype(np.int64)
     by_night = np.rint(expected_night).astype(np.int64)

@@ -135,11 +135,12 @@ def _draw_acknowledge(visit: Visit, alert: Row) -> None:
     reason.style("width: 100%; margin-top: 12px")
 
     async def acknowledge() -> None:
-        if not reason.value.strip():
+        said = (reason.value or "").strip()
+        if not said:
             ui.notify(texts["reason_needed"], type="warning")
             return
         try:
-            done = await run.io_bound(_acknowledge, visit, alert["id"], reason.value.strip())
+            done = await run.io_bound(_acknowledge, visit, alert["id"], said)
         except (KeyError, ValueError) as error:
             ui.notify(f"{texts['not_acknowledged']}: {error}", type="negative")
             return

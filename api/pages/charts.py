@@ -5,15 +5,14 @@ milliseconds of its wall time read as UTC, and the charts are told to write UTC.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pandas as pd
-
 from api.pages.figures import is_known
 from api.pages.texts import Texts
+from api.ports import Row
 from water.columns import (
     BASELINE_M3_H,
     DAY,
@@ -53,7 +52,7 @@ def day_ms(day: date) -> float:
 
 def plan_chart(
     months_m3: Sequence[float],
-    daily: pd.DataFrame,
+    days: Sequence[Row],
     year: int,
     projected_m3: float | None,
     texts: Texts,
@@ -62,12 +61,12 @@ def plan_chart(
 
     Args:
         months_m3: the plan in force, twelve volumes, m³; empty when there is no plan.
-        daily: daily volumes of the user's meters (columns DAILY), any number of meters.
+        days: daily volumes of the user's meters (fields DAILY), any number of meters.
         year: the plan year.
         projected_m3: use projected to the year's end, m³; None when there is no projection.
         texts: the language of the series' names.
     """
-    used = _cumulate(daily, year)
+    used = _cumulate(days, year)
     series = [_line(texts["used_cumulative"], used, BLUE, width=2.5, area=True)]
     if months_m3:
         plan = _cumulate_plan(months_m3, year)
@@ -84,23 +83,28 @@ def plan_chart(
     return options
 
 
-def hourly_chart(hourly: pd.DataFrame, zone: ZoneInfo, texts: Texts) -> Options:
+def hourly_chart(hours: Sequence[Row], zone: ZoneInfo, texts: Texts) -> Options:
     """Hourly use summed over a user's meters; hours that were mostly not measured stand apart.
 
+    An hour of which one meter's volume is unknown has none.
+
     Args:
-        hourly: hourly volumes (columns HOURLY), any number of meters.
+        hours: hourly volumes (fields HOURLY), any number of meters.
         zone: the city's zone.
         texts: the language of the series' names.
     """
+    by_start: dict[datetime, list[Row]] = {}
+    for row in hours:
+        by_start.setdefault(row[START], []).append(row)
     measured: list[Point] = []
     estimated: list[Point] = []
-    for start, hour in hourly.groupby(START, sort=True) if len(hourly) else ():
-        at = wall_ms(pd.Timestamp(start).to_pydatetime(), zone)  # pyright: ignore[reportArgumentType] (group keys are timestamps)
-        volume = hour[VOLUME_M3].sum(min_count=len(hour))
-        value = round(float(volume), 3) if is_known(volume) else None
-        solid = bool((hour[MEASURED_SHARE] >= 0.5).all())
-        measured.append([at, value if solid else None])
-        estimated.append([at, None if solid else value])
+    for start, rows in sorted(by_start.items()):
+        at = wall_ms(start, zone)
+        whole = all(is_known(row[VOLUME_M3]) for row in rows)
+        volume = round(sum(row[VOLUME_M3] for row in rows), 3) if whole else None
+        solid = all(row[MEASURED_SHARE] >= 0.5 for row in rows)
+        measured.append([at, volume if solid else None])
+        estimated.append([at, None if solid else volume])
     series = [_line(texts["measured"], measured, BLUE, width=1.5, area=True)]
     if any(value is not None for _, value in estimated):
         series.append(_line(texts["estimated"], estimated, AMBER, width=1.5))
@@ -109,7 +113,7 @@ def hourly_chart(hourly: pd.DataFrame, zone: ZoneInfo, texts: Texts) -> Options:
     return options
 
 
-def inflow_chart(days: Sequence[Mapping[str, Any]], texts: Texts) -> Options:
+def inflow_chart(days: Sequence[Row], texts: Texts) -> Options:
     """Net inflow of a zone and its large users' use by day, m³/d."""
     inflow = [_day_point(row, INFLOW_M3) for row in days]
     use = [_day_point(row, LARGE_USE_M3) for row in days]
@@ -122,7 +126,7 @@ def inflow_chart(days: Sequence[Mapping[str, Any]], texts: Texts) -> Options:
     )
 
 
-def night_chart(nights: Sequence[Mapping[str, Any]], texts: Texts) -> Options:
+def night_chart(nights: Sequence[Row], texts: Texts) -> Options:
     """Minimum and net night flow of a zone by night with the baseline, m³/h."""
     net = _line(
         texts["net_night_flow"], [_day_point(n, NET_NIGHT_FLOW_M3_H) for n in nights], BLUE, width=2
@@ -139,7 +143,7 @@ def night_chart(nights: Sequence[Mapping[str, Any]], texts: Texts) -> Options:
     )
 
 
-def loss_chart(months: Sequence[Mapping[str, Any]], target: float, texts: Texts) -> Options:
+def loss_chart(months: Sequence[Row], target: float, texts: Texts) -> Options:
     """Gross loss rate of the city by month in percent, with the target as a line.
 
     Args:
@@ -169,15 +173,16 @@ def loss_chart(months: Sequence[Mapping[str, Any]], target: float, texts: Texts)
     return options
 
 
-def _cumulate(daily: pd.DataFrame, year: int) -> list[Point]:
+def _cumulate(days: Sequence[Row], year: int) -> list[Point]:
     """Use from the year's first midnight to the end of each day: [wall ms, m³]."""
-    if not len(daily):
-        return []
-    by_day = daily[[DAY, VOLUME_M3]].groupby(DAY).sum().sort_index()[VOLUME_M3].cumsum()
-    points: list[Point] = [[day_ms(date(year, 1, 1)), 0.0]]
-    for day, total in by_day.items():
-        ends = pd.Timestamp(day).date() + timedelta(days=1)  # pyright: ignore[reportArgumentType] (the index holds timestamps)
-        points.append([day_ms(ends), round(float(total), 1)])
+    by_day: dict[date, float] = {}
+    for row in days:
+        by_day[row[DAY]] = by_day.get(row[DAY], 0.0) + (row[VOLUME_M3] or 0.0)
+    points: list[Point] = [[day_ms(date(year, 1, 1)), 0.0]] if by_day else []
+    total = 0.0
+    for day, volume in sorted(by_day.items()):
+        total += volume
+        points.append([day_ms(day + timedelta(days=1)), round(total, 1)])
     return points
 
 
@@ -191,7 +196,7 @@ def _cumulate_plan(months_m3: Sequence[float], year: int) -> list[Point]:
     return points
 
 
-def _day_point(row: Mapping[str, Any], name: str) -> Point:
+def _day_point(row: Row, name: str) -> Point:
     value = row.get(name)
     return [day_ms(row[DAY]), round(float(value), 2) if is_known(value) else None]  # pyright: ignore[reportArgumentType] (known, so a number)
 
@@ -245,7 +250,8 @@ def _time_chart(series: list[Options], unit: str) -> Options:
         "tooltip": {
             "trigger": "axis",
             "confine": True,
-            ":valueFormatter": f"v => v == null ? '–' : Number(v).toLocaleString('en-US') + ' {unit}'",
+            ":valueFormatter": "v => v == null ? '–' : "
+            f"Number(v).toLocaleString('en-US') + ' {unit}'",
         },
         "xAxis": {
             "type": "time",

@@ -41,7 +41,7 @@ async def show_password(request: Request) -> Response | None:
     texts = texts_of(request)
     with _door(request, texts, texts["change_password"], "/password"):
         if account["must_change"]:
-            ui.label(texts["must_change"]).classes("js-demo")
+            ui.label(texts["must_change"]).classes("js-demo").style("margin-bottom: 12px")
         _say(texts, _PASSWORD_REFUSALS.get(request.query_params.get("refused", "")))
         _field(texts["old_password"], "old", "current-password")
         _field(texts["new_password"], "new", "new-password")

@@ -35,7 +35,7 @@ def panel(heading: str, classes: str = "") -> Iterator[ui.element]:
         with ui.element("div").classes("js-panelhead"):
             with ui.element("h2"):
                 ui.label(heading)
-            side = ui.row().classes("items-center").style("gap: 10px")
+            side = ui.row().style("gap: 10px; align-items: center")
         yield side
 
 

@@ -130,15 +130,14 @@ def write_csv(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
     return text.getvalue().encode("utf-8-sig")
 
 
-def fetch_all(first: Page, fetch: Callable[[str | None], Page]) -> list[Row]:
+def fetch_all(fetch: Callable[[str | None], Page]) -> list[Row]:
     """The rows of every page of a list from its beginning, up to MOST_CSV_ROWS."""
     rows: list[Row] = []
-    page = first
-    while True:
+    page = fetch(None)
+    while page.next is not None and len(rows) + len(page.rows) < MOST_CSV_ROWS:
         rows += page.rows
-        if page.next is None or len(rows) >= MOST_CSV_ROWS:
-            return rows[:MOST_CSV_ROWS]
         page = fetch(page.next)
+    return (rows + page.rows)[:MOST_CSV_ROWS]
 
 
 def _csv_button(
@@ -149,10 +148,12 @@ def _csv_button(
     fetch: Callable[[str | None], Page] | None,
 ) -> None:
     def everything() -> bytes:
-        return write_csv(columns, page.rows if fetch is None else fetch_all(fetch(None), fetch))
+        return write_csv(columns, page.rows if fetch is None else fetch_all(fetch))
 
     async def download() -> None:
-        ui.download.content(await run.io_bound(everything), f"{name}.csv", "text/csv")
+        content = await run.io_bound(everything)
+        if content is not None:  # None while the server stops
+            ui.download.content(content, f"{name}.csv", "text/csv")
 
     ui.button(visit.texts["download_csv"], icon="download", on_click=download).props(
         "flat dense no-caps"

@@ -86,7 +86,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "newest_alerts": ("最新告警", "Newest alerts"),
     "loss_by_month": ("逐月综合漏损率", "Gross loss rate by month"),
     "loss_note": (
-        "综合漏损率按月;修正后的漏损率按 CJJ 92 仅对全年或滚动 12 个月计算。",
+        "综合漏损率按月；修正后的漏损率按 CJJ 92 仅对全年或滚动 12 个月计算。",
         "Gross rate by month; CJJ 92 corrects whole years and rolling 12 months only.",
     ),
     "households": ("户", "users"),
@@ -115,7 +115,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "used_cumulative": ("累计用水", "Used"),
     "plan_cumulative": ("累计计划", "Plan"),
     "projection": ("预计", "Projection"),
-    "plan_of_year": ("年计划", "plan of the year"),
+    "plan_of_year": ("年计划", "Plan of the year"),
     "use_against_plan": ("{year} 年用水与计划", "Use against plan, {year}"),
     "hourly_use": ("小时用水量", "Hourly use"),
     "range.3d": ("3 天", "3 days"),

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-import pandas as pd
 from nicegui import run, ui
 
 from api.pages import alerts, parts
@@ -14,6 +13,7 @@ from api.pages.meters import meter_columns
 from api.pages.tables import Column, number, percent, show_table
 from api.pages.visit import Visit
 from api.ports import Page, Row
+from api.tables import rows_of
 from water.columns import DAY, VOLUME_M3
 
 
@@ -25,8 +25,8 @@ class UserFigures:
     year: int
     plan: Row | None
     status: Row | None
-    daily: pd.DataFrame
-    hourly: pd.DataFrame
+    days: list[Row]
+    hours: list[Row]
     alerts: Page
 
 
@@ -44,8 +44,8 @@ def load(visit: Visit) -> UserFigures:
         year=today.year,
         plan=next((p for p in user["plans"] if p["year"] == today.year), None),
         status=next((s for s in user["plan_status"] if s["year"] == today.year), None),
-        daily=context.readings.daily(viewer, meter_ids, date(today.year, 1, 1), today),
-        hourly=_load_hours(visit, meter_ids, "14d"),
+        days=rows_of(context.readings.daily(viewer, meter_ids, date(today.year, 1, 1), today)),
+        hours=_load_hours(visit, meter_ids, "14d"),
         alerts=Page([row | {"subject_name": user["name"]} for row in found.rows], found.next),
     )
 
@@ -76,13 +76,14 @@ def _draw_cards(visit: Visit, shown: UserFigures) -> None:
         parts.empty(texts["no_plan" if shown.plan is None else "no_data_yet"])
         return
     as_of = f"{texts['as_of']} {write_instant(status['as_of'], visit.zone)}"
+    to_date = texts.say("plan_to_date", volume=write_number(status["plan_to_date_m3"]))
     over = status["used_m3"] > status["plan_m3"]
     heading = (status["projected_rate"] or 0) > 1
     with parts.cards():
         parts.card(texts["used_cumulative"], write_number(status["used_m3"]), "m³", as_of,
                    tone="bad" if over else "")  # fmt: skip
         parts.card(texts["plan_of_year"], write_number(status["plan_m3"]), "m³",
-                   texts.say("plan_to_date", volume=write_number(status["plan_to_date_m3"])))  # fmt: skip
+                   to_date)  # fmt: skip
         parts.card(texts["use_rate"], write_percent(status["use_rate"]), "",
                    texts["plan_execution_note"])  # fmt: skip
         parts.card(texts["projection"], write_number(status["projected_m3"]), "m³",
@@ -98,12 +99,12 @@ def _draw_cards(visit: Visit, shown: UserFigures) -> None:
 
 def _draw_plan_chart(visit: Visit, shown: UserFigures) -> None:
     texts, status = visit.texts, shown.status
-    if not len(shown.daily) and shown.plan is None:
+    if not shown.days and shown.plan is None:
         parts.empty(texts["no_data_yet"])
         return
     months = shown.plan["months_m3"] if shown.plan else []
     projected = status["projected_m3"] if status else None
-    chart = parts.chart(plan_chart(months, shown.daily, shown.year, projected, texts))
+    chart = parts.chart(plan_chart(months, shown.days, shown.year, projected, texts))
     chart.classes("js-tall")
     if status:
         ui.label(texts["quality"]).classes("js-note")
@@ -115,7 +116,7 @@ def _draw_months(visit: Visit, shown: UserFigures, side: ui.element) -> None:
     if plan is None:
         parts.empty(texts["no_plan"])
         return
-    used = _month_volumes(shown.daily)
+    used = _month_volumes(shown.days)
     rows = [
         {
             "month": f"{shown.year}-{month:02d}",
@@ -137,27 +138,27 @@ def _draw_months(visit: Visit, shown: UserFigures, side: ui.element) -> None:
     ui.label(f"{version} · {issued}" if plan["issued_by"] else version).classes("js-note")
 
 
-def _month_volumes(daily: pd.DataFrame) -> dict[int, float]:
-    known = daily[daily[VOLUME_M3].notna()]
-    if not len(known):
-        return {}
-    months = pd.DatetimeIndex(known[DAY]).month
-    sums = known[VOLUME_M3].groupby(months).sum()
-    return {int(month): float(volume) for month, volume in zip(sums.index, sums, strict=True)}
+def _month_volumes(days: list[Row]) -> dict[int, float]:
+    volumes: dict[int, float] = {}
+    for row in days:
+        if is_known(row[VOLUME_M3]):
+            month = row[DAY].month
+            volumes[month] = volumes.get(month, 0.0) + row[VOLUME_M3]
+    return volumes
 
 
 def _draw_hours(visit: Visit, shown: UserFigures, side: ui.element) -> None:
     texts = visit.texts
-    if not any(is_known(value) for value in shown.hourly[VOLUME_M3]):
+    if not any(is_known(row[VOLUME_M3]) for row in shown.hours):
         parts.empty(texts["no_data_yet"])
         return
     meter_ids = [meter["id"] for meter in shown.user["meters"]]
-    chart = parts.chart(hourly_chart(shown.hourly, visit.zone, texts))
+    chart = parts.chart(hourly_chart(shown.hours, visit.zone, texts))
 
     async def change(range_name: str) -> None:
-        hourly = await run.io_bound(_load_hours, visit, meter_ids, range_name)
+        hours = await run.io_bound(_load_hours, visit, meter_ids, range_name)
         chart.options.clear()
-        chart.options.update(hourly_chart(hourly, visit.zone, texts))
+        chart.options.update(hourly_chart(hours or [], visit.zone, texts))
 
     with side:
         ui.toggle(
@@ -167,10 +168,10 @@ def _draw_hours(visit: Visit, shown: UserFigures, side: ui.element) -> None:
         ).props("dense no-caps unelevated").classes("js-toggle")
 
 
-def _load_hours(visit: Visit, meter_ids: list[str], range_name: str) -> pd.DataFrame:
+def _load_hours(visit: Visit, meter_ids: list[str], range_name: str) -> list[Row]:
     end = visit.context.clock.now()
     start = end - timedelta(hours=HOURS_OF_RANGE[range_name])
-    return visit.context.readings.hourly(visit.viewer, meter_ids, start, end)
+    return rows_of(visit.context.readings.hourly(visit.viewer, meter_ids, start, end))
 
 
 PAGE = PageKind("users", load, draw)

@@ -81,7 +81,9 @@ def _draw_filters(visit: Visit) -> None:
 
         def ask() -> None:
             ui.navigate.to(
-                visit.address(text=text.value, sector=sector.value, level=level.value, cursor="")
+                visit.address(
+                    text=text.value or "", sector=sector.value, level=level.value, cursor=""
+                )
             )
 
         text.on("keydown.enter", ask)

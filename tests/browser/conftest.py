@@ -48,9 +48,13 @@ NOW = datetime(2026, 9, 15, 0, 30, tzinfo=UTC)
 CLOCK = ScaledClock(NOW, NOW, 0)
 TODAY = date(2026, 9, 15)
 ELAPSED = 257 / 365
+WIDE = {"width": 1440, "height": 900}
 PASSWORD = "correct horse battery"
 SECTORS = ("market", "textile", "printing", "food", "hotel", "school", "hospital", "office")
-NAMES = ("国际商贸城一区", "恒达纺织", "华盛印染", "丰味食品", "江滨大酒店", "实验小学", "中心医院", "行政服务中心")  # fmt: skip
+NAMES = (
+    "国际商贸城一区", "恒达纺织", "华盛印染", "丰味食品",
+    "江滨大酒店", "实验小学", "中心医院", "行政服务中心",
+)  # fmt: skip
 RATES = {"U003": 1.09, "U007": 0.82, "U011": 0.80}
 """Use so far against the plan of the whole year: one over, two heading over; others lie below."""
 
@@ -131,8 +135,10 @@ def _seed_users(session):
         session.add(models.UserRow(id=user_id, name=name, sector=sector, township="稠城街道",
                                    annual_volume_m3=plan, contact="张三"))  # fmt: skip
         session.flush()
-        session.add(models.PlanRow(user_id=user_id, year=2026, version=1, months_m3=[plan / 12] * 12,
-                                   issued_by="节水办", issued_on=date(2026, 1, 20), reason=""))  # fmt: skip
+        session.add(models.PlanRow(
+            user_id=user_id, year=2026, version=1, months_m3=[plan / 12] * 12,
+            issued_by="节水办", issued_on=date(2026, 1, 20), reason="",
+        ))  # fmt: skip
         session.add(models.PlanStatusRow(
             user_id=user_id, year=2026, as_of=NOW, plan_m3=plan, plan_to_date_m3=plan * ELAPSED,
             used_m3=plan * over, use_rate=over / ELAPSED, projected_m3=plan * projected,
@@ -235,7 +241,7 @@ class Service:
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory):
-    """The whole service over a seeded registry, as create_app makes it; as it is wired in production."""
+    """The API and the pages over seeded stores, in a thread of its own."""
     folder = tmp_path_factory.mktemp("service")
     engine = open_registry(f"sqlite:///{folder}/registry.sqlite")
     migrate(engine)
@@ -338,16 +344,39 @@ def browser(chromium):
 
 @pytest.fixture
 def open_tab(browser, service):
-    """Opens tabs of a width, each with cookies of its own; all end with the test."""
+    """Opens tabs for strangers, each with cookies of its own; all end with the test."""
     contexts = []
 
-    def open_one(width=1440, height=900):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, timezone_id="America/New_York"
-        )
-        contexts.append(context)
-        return Visitor(context.new_page(), service.origin)
+    def open_one():
+        contexts.append(_context(browser))
+        return Visitor(contexts[-1].new_page(), service.origin)
 
     yield open_one
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def bureau_context(browser, service):
+    """The cookies and the cache of somebody of the bureau who is logged in."""
+    context = _context(browser)
+    visitor = Visitor(context.new_page(), service.origin)
+    visitor.log_in()
+    visitor.wait()
+    visitor.page.close()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def bureau(bureau_context, service):
+    """A tab of somebody of the bureau, in Chinese."""
+    page = bureau_context.new_page()
+    bureau_context.clear_cookies(name="language")
+    yield Visitor(page, service.origin)
+    page.close()
+
+
+def _context(browser):
+    # Far from the city, so that a time in the browser's own zone is seen to be wrong.
+    return browser.new_context(viewport=WIDE, timezone_id="America/New_York")

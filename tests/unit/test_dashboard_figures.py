@@ -1,0 +1,61 @@
+"""How figures are written, and what a CSV file of the dashboard holds."""
+
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pytest
+
+from api.pages import figures
+from api.pages.tables import Column, fetch_all, number, write_csv
+from api.pages.visit import local_path
+from api.ports import Page
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (figures.write_number(1234567.8), "1,234,568"),
+        (figures.write_number(0.25, 2), "0.25"),
+        (figures.write_number(None), "–"),
+        (figures.write_number(float("nan")), "–"),
+        (figures.write_percent(0.0853), "8.5 %"),
+        (figures.write_percent(None), "–"),
+        (figures.write_day(date(2026, 9, 15)), "2026-09-15"),
+        (figures.write_day(None), "–"),
+        (figures.write_evidence("used_m3", 25887.5), "25,887.5 m³"),
+        (figures.write_evidence("rise_m3_h", 13.4), "13.40 m³/h"),
+        (figures.write_evidence("use_rate", 1.548), "154.8 %"),
+        (figures.write_evidence("stopped_h", 48.0), "48 h"),
+        (figures.write_evidence("decoded", 1200.0), "1,200"),
+        (figures.write_evidence("baseline_m3_h", None), "–"),
+    ],
+)
+def test_a_figure_is_written_with_separators_and_unit(written, expected):
+    assert written == expected
+
+
+def test_an_instant_is_written_on_the_citys_clock():
+    at = datetime(2026, 9, 14, 16, 5, tzinfo=UTC)
+    assert figures.write_instant(at, ZoneInfo("Asia/Shanghai")) == "2026-09-15 00:05"
+    assert figures.write_instant(pd.NaT, ZoneInfo("Asia/Shanghai")) == "–"
+
+
+def test_a_csv_file_holds_raw_numbers_under_the_headings_of_the_table():
+    columns = [Column("name", "户名"), number("used_m3", "累计用水（m³）")]
+    content = write_csv(columns, [{"name": "=1+1", "used_m3": 1234.5}, {"name": "b"}])
+    assert content == "\ufeff户名,累计用水（m³）\r\n'=1+1,1234.5\r\nb,\r\n".encode()
+
+
+def test_a_csv_file_holds_the_rows_of_every_page():
+    pages = {None: Page([{"id": 1}], "2"), "2": Page([{"id": 2}], "3"), "3": Page([{"id": 3}])}
+    assert fetch_all(pages.__getitem__) == [{"id": 1}, {"id": 2}, {"id": 3}]
+
+
+@pytest.mark.parametrize("wanted", ["//evil.example", "https://evil.example", "/\\evil", ""])
+def test_the_log_in_never_sends_on_to_another_host(wanted):
+    assert local_path(wanted) == "/"
+
+
+def test_the_log_in_sends_on_to_the_page_that_was_wanted():
+    assert local_path("/users/U003?a=1") == "/users/U003?a=1"

@@ -18,8 +18,8 @@ from registry.tables import Row, read_table
 
 log = structlog.get_logger()
 
-Progress = Callable[[str, int, int], None]
-"""Called with a step ("check meters", "write meters"), the rows done and the rows there are."""
+Progress = Callable[[int, int], None]
+"""Called with the steps done and the steps there are: each row is checked, then written."""
 
 
 Standing = dict[str, dict[Key, dict[str, Any]]]
@@ -67,8 +67,8 @@ def import_path(
     return ImportReport(path.name, counts, tuple(problems))
 
 
-def _tell_nobody(step: str, done: int, total: int) -> None:
-    del step, done, total
+def _tell_nobody(done: int, total: int) -> None:
+    del done, total
 
 
 def _read(
@@ -77,10 +77,12 @@ def _read(
     sheets, problems = read_sheets(path)
     if not sheets and not problems:
         problems.append(Problem(path.name, None, "", "", "there is no row in it"))
+    steps = 2 * sum(len(sheet.rows) for sheet in sheets)
+    before = 0
     rows: dict[str, list[Row]] = {}
     for sheet in sheets:
-        step = f"check {sheet.name}"
-        table = read_table(sheet, named, lambda done, total, step=step: tell(step, done, total))
+        table = read_table(sheet, named, lambda done, before=before: tell(before + done, steps))
+        before += len(sheet.rows)
         if isinstance(table, Problem):
             problems.append(table)
             continue
@@ -123,15 +125,15 @@ def _write(
     path: Path,
 ) -> dict[str, Counts]:
     counts: dict[str, Counts] = {}
+    steps, written = 2 * sum(len(some) for some in rows.values()), 0
     for name, some in rows.items():
-        step = f"write {name}"
-        tell(step, 0, len(some))
         changes = compare(KINDS[name], [row.values for row in some], standing[name])
         registry.put(name, [change.row for change in changes])
         registry.audit(actor, [_entry(name, change, path.name) for change in changes])
         created = sum(change.created for change in changes)
         counts[name] = Counts(created, len(changes) - created, len(some) - len(changes))
-        tell(step, len(some), len(some))
+        written += len(some)
+        tell(steps // 2 + written, steps)
     summary = {
         "sha256": _digest(path),
         "counts": {name: [c.created, c.changed, c.unchanged] for name, c in counts.items()},

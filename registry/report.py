@@ -1,6 +1,7 @@
 """What an import says: what it wrote, or everything that stopped it."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 
 class RegistryError(ValueError):
@@ -70,3 +71,12 @@ class ImportReport:
     def imported(self) -> bool:
         """Whether the rows are in the registry now."""
         return not self.errors
+
+    def as_rows(self) -> dict[str, Any]:
+        """The report for a script: `counts` a row a kind, `problems` a row each."""
+        return {
+            "source": self.source,
+            "imported": self.imported,
+            "counts": [{"kind": kind} | asdict(counts) for kind, counts in self.counts.items()],
+            "problems": [asdict(problem) for problem in self.problems],
+        }

@@ -15,8 +15,8 @@ _UNIT = re.compile(r"[（(\[【].*?[)）\]】]")
 _LOOK_EVERY = 500
 """Rows between two reports of progress."""
 
-Advance = Callable[[int, int], None]
-"""Called with the rows done and the rows there are."""
+Advance = Callable[[int], None]
+"""Called with the rows done."""
 
 
 @dataclass(slots=True)
@@ -162,7 +162,7 @@ def _read_rows(
     columns = list(places.items())
     for done, (number, cells) in enumerate(body):
         if done % _LOOK_EVERY == 0:
-            advance(done, len(body))
+            advance(done)
         row = Row(place, number, dict(absent), left_out)
         _read_cells(row, cells, columns, table.problems)
         extra = [cell for i, cell in enumerate(cells) if i not in places and cell is not None]
@@ -171,7 +171,7 @@ def _read_rows(
             wanted = "this cell stands under no column"
             table.problems.append(Problem(place, number, "", str(extra[0]), wanted))
         table.rows.append(row)
-    advance(len(body), len(body))
+    advance(len(body))
 
 
 def _read_cells(

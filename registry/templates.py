@@ -46,8 +46,8 @@ _NOTES = (
 )
 
 
-def write_template(kind: str, path: Path) -> None:
-    """Write the template of a kind, or of "all", to a path.
+def write_template(kind: str | None, path: Path) -> None:
+    """Write the template of a kind, or of every kind ("all" or None), to a path.
 
     `.xlsx` makes a workbook, `.csv` one CSV file (a single kind only), a path without suffix a
     folder of CSV files named by kind.
@@ -55,7 +55,7 @@ def write_template(kind: str, path: Path) -> None:
     Raises:
         RegistryError: when the kind is unknown, or the path fits none of these.
     """
-    kinds = list(KINDS.values()) if kind == "all" else [_kind(kind)]
+    kinds = list(KINDS.values()) if kind is None or kind == "all" else [_kind(kind)]
     suffix = path.suffix.lower()
     if suffix == ".xlsx":
         _write_workbook(kinds, path)

@@ -292,12 +292,20 @@ def test_ten_thousand_meters_come_in_with_progress(city, tmp_path, store):
         writer = csv.writer(file)
         writer.writerow(["id", "supplier_id", "role", "user_id"])
         writer.writerows([f"m{i}", "s1", "customer", "u1"] for i in range(10_000))
-    told: list[tuple[str, int, int]] = []
+    told: list[tuple[int, int]] = []
     report = import_path(
         tmp_path / "meters.csv", store, actor="amy", progress=lambda *step: told.append(step)
     )
     assert report.counts["meters"] == Counts(created=9_999, unchanged=1)
-    assert told[0] == ("check meters", 0, 10_000)
-    assert told[-1] == ("write meters", 10_000, 10_000)
     assert len(told) > 10
+    assert told == sorted(told)
+    assert told[-1] == (20_000, 20_000)
     assert len(store.devices()) == 10_001
+
+
+def test_a_report_for_scripts_has_counts_and_problems(hand_in):
+    good = hand_in("suppliers.csv", "id,name\na,A\n").as_rows()
+    assert good["counts"] == [{"kind": "suppliers", "created": 1, "changed": 0, "unchanged": 0}]
+    bad = hand_in("suppliers.csv", "id,name\na b,A\n")
+    assert bad.as_rows()["problems"][0]["value"] == "a b"
+    assert str(bad.errors[0]).startswith("suppliers.csv, row 2, column id: 'a b': an id")

@@ -92,10 +92,9 @@ def _sum_zones(volumes: pd.DataFrame, period: str, meters: Sequence[Meter]) -> _
     wanted = np.bincount([zone_ids.index(str(m.zone_id)) for m in bounds], minlength=len(zone_ids))
     inflow[known < wanted[keys // max(periods.size, 1)]] = np.nan
     used, _, use_zone = _rows_of(volumes, users, zone_ids)
-    place = np.searchsorted(keys, use_zone * periods.size + when[used])
-    there = (place < keys.size) & (
-        keys[np.minimum(place, keys.size - 1)] == use_zone * periods.size + when[used]
-    )
+    sought = use_zone * periods.size + when[used]
+    place = np.searchsorted(keys, sought)
+    there = np.isin(sought, keys)
     use = _sums(place[there], np.nan_to_num(volume[used[there]]), keys.size)
     zones = keys // max(periods.size, 1)
     return _ZoneSums(zone_ids, zones, row[first], row, group, inflow, use)

@@ -1,0 +1,450 @@
+"""Readings in the embedded stores → figures worked out by hand → an alert and its notice.
+
+One zone: inlet Z1 with 13 m³/h; inside it user U1 with 10 m³/h and user U2 with 1 m³/h, so that
+2 m³/h are lost day and night. Twenty local days of hourly readings from 2026-01-01.
+"""
+
+import random
+import threading
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+import runs.evaluation
+from alerts.service import AlertService
+from runs.lock import AlreadyRunningError, only_one
+from runs.service import AnalysisService
+from runs.settings import RunSettings
+from storage.readings import StoreUnavailableError, open_readings, open_volumes
+from storage.registry.alerts import AlertStore
+from storage.registry.engine import open_registry
+from storage.registry.figures import FigureStore
+from storage.registry.jobs import JobStore
+from storage.registry.models import (
+    AlertRow,
+    ArrivalRow,
+    Base,
+    MeterRow,
+    NoticeRow,
+    PlanRow,
+    PlanStatusRow,
+    SupplierRow,
+    UserRow,
+    VerdictRow,
+    ZoneDayRow,
+    ZoneNightRow,
+    ZoneRow,
+)
+from storage.registry.state import RunStateStore
+from storage.registry.store import RegistryStore
+from water.calendar import WeekdayCalendar
+from water.city_time import CityTime
+from water.policy import Policy
+from water.readings import Reading
+
+CITY = CityTime(ZoneInfo("Asia/Shanghai"))
+FIRST, LAST = date(2026, 1, 1), date(2026, 1, 20)
+NOW = CITY.day_start(date(2026, 1, 21)) + timedelta(minutes=5)
+FLOWS = {"Z1": 13.0, "C1": 10.0, "C2": 1.0}
+
+
+class Clock:
+    def now(self):
+        return NOW
+
+
+class Ledger:
+    def refused_counts(self):
+        return {"S1": {"decoded": 1000, "undecodable": 0, "quarantined": 0, "stored": 1000}}
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+class Dying:
+    """A store whose process ends before the so-many-th of these writes."""
+
+    def __init__(self, store, writes, fuse):
+        self._store, self._writes, self._fuse = store, writes, fuse
+
+    def __getattr__(self, name):
+        inner = getattr(self._store, name)
+        if name not in self._writes:
+            return inner
+
+        def write(*args, **kwargs):
+            self._fuse["left"] -= 1
+            if self._fuse["left"] == 0:
+                raise Crash
+            return inner(*args, **kwargs)
+
+        return write
+
+
+class House:
+    """The embedded stores of one installation in a folder."""
+
+    def __init__(self, folder):
+        self.readings = open_readings(folder / "readings", CITY, Clock())
+        self.volumes = open_volumes(folder / "volumes", CITY, Clock())
+        self.engine = open_registry(f"sqlite:///{folder / 'registry.sqlite'}")
+        Base.metadata.create_all(self.engine)
+        self.figures = FigureStore(self.engine)
+        self.state = RunStateStore(self.engine)
+        self.jobs = JobStore(self.engine, Clock())
+        self.metrics = CollectorRegistry()
+        self._register()
+
+    def _register(self):
+        month = [300.0] * 12
+        groups = [
+            [SupplierRow(id="S1", name="义乌水务"), ZoneRow(id="Z", name="北苑")],
+            [UserRow(id="U1", name="甲厂", sector="textile")],
+            [UserRow(id="U2", name="乙店", sector="market")],
+            [
+                MeterRow(id="Z1", supplier_id="S1", role="zone_inlet", zone_id="Z"),
+                MeterRow(id="C1", supplier_id="S1", role="customer", user_id="U1", zone_id="Z"),
+                MeterRow(id="C2", supplier_id="S1", role="customer", user_id="U2", zone_id="Z"),
+                PlanRow(user_id="U1", year=2026, version=1, months_m3=month),
+                PlanRow(user_id="U2", year=2026, version=1, months_m3=[2 * m for m in month]),
+            ],
+        ]
+        with Session(self.engine) as session, session.begin():
+            for group in groups:
+                session.add_all(group)
+                session.flush()
+
+    def load(self, readings):
+        with self.readings.load() as load:
+            load.add_readings(readings)
+
+    def service(self, fuse=None, **parts):
+        stores = {
+            "readings": self.readings,
+            "volumes": self.volumes,
+            "figures": self.figures,
+            "state": self.state,
+        }
+        if fuse is not None:
+            stores = {
+                "readings": self.readings,
+                "volumes": Dying(self.volumes, {"save"}, fuse),
+                "figures": Dying(self.figures, _FIGURE_WRITES, fuse),
+                "state": Dying(self.state, {"set"}, fuse),
+            }
+        stores |= parts
+        settings = RunSettings(evaluate_pause_s=0, poll_s=0.01)
+        self.metrics = CollectorRegistry()
+        return AnalysisService(
+            stores["readings"],
+            stores["volumes"],
+            RegistryStore(self.engine, Clock()),
+            stores["figures"],
+            stores["state"],
+            Ledger(),
+            AlertService(AlertStore(self.engine), Clock()),
+            policy=Policy(),
+            city=CITY,
+            calendar=WeekdayCalendar(),
+            clock=Clock(),
+            jobs=self.jobs,
+            metrics=self.metrics,
+            settings=parts.pop("settings", settings),
+        )
+
+    def rows(self, table):
+        with Session(self.engine, expire_on_commit=False) as session:
+            return list(session.scalars(select(table).order_by(*table.__table__.primary_key)))
+
+    def figures_now(self):
+        """Everything that was computed, as comparable values."""
+        tables = (ZoneDayRow, ZoneNightRow, ArrivalRow, VerdictRow, PlanStatusRow)
+        kept = {
+            table.__tablename__: [
+                tuple(_plain(getattr(row, c.name)) for c in table.__table__.c)
+                for row in self.rows(table)
+            ]
+            for table in tables
+        }
+        kept["alerts"] = [(a.rule, a.subject_id, a.state) for a in self.rows(AlertRow)]
+        kept["notices"] = [(n.audience, n.title) for n in self.rows(NoticeRow)]
+        hours = self.volumes.load_hourly(None, CITY.day_start(FIRST - timedelta(days=3)), NOW)
+        days = self.volumes.load_daily(None, FIRST - timedelta(days=3), LAST + timedelta(days=3))
+        return kept, _rounded(hours), _rounded(days)
+
+    def close(self):
+        self.readings.close()
+        self.volumes.close()
+        self.engine.dispose()
+
+
+_FIGURE_WRITES = {
+    "save_zone_days", "save_zone_nights", "save_plan_status", "save_city_rates", "save_arrivals",
+    "replace_verdicts",
+}  # fmt: skip
+
+
+def _plain(value):
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def _rounded(frame):
+    numbers = frame.select_dtypes("float64").columns
+    return frame.assign(**{n: frame[n].round(6) for n in numbers}).reset_index(drop=True)
+
+
+def flowing(meter_ids=tuple(FLOWS), first=FIRST, last=LAST, hour_s=3600):
+    """Readings at every full hour, the first at the first midnight, the last at the last one."""
+    start = int(CITY.day_start(first).timestamp())
+    end = int(CITY.day_start(last + timedelta(days=1)).timestamp())
+    origin = int(CITY.day_start(FIRST).timestamp())
+    return [
+        Reading(m, at, at + 30, register_m3=1000 + FLOWS[m] * (at - origin) / 3600)
+        for at in range(start, end + 1, hour_s)
+        for m in meter_ids
+    ]
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = House(tmp_path)
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def another_house(tmp_path):
+    house = House(tmp_path / "another")
+    yield house
+    house.close()
+
+
+def work_off(service, cycles=20):
+    """Cycles until there is nothing left to do."""
+    for _ in range(cycles):
+        if service.run_once().idle:
+            return
+    pytest.fail("the analysis does not come to an end")
+
+
+def test_volumes_nights_plans_and_the_alert_are_what_the_hand_says(house):
+    house.load(flowing())
+    service = house.service()
+    report = service.run_once()
+    work_off(service)
+    assert report.meter_days == 3 * 21  # the last midnight touches the next day
+    assert report.evaluated
+    assert report.failed_detectors == ()
+
+    daily = house.volumes.load_daily(None, FIRST, LAST)
+    used = daily.groupby("meter_id")["volume_m3"].sum()
+    assert used["C1"] == pytest.approx(20 * 240)
+    assert used["Z1"] == pytest.approx(20 * 312)
+    assert (daily["measured_share"] == 1).all()
+    assert len(daily) == 3 * 20
+
+    zone_days = [r for r in house.rows(ZoneDayRow) if r.day <= LAST]
+    assert {(round(r.inflow_m3, 6), round(r.large_use_m3, 6)) for r in zone_days} == {(312, 264)}
+    assert len(zone_days) == 20
+    nights = [r for r in house.rows(ZoneNightRow) if r.day <= LAST]
+    night = nights[10]
+    assert (night.day, len(nights)) == (date(2026, 1, 11), 20)
+    assert night.minimum_night_flow_m3_h == pytest.approx(13)
+    assert night.night_use_m3_h == pytest.approx(11)
+    assert night.net_night_flow_m3_h == pytest.approx(2)
+
+    over, fine = house.rows(PlanStatusRow)
+    assert (over.user_id, over.plan_m3, over.level) == ("U1", 3600, "red")
+    assert over.used_m3 == pytest.approx(4800)  # 133 % of 3600 m³
+    assert over.projected_rate is None or over.projected_rate > 1
+    assert fine.used_m3 == pytest.approx(480)
+
+    alerts = {(a.rule, a.subject_id): a for a in house.rows(AlertRow)}
+    alert = alerts["over_plan", "U1"]
+    assert (alert.state, alert.severity, alert.period) == ("firing", "red", "2026")
+    assert alert.evidence["figures"]["used_m3"] == pytest.approx(4800)
+    notices = [n for n in house.rows(NoticeRow) if n.alert_id == alert.id]
+    assert [n.audience for n in notices] == ["bureau", "user:U1"]
+    assert "4800 m³" in notices[0].body
+    assert ("over_plan", "U2") not in alerts
+    assert ("night_flow_rise", "Z") not in alerts
+
+
+def test_arrivals_are_counted_and_the_silent_have_none(house):
+    house.load(flowing(["C1", "Z1"]))
+    work_off(house.service())
+    arrivals = {(r.meter_id, r.day): r for r in house.rows(ArrivalRow)}
+    full = arrivals["C1", LAST]
+    assert (full.expected, full.received, full.valid) == (24, 24, 24)
+    silent = arrivals["C2", LAST]
+    assert (silent.expected, silent.received) == (24, 0)
+
+
+def test_order_of_arrival_never_changes_a_figure(house, another_house):
+    readings = flowing()
+    spiked = [r for r in readings if r.meter_id == "C1"][300]
+    readings[readings.index(spiked)] = spiked._replace(register_m3=900_000.0)
+    house.load(readings)
+    work_off(house.service())
+    parts = list(readings)
+    random.Random(7).shuffle(parts)
+    service = another_house.service()
+    for i in range(0, len(parts), 500):
+        another_house.load(parts[i : i + 500])
+        service.run_once()
+    work_off(service)
+    mine, hours, days = house.figures_now()
+    theirs, their_hours, their_days = another_house.figures_now()
+    assert house.rows(VerdictRow), "the spike is told"
+    pd.testing.assert_frame_equal(hours, their_hours)
+    pd.testing.assert_frame_equal(days, their_days)
+    assert {t: mine[t] for t in _COMPUTED} == {t: theirs[t] for t in _COMPUTED}
+
+
+_COMPUTED = ("zone_day", "zone_night", "arrival", "verdict", "plan_status")
+
+
+def test_a_reading_after_an_outage_fills_the_days_between(house):
+    readings = flowing(["C1"])
+    quiet = (CITY.day_start(date(2026, 1, 5)), CITY.day_start(date(2026, 1, 10)))
+    heard = [r for r in readings if not quiet[0].timestamp() < r.at < quiet[1].timestamp()]
+    before = [r for r in heard if r.at <= quiet[0].timestamp()]
+    service = house.service()
+    house.load(before)
+    work_off(service)
+    assert len(house.volumes.load_daily(["C1"], date(2026, 1, 6), LAST)) == 0
+    house.load(heard[len(before) :])
+    work_off(service)
+    daily = house.volumes.load_daily(["C1"], date(2026, 1, 5), date(2026, 1, 9))
+    assert daily["volume_m3"].tolist() == pytest.approx([240] * 5)
+    assert daily["estimated_share"].tolist() == pytest.approx([1] * 5)
+
+
+def test_a_crash_between_any_two_writes_changes_nothing_in_the_end(house, another_house):
+    readings = flowing(last=date(2026, 1, 4))
+    house.load(readings)
+    work_off(house.service())
+    another_house.load(readings)
+    crashes = 0
+    for write in range(1, 100):
+        try:
+            another_house.service({"left": write}).run_once()
+        except Crash:
+            crashes += 1
+            continue
+        break
+    assert crashes >= 8
+    work_off(another_house.service())
+    mine, hours, days = house.figures_now()
+    theirs, their_hours, their_days = another_house.figures_now()
+    pd.testing.assert_frame_equal(hours, their_hours)
+    pd.testing.assert_frame_equal(days, their_days)
+    assert mine == theirs
+
+
+def test_the_mark_is_saved_after_everything_it_speaks_of(house):
+    house.load(flowing())
+    order = []
+
+    class Told:
+        def __init__(self, store):
+            self._store = store
+
+        def __getattr__(self, name):
+            order.append(name)
+            return getattr(self._store, name)
+
+    house.service(
+        volumes=Told(house.volumes), figures=Told(house.figures), state=Told(house.state)
+    ).run_once()
+    mark = order.index("set")
+    for save in ("save", "replace_verdicts", "save_arrivals", "save_zone_nights", "save_zone_days"):
+        assert order.index(save) < mark
+
+
+def test_a_detector_that_fails_does_not_stop_the_others(house, monkeypatch):
+    def fail(*args, **kwargs):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(runs.evaluation, "compute_plan_status", fail)
+    house.load(flowing())
+    service = house.service()
+    report = service.run_once()
+    assert report.failed_detectors == ("plans",)
+    assert service.health()["failed_detectors"] == ["plans"]
+    labels = {"detector": "plans"}
+    name = "jieshui_runs_detector_failures_total"
+    assert house.metrics.get_sample_value(name, labels) == 1
+    judged = {"night_flow_rise", "stopped_meter", "continuous_flow", "backward_register"}
+    for kind in judged:
+        assert house.metrics.get_sample_value("jieshui_runs_findings", {"kind": kind}) is not None
+
+
+def test_a_job_computes_days_again_and_a_broken_one_fails_with_its_reason(house):
+    house.load(flowing())
+    service = house.service()
+    work_off(service)
+    with Session(house.engine) as session, session.begin():
+        session.query(ZoneDayRow).delete()
+    right = house.jobs.ask(
+        "recompute", {"meter_id": "C1", "first": "2026-01-03", "last": "2026-01-03"}, "test"
+    )
+    wrong = house.jobs.ask("recompute", {"meter_id": "C1", "first": "yesterday"}, "test")
+    assert service.run_once().jobs == 1
+    assert service.run_once().jobs == 1
+    assert house.jobs.job(right)["state"] == "done"
+    assert date(2026, 1, 3) in {r.day for r in house.rows(ZoneDayRow)}
+    job = house.jobs.job(wrong)
+    assert job["state"] == "failed"
+    assert "yesterday" in job["outcome"]["error"]
+
+
+def test_a_store_that_is_away_is_tried_again(house):
+    house.load(flowing())
+
+    class Away:
+        left = 2
+
+        def __getattr__(self, name):
+            if name == "touched_days" and Away.left:
+                Away.left -= 1
+                raise StoreUnavailableError("the disk is away")
+            return getattr(house.readings, name)
+
+    service = house.service(readings=Away())
+    stop = threading.Event()
+    worker = threading.Thread(target=service.run, args=[stop])
+    worker.start()
+    deadline = datetime.now(UTC) + timedelta(seconds=20)
+    while datetime.now(UTC) < deadline and not service.health().get("last_evaluation"):
+        stop.wait(0.02)
+    stop.set()
+    worker.join(timeout=20)
+    assert not worker.is_alive()
+    assert house.metrics.get_sample_value("jieshui_runs_outages_total") == 2
+    assert len(house.rows(PlanStatusRow)) == 2
+    assert service.health()["mark"] > 0
+
+
+def test_only_one_process_analyses(house, tmp_path):
+    lock = tmp_path / "analysis.lock"
+    service = house.service(settings=RunSettings(lock_path=lock))
+    with only_one(lock), pytest.raises(AlreadyRunningError, match=r"analysis\.lock"):
+        service.run(threading.Event())
+
+
+def test_closed_days_are_compacted_once_a_local_day(house):
+    house.load(flowing())
+    service = house.service()
+    work_off(service)
+    assert house.state.get("compacted") == {"day": "2026-01-21"}
+    before = house.figures_now()[2]
+    assert service.run_once().compacted == 0
+    house.service().run_once()
+    pd.testing.assert_frame_equal(before, house.figures_now()[2])

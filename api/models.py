@@ -4,7 +4,7 @@ Units are in the names: m3, m3_h, mpa, m, km. Rates and shares are fractions of 
 """
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -349,6 +349,9 @@ class QuarantineRerun(BaseModel):
 
     supplier: Text = Field("", max_length=200)
     reason: Text = Field("", max_length=200)
+    ids: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(
+        [], max_length=10_000, description="隔离编号 ids of the quarantine"
+    )
 
 
 class Account(BaseModel):
@@ -405,24 +408,59 @@ class KeyOnce(BaseModel):
     key: str
 
 
-class SupplierSums(BaseModel, extra="allow"):
+class Messages(BaseModel):
+    """报文对账 received = decoded + undecodable + set_aside + waiting."""
+
+    received: int
+    decoded: int
+    undecodable: int
+    set_aside: int
+    waiting: int
+    balanced: bool
+
+
+class Readings(BaseModel):
+    """读数对账 decoded = stored + duplicate + conflict + quarantined + waiting."""
+
+    decoded: int
+    stored: int
+    duplicate: int
+    conflict: int
+    quarantined: int
+    waiting: int
+    balanced: bool
+
+
+class CountedReason(BaseModel):
+    """原因计数 How often something was not stored for a reason."""
+
+    ledger: str = Field(description="messages or readings")
+    account: str
+    reason: str
+    count: int
+
+
+class SupplierSums(BaseModel):
     """接入对账 Both sums of a supplier with their reasons, and whether they balance."""
 
     supplier: str
     balanced: bool
+    messages: Messages
+    readings: Readings
+    reasons: list[CountedReason]
 
 
 class Quarantined(BaseModel):
     """隔离读数 A refused reading: why, and where it lies in the journal."""
 
-    id: int | None = None
+    id: int
     supplier: str
     reason: str
-    detail: str = ""
-    dialect: str = ""
-    address: str = ""
-    at: datetime | None = None
-    received_at: datetime | None = None
-    segment: int | None = None
-    offset: int | None = None
-    part: int | None = None
+    detail: str
+    dialect: str
+    address: str
+    at: datetime | None
+    received_at: datetime | None
+    segment: int
+    offset: int
+    part: int

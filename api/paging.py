@@ -40,7 +40,7 @@ def turn(fetch: Callable[[str | None], Page], cursor: str | None) -> Page:
         return fetch(None)
     try:
         return fetch(cursor)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise ProblemError(BAD_CURSOR, str(error)) from None
 
 

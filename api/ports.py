@@ -171,7 +171,11 @@ class IngestQueries(Protocol):
     """What ingest counted and holds back."""
 
     def sums(self, viewer: Viewer) -> list[Row]:
-        """One row a supplier: both sums with their reasons and whether they balance."""
+        """One row a supplier: its `messages`, `readings`, `reasons` and whether all balances.
+
+        `messages` and `readings` hold the terms of water.accounting and `balanced`; `reasons`
+        lists ledger, account, reason, count.
+        """
         ...
 
     def quarantine(
@@ -182,7 +186,9 @@ class IngestQueries(Protocol):
         reason: str = "",
         cursor: str | None = None,
         limit: int = 100,
-    ) -> Page: ...
+    ) -> Page:
+        """Refused readings, newest first: id and the fields of a refusal, instants aware."""
+        ...
 
 
 class AlertActions(Protocol):

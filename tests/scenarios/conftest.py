@@ -1,12 +1,12 @@
-"""A small city behind the API: real registry, accounts, alerts and jobs on SQLite.
+"""A small city behind the API, on the embedded stores."""
 
-Stand-ins: `StandInReadings` (readings and volumes of a few hours) and `StandInIngest` (sums and
-quarantine), which are held to their ports elsewhere.
-"""
-
+import contextlib
+import itertools
+import shutil
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pandas as pd
@@ -19,9 +19,11 @@ from starlette.exceptions import StarletteDeprecationWarning
 
 from alerts.service import AlertService
 from api.app import create_app
-from api.ports import Page
 from api.settings import ApiSettings
+from ingest.ports import Refused, Tally
 from registry.accounts import Accounts
+from storage.readings import ReadingsStore, VolumesStore, open_readings, open_volumes
+from storage.readings.queries import IngestQueries, ReadingQueries
 from storage.registry.accounts import AccountStore
 from storage.registry.alerts import AlertStore
 from storage.registry.engine import migrate, open_registry
@@ -40,6 +42,7 @@ from storage.registry.models import (
 from storage.registry.queries import RegistryQueries
 from water.city_time import CityTime
 from water.clock import ScaledClock
+from water.readings import Reading
 from water.viewer import Role
 
 with warnings.catch_warnings():
@@ -55,75 +58,38 @@ SUPPLIERS = ("north", "south")
 SHARES = {"measured_share": 1.0, "estimated_share": 0.0, "missing_share": 0.0}
 
 
-class StandInReadings:
-    """Three hourly readings of every meter, one of them without a flow."""
-
-    def __init__(self, registry):
-        self._registry = registry
-
-    def _check(self, viewer, meter_ids):
-        visible = self._registry.visible_meters(viewer)
-        for meter_id in meter_ids:
-            if visible is not None and meter_id not in visible:
-                raise KeyError(meter_id)
-
-    def readings(self, viewer, meter_id, start, end, *, after=None, limit=1000):
-        self._check(viewer, [meter_id])
-        at = [hour for hour in HOURS if start <= hour < end and (after is None or hour > after)]
-        frame = pd.DataFrame({"at": pd.to_datetime(at[:limit], utc=True).as_unit("s")})
-        flow = [float("nan") if hour == HOURS[1] else 4.0 for hour in at[:limit]]
-        return frame.assign(
-            meter_id=meter_id, received_at=frame["at"], register_m3=1.5, flow_m3_h=flow,
-            pressure_mpa=float("nan"), level_m=float("nan"), quality=0,
-        )  # fmt: skip
-
-    def series(self, viewer, meter_id, quantity, start, end, points):
-        frame = self.readings(viewer, meter_id, start, end, limit=points)
-        return frame[["at", quantity]].rename(columns={quantity: "value"})
-
-    def hourly(self, viewer, meter_ids, start, end):
-        self._check(viewer, meter_ids)
-        hours = [hour for hour in HOURS if start <= hour < end]
-        return _volumes(meter_ids, "start", pd.to_datetime(hours, utc=True).as_unit("s"))
-
-    def daily(self, viewer, meter_ids, first, last):
-        self._check(viewer, meter_ids)
-        days = [day for day in DAYS if first <= day <= last]
-        frame = _volumes(meter_ids, "day", pd.to_datetime(days).as_unit("s"))
-        return frame.assign(lowest_hour_m3=float("nan"))
+def _fill_readings(readings, volumes):
+    """Three hourly readings of every meter, one without a flow; sums; one refusal a supplier."""
+    meters = [f"meter-{supplier}-{i}" for supplier in SUPPLIERS for i in range(2)]
+    with readings.load() as load:
+        for hour in HOURS:
+            flow_m3_h = None if hour == HOURS[1] else 4.0
+            at = int(hour.timestamp())
+            load.add_readings([Reading(meter, at, at, 1.5, flow_m3_h) for meter in meters])
+        for supplier in SUPPLIERS:
+            load.add_refused(
+                Refused(supplier, "future", "", "jieshui", f"a-{supplier}", 1, 1, 0, 0, part)
+                for part in range(2)
+            )
+            load.add_tallies(
+                {
+                    Tally(supplier, "messages", "received"): 3,
+                    Tally(supplier, "messages", "decoded"): 2,
+                    Tally(supplier, "messages", "undecodable", "malformed"): 1,
+                    Tally(supplier, "readings", "decoded"): 8,
+                    Tally(supplier, "readings", "stored"): 6,
+                    Tally(supplier, "readings", "quarantined", "future"): 2,
+                }
+            )
+    hourly = _volumes(meters, "start", pd.to_datetime(HOURS, utc=True).as_unit("s"))
+    daily = _volumes(meters, "day", pd.to_datetime(DAYS).as_unit("s"))
+    volumes.save(hourly, daily.assign(lowest_hour_m3=float("nan")))
 
 
 def _volumes(meter_ids, name, times):
     rows = [(meter_id, time, 2.0) for meter_id in meter_ids for time in times]
-    return pd.DataFrame(rows, columns=["meter_id", name, "volume_m3"]).assign(**SHARES)
-
-
-class StandInIngest:
-    """Balanced sums of both suppliers, two refused readings of each."""
-
-    def sums(self, viewer):
-        messages = {"received": 3, "decoded": 2, "undecodable": 1, "set_aside": 0, "waiting": 0}
-        return [
-            {"supplier": supplier, "balanced": True, "messages": messages}
-            for supplier in _seen(viewer)
-        ]
-
-    def quarantine(self, viewer, *, supplier="", reason="", cursor=None, limit=100):
-        if cursor is not None and not cursor.isdecimal():
-            raise ValueError("not a cursor of quarantine")
-        seen = [name for name in _seen(viewer) if supplier in ("", name)]
-        rows = [
-            {"id": number, "supplier": name, "reason": "future", "at": NOW}
-            for number, name in enumerate(sorted(seen * 2))
-            if reason in ("", "future")
-        ]
-        begin = int(cursor or 0)
-        left = rows[begin : begin + limit]
-        return Page(left, str(begin + limit) if begin + limit < len(rows) else None)
-
-
-def _seen(viewer):
-    return SUPPLIERS if viewer.sees_all else [name for name in SUPPLIERS if name == viewer.scope]
+    frame = pd.DataFrame(rows, columns=["meter_id", name, "volume_m3"]).assign(**SHARES)
+    return frame.astype({name: times.dtype})
 
 
 def _seed(engine):
@@ -213,32 +179,61 @@ class ApiCity:
         return TestClient(self.app, headers=headers, **options)
 
 
-@pytest.fixture
-def open_api_city(tmp_path):
-    """Make a city of its own, with settings of the API and checks of /readyz."""
-    engines = []
+@dataclass
+class Stores:
+    """What cities share: the readings, and a seeded registry to copy."""
 
-    def make(checks=None, **settings) -> ApiCity:
-        engine = open_registry(f"sqlite:///{tmp_path / f'registry-{len(engines)}.db'}")
-        engines.append(engine)
-        return _make_city(engine, checks, settings)
-
-    yield make
-    for engine in engines:
-        engine.dispose()
+    readings: ReadingsStore
+    volumes: VolumesStore
+    registry_file: Path
 
 
 @pytest.fixture(scope="session")
-def api_city(tmp_path_factory):
+def api_stores(tmp_path_factory):
+    """Filled stores that no test of the API writes to."""
+    folder = tmp_path_factory.mktemp("api-stores")
+    engine = open_registry(f"sqlite:///{folder / 'registry.db'}")
+    migrate(engine)
+    _seed(engine)
+    engine.dispose()
+    clock = ScaledClock(NOW, NOW, 0)
+    readings = open_readings(folder / "readings", CITY, clock)
+    volumes = open_volumes(folder / "volumes", CITY, clock)
+    _fill_readings(readings, volumes)
+    yield Stores(readings, volumes, folder / "registry.db")
+    volumes.close()
+    readings.close()
+
+
+@pytest.fixture
+def open_api_city(api_stores, tmp_path):
+    """Make a city with a registry of its own, with settings of the API and checks of /readyz."""
+    with contextlib.ExitStack() as stack:
+        numbers = itertools.count()
+
+        def make(checks=None, **settings) -> ApiCity:
+            file = tmp_path / f"registry-{next(numbers)}.db"
+            return stack.enter_context(_city(api_stores, file, checks, settings))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def api_city(api_stores, tmp_path_factory):
     """The city that tests read only."""
-    engine = open_registry(f"sqlite:///{tmp_path_factory.mktemp('api') / 'registry.db'}")
-    yield _make_city(engine, None, {})
+    with _city(api_stores, tmp_path_factory.mktemp("api") / "registry.db", None, {}) as city:
+        yield city
+
+
+@contextlib.contextmanager
+def _city(stores, file, checks, settings):
+    shutil.copy(stores.registry_file, file)
+    engine = open_registry(f"sqlite:///{file}")
+    yield _wire(engine, stores, checks, settings)
     engine.dispose()
 
 
-def _make_city(engine, checks, settings) -> ApiCity:
-    migrate(engine)
-    _seed(engine)
+def _wire(engine, stores, checks, settings) -> ApiCity:
     clock = ScaledClock(NOW, NOW, 0)
     registry = RegistryQueries(engine, clock, CITY)
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -247,8 +242,8 @@ def _make_city(engine, checks, settings) -> ApiCity:
     app = create_app(
         ApiSettings(secret="a secret of the tests, 32 letters", pages=False, **settings),
         registry=registry,
-        readings=StandInReadings(registry),
-        ingest=StandInIngest(),
+        readings=ReadingQueries(stores.readings, stores.volumes, registry.visible_meters),
+        ingest=IngestQueries(stores.readings),
         alerts=AlertService(AlertStore(engine), clock),
         jobs=JobStore(engine, clock),
         accounts=accounts,

@@ -142,7 +142,7 @@ def build_city(seed: int, *, until: datetime, days: int = 365, users: int = 240)
     hours = slice(recent.start * 24, recent.stop * 24)
     plants = choose_plants(
         people,
-        demand.total.mean(axis=1) / 24,
+        demand.total[:, recent.stop - 365 : recent.stop].mean(axis=1) / 24,
         real.litres[:, hours].mean(axis=1) + in_zone @ demand.total[:, recent].mean(axis=1) / 24,
         history=history,
         large=large,
@@ -167,7 +167,7 @@ def build_city(seed: int, *, until: datetime, days: int = 365, users: int = 240)
 
 def _model_days(until: date, days: int) -> ModelDays:
     """From New Year of the year before (plans), or the history's start, to the horizon."""
-    first = min(date(until.year - 1, 1, 1), until - timedelta(days=max(days, _RECENT_DAYS)))
+    first = min(date(until.year - 1, 1, 1), until - timedelta(days=max(days, 365)))
     begin = datetime.combine(first, time(), ZoneInfo(CITY_ZONE))
     ends = max(until + timedelta(days=HORIZON_DAYS), date(until.year + 1, 1, 1))
     return ModelDays(first, (ends - first).days, int(begin.timestamp()))

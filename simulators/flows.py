@@ -69,6 +69,7 @@ class Flows:
     _real_before: Litres = field(init=False)
     _membership: Litres = field(init=False)
     _stopped_at: int = field(init=False)
+    _midnights: Litres = field(init=False)
 
     def __post_init__(self) -> None:
         """Sum up what runs before each day and each hour."""
@@ -79,6 +80,7 @@ class Flows:
         self._membership = (zones == np.arange(len(PLACES))[:, None]).astype(np.int64)
         self._stopped_at = np.iinfo(np.int64).max
         self._stopped_at = self.user_litres(self.plants.stopped.row, self.plants.stopped.at)
+        self._midnights = self._strike(self._before.copy(), self.days.midnights)
 
     def user_edges(self, index: int) -> Litres:
         """Litres of each user up to each of the 97 quarters of a day (users × 97)."""
@@ -95,7 +97,7 @@ class Flows:
 
     def user_midnights(self) -> Litres:
         """Litres of each user up to every midnight of the model (users × days + 1)."""
-        return self._strike(self._before.copy(), self.days.midnights)
+        return self._midnights
 
     def user_litres(self, row: int, at: int) -> int:
         """Litres of one user up to an instant on a whole quarter."""

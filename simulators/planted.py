@@ -15,7 +15,7 @@ from simulators.plants import DAY_S, Flow
 from simulators.tallies import refused_share
 from water.plans import Plan
 
-_RECENT_DAYS = 56
+_RECENT_DAYS, _YEAR_DAYS = 56, 365
 
 
 def tell_planted(city: City) -> list[dict[str, Any]]:
@@ -147,9 +147,10 @@ def _of_meter(
 
 
 def _leak(city: City) -> dict[str, Any]:
-    """The leak beside the user's mean flow in the history without it."""
+    """The leak beside the user's mean flow of the year before `until` without it."""
     leak = city.plants.leak
-    first, last = city.days.index(city.first_day), city.days.index(city.until_day)
+    last = city.days.index(city.until_day)
+    first = last - _YEAR_DAYS
     midnights = city.flows.user_midnights()[leak.row]
     used = int(midnights[last] - midnights[first]) - _let_out(city, leak, first, last)
     mean_m3_h = used / ((last - first) * 24_000)

@@ -18,7 +18,7 @@ _STEADY_OVER_THE_YEAR = {
 """Sectors whose use so far says how the year ends, however it is projected."""
 _MAY_LEAK = {Sector.MARKET, Sector.PRINTING, Sector.FOOD, Sector.MACHINERY, Sector.OFFICE}
 _LEAST_LEAK_L_H = 300
-_LEAK_SHARE = (0.15, 0.28)
+_LEAK_SHARE = (0.16, 0.28)
 """Of the user's mean flow; above 0.28 a month with the leak would break the plan as well."""
 
 DAY_S = 86_400

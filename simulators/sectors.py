@@ -132,6 +132,7 @@ def night_factors(sector: Sector, days: Sequence[date]) -> NDArray[np.float64]:
     return open_share + (1 - open_share) * HABITS[sector].festival
 
 
+@cache
 def day_kind(day: date) -> DayKind:
     """What a day is by the published list, by its weekday in years without one."""
     try:

@@ -26,10 +26,10 @@ UNTIL = datetime.fromisoformat("2026-09-15T00:00:00+08:00")
 class Platform:
     """Receives like the platform does, and answers with a receipt unless `loses` says no."""
 
-    def __init__(self, broker, loses=lambda key, times: False):
+    def __init__(self, broker, loses=None):
         self.received = Counter()
         self.messages = []
-        self._loses = loses
+        self._loses = loses or (lambda _key, _times: False)
         self._subscribed = threading.Event()
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._on_message
@@ -151,7 +151,7 @@ def test_a_second_start_goes_on_where_receipts_ended(city, mosquitto, tmp_path):
 def test_what_was_not_receipted_before_a_stop_is_sent_by_the_next_start(city, mosquitto, tmp_path):
     stop = threading.Event()
     threading.Timer(2, stop.set).start()
-    with Platform(mosquitto, loses=lambda key, times: key < "1") as first:
+    with Platform(mosquitto, loses=lambda key, _: key < "1") as first:
         play(city, mosquitto, tmp_path, stop=stop)
     with Platform(mosquitto) as second:
         play(city, mosquitto, tmp_path)

@@ -33,23 +33,27 @@ def city():
     return small_city(3)
 
 
-def volumes(city, day, keep):
-    """Litres a quarter through the meters that `keep` takes."""
-    rows = [row for row, virtual in enumerate(city.meters) if keep(virtual.meter)]
-    return np.diff(city.passed(day)[rows]).sum(axis=0)
+def volumes(city, passed, zone_id, role):
+    """Litres a quarter through the meters of a role in a zone."""
+    rows = [
+        row
+        for row, virtual in enumerate(city.meters)
+        if (virtual.meter.zone_id, virtual.meter.role) == (zone_id, role)
+    ]
+    return np.diff(passed[rows]).sum(axis=0)
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**31), days_back=st.integers(1, 40))
 def test_the_balance_of_every_zone_closes_in_every_quarter_hour(seed, days_back):
     city = small_city(seed)
     day = city.until_day - timedelta(days=days_back)
-    index, burst = city.days.index(day), city.plants.burst
+    index, burst, passed = city.days.index(day), city.plants.burst, city.passed(day)
     real = np.diff(city.flows.real_edges(index))
     for row, place in enumerate(PLACES):
-        inlets = volumes(city, day, lambda m: (m.zone_id, m.role) == (place.id, "zone_inlet"))
-        outlets = volumes(city, day, lambda m: (m.zone_id, m.role) == (place.id, "zone_outlet"))
-        users = volumes(city, day, lambda m: (m.zone_id, m.role) == (place.id, "customer"))
+        inlets = volumes(city, passed, place.id, "zone_inlet")
+        outlets = volumes(city, passed, place.id, "zone_outlet")
+        users = volumes(city, passed, place.id, "customer")
         spilt = np.diff(burst.litres_until(city.instants(day))) if row == burst.row else 0
         assert (inlets - outlets == real[row] + users + spilt).all()
 
@@ -61,10 +65,10 @@ def test_an_hour_of_real_inflow_keeps_its_volume(city):
 
 
 def test_real_inflow_keeps_weekday_and_season_on_the_wall_clock():
-    # District 5 at local 2021-09-13 00:00, a Monday, as the data set has it: 54.55 L/s.
+    # District 5 at local 2021-09-13 00:00, a Monday, as the data set has it: 61.755 L/s.
     inflow = load_real_inflow(date(2025, 9, 15), 365)
     assert date(2025, 9, 15).weekday() == date(2021, 9, 13).weekday()
-    assert inflow.litres[4, 0] == round(54.55 * 3600)
+    assert inflow.litres[4, 0] == round(61.755 * 3600)
     assert not inflow.filled[4, 0]
 
 
@@ -103,10 +107,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
 
 def test_registers_never_run_backwards_except_over_the_dial_and_the_change(city):
     steps = np.concatenate(
-        [
-            np.diff(city.dials(city.first_day + timedelta(days=i)))
-            for i in range(city.history_days)
-        ],
+        [np.diff(city.dials(city.first_day + timedelta(days=i))) for i in range(city.history_days)],
         axis=1,
     )
     backwards = {int(row) for row in np.unique(np.nonzero(steps < 0)[0])}
@@ -199,7 +200,7 @@ def test_users_are_large_and_have_names_of_their_own():
 
 
 def test_a_burst_is_only_planted_where_nights_are_quiet():
-    zones = {PLACES[small_city(seed).plants.burst.row].id for seed in range(12)}
+    zones = {PLACES[small_city(seed).plants.burst.row].id for seed in range(6)}
     assert zones <= set(BURST_ZONES)
     assert len(zones) > 1
 
@@ -231,6 +232,6 @@ def test_a_city_of_a_handful_of_users_is_refused():
 
 
 def test_the_dirty_supplier_has_nothing_else_planted():
-    for seed in range(5):
+    for seed in range(4):
         city = small_city(seed)
         assert not {row for row in city.plants.users if city.users[row].supplier is DIRTY}

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from datetime import datetime
+from itertools import pairwise
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_a_jieshui_batch_holds_at_most_100_readings_with_their_registers(city, d
 def test_an_inlet_meter_says_flow_and_pressure_too(city, days):
     inlet = next(d for d in days[5][1] if "/Z05-IN1/" in d.topic)
     readings = json.loads(inlet.payload)["readings"]
-    for earlier, later in zip(readings, readings[1:], strict=False):
+    for earlier, later in pairwise(readings):
         volume = later["register_m3"] - earlier["register_m3"]
         assert later["flow_m3_h"] == pytest.approx(volume * 4, abs=0.01)
         assert 0.2 < later["pressure_mpa"] < 0.45
@@ -104,7 +105,7 @@ def test_deliveries_split_at_any_instant_hold_the_same_readings(city):
     whole = sum(d.readings for _, day in make_deliveries(city, begin, cuts[-1]) for d in day)
     pieces = [
         delivery.readings
-        for after, upto in zip(cuts, cuts[1:], strict=False)
+        for after, upto in pairwise(cuts)
         for _, day in make_deliveries(city, after, upto)
         for delivery in day
     ]
@@ -121,8 +122,13 @@ def test_garbage_bears_the_names_of_refusals_and_no_two_pieces_are_alike(city):
 
 
 def test_a_piece_of_garbage_is_what_its_name_says(city):
-    pieces = {piece.kind: piece for piece in make_garbage(city, city.first_day)}
-    with pytest.raises(ValueError, match=""):
+    first = city.first_day.toordinal()
+    pieces = {
+        piece.kind: piece
+        for number in range(first, first + city.history_days)
+        for piece in make_garbage(city, city.first_day.fromordinal(number))
+    }
+    with pytest.raises(json.JSONDecodeError):
         json.loads(pieces["malformed"].payload)
     with pytest.raises(UnicodeDecodeError):
         pieces["not_utf8"].payload.decode()

@@ -76,6 +76,7 @@ class Receiver:
                     if self._group.due(idle=not busy):
                         self._commit(stop)
             except DisconnectedError as error:
+                self.state.connected = False
                 self.state.trouble = str(error)
                 log.warning("broker connection lost", reason=str(error))
             except RetryError:
@@ -172,13 +173,12 @@ class Receiver:
 
     def _close(self, stop: threading.Event) -> None:
         """Leave the broker; what is in hand is journalled, for its session may be lost."""
-        if stop.is_set() and self.state.connected:
+        if len(self._group):
             self._commit(stop)
+        if self.state.connected:
             self._flush()
         self.state.connected = False
         self._client.disconnect()
-        if len(self._group):
-            self._commit(stop)
 
     def _flush(self) -> None:
         """Send the last acknowledgements, for at most a second."""

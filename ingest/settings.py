@@ -52,6 +52,9 @@ class MqttSettings:
         _require(self.version in {"3.1.1", "5"}, f"mqtt version is {self.version!r}: 3.1.1 or 5")
         _require(0 < self.port < 65_536, f"mqtt port is {self.port}: 1 to 65535")
         _require(self.client_id, "mqtt client_id is empty: the session needs a fixed name")
+        _require(
+            not set("/+#") & set(self.client_id), f"mqtt client_id {self.client_id!r}: no / + #"
+        )
         _require(0 < self.receive_maximum < 65_536, "mqtt receive_maximum: 1 to 65535")
         _require(self.keepalive_s > 0, f"mqtt keepalive_s is {self.keepalive_s}: 1 or more")
         _require(not set("/+#") & set(self.share), f"mqtt share is {self.share!r}: no / + #")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers
 
 WORKER = Path(__file__).with_name("ingest_worker.py")
 METERS = 50
-PUBLISHED = 12_000
+PUBLISHED = 8_000
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def wait_until(holds, seconds, what):
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
+        time.sleep(0.1)
 
 
 def journal_bytes(folder):
@@ -106,7 +106,7 @@ def test_nothing_is_lost_when_ingest_is_killed_in_mid_stream(mosquitto, worker, 
     publish(mosquitto, 0, PUBLISHED)
 
     unacknowledged, unloaded = [], []
-    for _ in range(3):
+    for _ in range(2):
         before = journal_bytes(tmp_path)
         victim = worker(mosquitto.port, "--load-delay", "0.05", "--batch", "200")
         wait_until(lambda: journal_bytes(tmp_path) > before + 200_000, 20, "it is in mid-stream")  # noqa: B023 (called at once)
@@ -147,7 +147,7 @@ def test_no_acknowledgement_goes_out_before_the_fdatasync_of_its_group(
 ):
     """Over the system calls of the real process against the real broker."""
     trace = tmp_path / "calls"
-    calls = "trace=recvfrom,sendto,read,write,pwrite64,fdatasync"
+    calls = "trace=sendto,pwrite64,fdatasync"
     probe = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False)
     if probe.returncode:
         missing("strace can't trace on this machine (apt-get install strace)")

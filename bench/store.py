@@ -328,9 +328,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         within = run(year, chosen.repeat)
         year.readings.close()
         year.volumes.close()
-    print(
-        f"bars: cold <= {COLD_BAR} x bare, kept <= {KEPT_BAR} x bare: {'held' if within else 'NOT HELD'}"
-    )
+    verdict = "held" if within else "NOT HELD"
+    print(f"bars: cold <= {COLD_BAR} x bare, kept <= {KEPT_BAR} x bare: {verdict}")
     return 0 if within else 1
 
 

@@ -46,6 +46,10 @@ def mount(app: FastAPI, context: ApiContext) -> None:
     ui.page("/password", response_timeout=RESPONSE_TIMEOUT_S)(login.show_password)
     for path, kind in PAGES.items():
         ui.page(path, response_timeout=RESPONSE_TIMEOUT_S)(serve(kind))
+    # NiceGUI's app is one a process and adds its middleware at every mount, which Starlette refuses
+    # once it has served a request; begun anew, a second app in one process (tests) has pages too.
+    nicegui_app.user_middleware.clear()
+    nicegui_app.middleware_stack = None
     ui.run_with(
         app,
         title=context.settings.title,

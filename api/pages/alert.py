@@ -141,7 +141,10 @@ def _draw_acknowledge(visit: Visit, alert: Row) -> None:
             return
         try:
             done = await run.io_bound(_acknowledge, visit, alert["id"], said)
-        except (KeyError, ValueError) as error:
+        except KeyError:
+            ui.notify(texts["not_found"], type="negative")
+            return
+        except ValueError as error:
             ui.notify(f"{texts['not_acknowledged']}: {error}", type="negative")
             return
         ui.navigate.to(visit.address() if done else "/log-in")

@@ -14,6 +14,7 @@ from api.pages.figures import write_instant
 from api.pages.visit import Visit, local_path, open_visit
 from api.session import must_change_password
 from water.clock import ScaledClock
+from water.viewer import Role
 
 log = structlog.get_logger()
 
@@ -104,7 +105,7 @@ def _draw_frame(visit: Visit, kind: PageKind) -> None:
     ui.page_title(f"{texts[kind.menu]} · {texts['product']}")
     ui.query("html").props(f"lang={'zh-CN' if texts.language == 'zh' else 'en'}")
     with ui.element("nav").classes("js-rail"):
-        for key, path, icon in MENU:
+        for key, path, icon in _menu_of(visit):
             link = ui.element("a").props(f'href="{path}"')
             if key == kind.menu:
                 link.props('aria-current="page"')
@@ -122,6 +123,12 @@ def _draw_frame(visit: Visit, kind: PageKind) -> None:
         language_switch(visit.request, texts["other_language"], texts.language)
         _account_menu(visit)
     _demo_note(visit)
+
+
+def _menu_of(visit: Visit) -> list[tuple[str, str, str]]:
+    """The entries behind which there is something for the visitor's role."""
+    empty = {"zones", "ingest"} if visit.viewer.role is Role.USER else set[str]()
+    return [entry for entry in MENU if entry[0] not in empty]
 
 
 def language_switch(request: Request, label: str, language: str) -> None:

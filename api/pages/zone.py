@@ -71,9 +71,11 @@ def _draw_cards(visit: Visit, zone: Row) -> None:
         parts.card(texts["inflow"], write_number(zone["inflow_m3"]), "m³", texts["days_30"])
         parts.card(texts["gross_share"], write_percent(zone["gross_loss_share"]), "",
                    texts["gross_share_note"])  # fmt: skip
-        for key in ("minimum_night_flow", "night_use", "net_night_flow", "baseline"):
-            value = write_number(zone[f"{key}_m3_h"], 1)
-            parts.card(texts[key], value, "m³/h", night if key != "baseline" else "")
+        baseline = texts.say("against_baseline", flow=write_number(zone["baseline_m3_h"], 1))
+        for key, under in (
+            ("minimum_night_flow", night), ("night_use", night), ("net_night_flow", baseline),
+        ):  # fmt: skip
+            parts.card(texts[key], write_number(zone[f"{key}_m3_h"], 1), "m³/h", under)
 
 
 def _draw_inflow(visit: Visit, shown: ZoneFigures) -> None:

@@ -68,6 +68,7 @@ def test_a_wrong_password_is_refused_in_a_sentence(open_tab):
     visitor = open_tab()
     visitor.log_in(password="not this one")
     visitor.page.get_by_text("账号或密码不正确。").wait_for()
+    keep_screenshot(visitor.page, "log-in-zh-1440")
 
 
 def test_a_one_time_password_must_be_changed_before_any_page_opens(open_tab, service):
@@ -126,6 +127,7 @@ def test_a_user_sees_its_own_page_and_no_other(open_tab):
     visitor = open_tab()
     visitor.log_in("user")
     visitor.wait()
+    assert visitor.page.locator(".js-rail a").all_inner_texts() == ["首页", "用水户", "告警"]
     visitor.open("/users")
     assert visitor.page.locator(".js-table tbody tr").count() == 1
     visitor.page.goto(f"{visitor.origin}/users/U007")

@@ -6,6 +6,7 @@ from string import Formatter
 
 import pytest
 
+from api.pages import PAGES as PAGE_KINDS
 from api.pages.texts import CATALOGUE, LANGUAGES, Texts
 from water.alerts import AlertState, Severity
 from water.findings import FindingKind, SubjectKind
@@ -14,7 +15,8 @@ from water.refusals import Refusal, SetAside, Undecodable
 from water.users import Sector
 from water.viewer import Role
 
-PAGES = Path(__file__).parents[2] / "api" / "pages"
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "api" / "pages"
 
 CODES = {
     "severity": Severity, "state": AlertState, "rule": FindingKind, "subject": SubjectKind,
@@ -70,3 +72,10 @@ def test_every_stored_code_has_a_word(language):
 
 def test_an_unknown_code_is_shown_as_it_is():
     assert Texts("en").word("rule", "something_new") == "something_new"
+
+
+def test_every_page_has_its_heading_in_the_documentation():
+    text = (ROOT / "docs/dashboard.md").read_text(encoding="utf-8")
+    headings = [line for line in text.splitlines() if line.startswith("## ")]
+    for path in PAGE_KINDS:
+        assert any(f"`{path}`" in heading for heading in headings), path

@@ -1,0 +1,193 @@
+"""The loader over the real store: outages, messages that the store can't take, damage."""
+
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ingest.accounting import sum_messages, sum_readings
+from ingest.batch import Rules
+from ingest.checks import make_directory
+from ingest.journal import JournalReader, Message, open_journal
+from ingest.journal.segments import segment_path
+from ingest.loader import Loader, begin_after
+from ingest.ports import KnownMeter, Tally
+from ingest.settings import Limits
+from storage.readings import open_readings
+from water.city_time import CityTime
+from water.clock import SystemClock
+from water.policy import Policy
+from water.refusals import Refusal
+
+NOW = 1_767_200_000
+METER = KnownMeter("m1", "north", None, None, None, None)
+DIRECTORY = make_directory(1, frozenset({"north"}), {("north", "jieshui", "m1"): METER})
+
+
+class Fussy:
+    """The real store, away for a while (`away` loads fail), or unable to take one register."""
+
+    def __init__(self, store):
+        self.store, self.away, self.poison, self.loads = store, 0, None, 0
+        self.position, self.tallies = store.position, store.tallies
+        self.quarantine_depth = store.quarantine_depth
+
+    @contextmanager
+    def load(self):
+        self.loads += 1
+        if self.away:
+            self.away -= 1
+            raise OSError("the store is away")
+        with self.store.load() as load:
+            yield _FussyLoad(load, self.poison)
+
+
+class _FussyLoad:
+    def __init__(self, load, poison):
+        self._load, self._poison = load, poison
+
+    def __getattr__(self, name):
+        return getattr(self._load, name)
+
+    def add_readings(self, readings):
+        if self._poison is not None and any(r.register_m3 == self._poison for r in readings):
+            raise OverflowError("Python int too large")
+        return self._load.add_readings(readings)
+
+
+@pytest.fixture
+def sink(tmp_path):
+    city = CityTime(ZoneInfo("Asia/Shanghai"))
+    store = open_readings(tmp_path / "store", city, SystemClock())
+    yield Fussy(store)
+    store.close()
+
+
+@pytest.fixture
+def journal(tmp_path, sink):
+    after, received = begin_after(sink, "ingest")
+    writer = open_journal(tmp_path / "journal", 1 << 20, after=after, received=received)
+    yield writer
+    writer.close()
+
+
+def append(journal, *registers, first=0):
+    journal.append(
+        [
+            Message("north", "water/v1/north/jieshui/m1/reading",
+                    b'{"at":%d,"register_m3":%d}' % (NOW - 60 * number, register), NOW * 1000)
+            for number, register in enumerate(registers, first)
+        ]
+    )  # fmt: skip
+
+
+def make_loader(journal, sink, settled=lambda *_: None, **limits):
+    reader = JournalReader(journal._folder, journal.marker, journal.committed)
+    rules = Rules((), Policy(), DIRECTORY)
+    return Loader(
+        "ingest", reader, journal.received, sink, lambda: rules, Limits(**limits), settled
+    )
+
+
+def load_all(loader):
+    stop, batches = threading.Event(), 0
+    while loader.load_next(stop):
+        batches += 1
+    return batches
+
+
+def sums(sink):
+    tallies = sink.tallies()
+    return sum_messages(tallies)["north"], sum_readings(tallies)["north"]
+
+
+def test_batches_hold_about_as_many_readings_as_they_may(journal, sink):
+    append(journal, *range(95))
+    assert load_all(make_loader(journal, sink, batch_readings=10)) == 10
+    assert sums(sink)[1].stored == 95
+
+
+def test_a_store_that_is_away_is_tried_until_it_is_back(journal, sink):
+    append(journal, *range(20))
+    loader = make_loader(journal, sink)
+    sink.away = 5
+    assert load_all(loader) == 1
+    messages, readings = sums(sink)
+    assert (messages.decoded, readings.stored, readings.quarantined) == (20, 20, 0)
+
+
+def test_a_stop_ends_the_waiting_for_a_store_and_nothing_is_lost(journal, sink):
+    append(journal, *range(5))
+    loader, stop = make_loader(journal, sink), threading.Event()
+    sink.away = 10_000
+    threading.Timer(0.3, stop.set).start()
+    assert not loader.load_next(stop)
+    sink.away = 0
+    assert load_all(loader) == 1
+    assert sums(sink)[1].stored == 5
+
+
+def test_a_message_that_the_store_cannot_take_goes_to_quarantine_and_the_rest_is_stored(
+    journal, sink
+):
+    told = []
+    append(journal, *range(40))
+    sink.poison = 17
+    load_all(make_loader(journal, sink, lambda *about: told.append(about[0])))
+    append(journal, 99, first=99)
+    load_all(make_loader(journal, sink))
+    messages, readings = sums(sink)
+    assert messages.balanced
+    assert readings.balanced
+    assert (readings.decoded, readings.stored, readings.quarantined) == (41, 40, 1)
+    refused = Tally("north", "readings", "quarantined", Refusal.STORE_REFUSED.value)
+    assert sink.tallies()[refused] == 1
+    assert sum(len(batch.entries) for batch in told) == 40
+
+
+def test_a_second_loader_goes_on_where_the_first_stopped(journal, sink):
+    append(journal, *range(10))
+    load_all(make_loader(journal, sink))
+    append(journal, *range(10, 15), first=10)
+    load_all(make_loader(journal, sink))
+    messages, readings = sums(sink)
+    assert (messages.received, messages.decoded) == (15, 15)
+    assert (readings.stored, readings.duplicate) == (15, 0)
+
+
+def test_the_sums_hold_when_damage_took_messages(journal, sink, tmp_path):
+    append(journal, *range(30))
+    path = segment_path(tmp_path / "journal", 1)
+    damaged = bytearray(path.read_bytes())
+    middle = len(damaged) // 2
+    damaged[middle : middle + 300] = b"\x00" * 300
+    path.write_bytes(damaged)
+    loader = make_loader(journal, sink)
+    load_all(loader)
+    messages, readings = sums(sink)
+    assert messages.balanced
+    assert (messages.received, messages.waiting) == (30, 0)
+    assert 1 <= messages.undecodable <= 5
+    assert readings.stored == 30 - messages.undecodable
+    assert loader.damaged_bytes >= 300
+
+
+def test_a_journal_begun_anew_keeps_the_sums_going(journal, sink, tmp_path):
+    append(journal, *range(10))
+    load_all(make_loader(journal, sink))
+    after, received = begin_after(sink, "ingest")
+    fresh = open_journal(tmp_path / "fresh", 1 << 20, after=after, received=received)
+    append(fresh, *range(10, 13), first=10)
+    load_all(make_loader(fresh, sink))
+    fresh.close()
+    messages, readings = sums(sink)
+    assert (messages.received, messages.decoded, readings.stored) == (13, 13, 13)
+
+
+def test_the_lag_is_the_age_of_what_was_loaded_last(journal, sink):
+    append(journal, 1)
+    loader = make_loader(journal, sink)
+    load_all(loader)
+    assert loader.lag_s(datetime.fromtimestamp(NOW + 90, UTC)) == 90

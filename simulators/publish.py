@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 MAX_UNRECEIPTED = 2_000
 _MAX_INFLIGHT = 500
-_LONGEST_BACK_OFF = 8
+_LONGEST_BACK_OFF = 16
 _POLL_S = 0.2
 
 

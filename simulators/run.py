@@ -111,10 +111,13 @@ class StreamState:
         return state
 
     def save(self, couriers: Mapping[str, Courier]) -> None:
-        """Note how far the couriers are receipted."""
+        """Note how far the couriers are receipted; nothing is written when nothing moved."""
+        before = dict(self.upto)
         for supplier_id, courier in couriers.items():
             if (upto := courier.receipted_upto()) is not None:
                 self.upto[supplier_id] = upto
+        if self.upto == before and self._path.exists():
+            return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         aside = self._path.with_suffix(".part")
         aside.write_text(json.dumps({"city": self._city, "upto": self.upto}), "utf-8")

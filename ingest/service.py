@@ -104,6 +104,11 @@ class IngestService:
         if self._crash is not None:
             raise self._crash
 
+    def progress(self) -> tuple[int, int]:
+        """Messages that the journal has made durable, and of these those that are loaded."""
+        durable = self._journal.committed().entry if self._journal else 0
+        return durable, self._loader.position.entry if self._loader else 0
+
     def health(self) -> dict[str, object]:
         """What a person or a probe asks first."""
         gauges = self._gauges()
@@ -263,8 +268,9 @@ class IngestService:
     def _gauges(self) -> dict[str, float | None]:
         waiting = lag = damaged = held = None
         loader = self._loader
-        if loader is not None and self._journal is not None:
-            waiting = max(0, self._journal.committed().entry - loader.position.entry)
+        if loader is not None:
+            durable, loaded = self.progress()
+            waiting = max(0, durable - loaded)
             lag = loader.lag_s(self._clock.now()) if waiting else 0.0
             damaged = loader.damaged_bytes
             held = loader.quota.held.total()

@@ -223,7 +223,22 @@ class Accounts(Protocol):
     def create_account(
         self, login: str, name: str, role: str, scope: str | None, actor: str
     ) -> str:
-        """Returns a one-time password that must be changed at the first log-in."""
+        """Returns a one-time password that must be changed at the first log-in.
+
+        Raises ValueError with a sentence when the login is taken or anything doesn't fit.
+        """
+        ...
+
+    def reset_password(self, login: str, actor: str) -> str:
+        """Returns a new one-time password; ends the sessions. ValueError: no such account."""
+        ...
+
+    def disable_account(self, login: str, actor: str) -> None:
+        """Ends the sessions. ValueError: no such account, or the last administrator."""
+        ...
+
+    def enable_account(self, login: str, actor: str) -> None:
+        """Lets a disabled account in again. ValueError: no such account."""
         ...
 
     def viewer_of_key(self, key: str) -> Viewer | None:
@@ -233,7 +248,7 @@ class Accounts(Protocol):
     def keys(self) -> list[Row]: ...
 
     def create_key(self, name: str, role: str, scope: str | None, actor: str) -> tuple[str, str]:
-        """(key id, the key itself, shown this once)."""
+        """(key id, the key itself, shown this once); ValueError when anything doesn't fit."""
         ...
 
     def revoke_key(self, key_id: str, actor: str) -> None:

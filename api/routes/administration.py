@@ -7,12 +7,15 @@ from fastapi import APIRouter, Path, Request
 from api.models import Account, Key, KeyOnce, NewAccount, NewKey, OneTimePassword
 from api.paging import Cursor, Limit, Listing, cut, list_described
 from api.ports import Row
-from api.problems import FORBIDDEN, INVALID, NOT_FOUND, ProblemError, described
-from api.rights import Administrator, Context
+from api.problems import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, ProblemError, described
+from api.rights import Administrator, Context, found
 from api.routes import PREFIX
 from api.tables import Format, answer
 
 routes = APIRouter(prefix=PREFIX, tags=["管理 Administration"])
+
+
+Login = Annotated[str, Path(max_length=200)]
 
 
 @routes.get(
@@ -58,6 +61,45 @@ def post_account(body: NewAccount, viewer: Administrator, context: Context) -> R
     except ValueError as error:
         raise ProblemError(INVALID, str(error)) from None
     return {"login": body.login, "password": password}
+
+
+@routes.post(
+    "/accounts/{login}/reset-password",
+    response_model=OneTimePassword,
+    summary="重置密码 Replace a forgotten password",
+    responses=described(FORBIDDEN, NOT_FOUND),
+)
+def reset_password(login: Login, viewer: Administrator, context: Context) -> Row:
+    """Answers with a one-time password, shown this once; the account's sessions end."""
+    found(context.accounts.account(login), "account")
+    return {"login": login, "password": context.accounts.reset_password(login, viewer.name)}
+
+
+@routes.post(
+    "/accounts/{login}/disable",
+    status_code=204,
+    summary="停用账号 Disable an account",
+    responses=described(FORBIDDEN, NOT_FOUND, CONFLICT),
+)
+def disable_account(login: Login, viewer: Administrator, context: Context) -> None:
+    """Nobody comes in with it any more; the last administrator can't be disabled (409)."""
+    found(context.accounts.account(login), "account")
+    try:
+        context.accounts.disable_account(login, viewer.name)
+    except ValueError as error:
+        raise ProblemError(CONFLICT, str(error)) from None
+
+
+@routes.post(
+    "/accounts/{login}/enable",
+    status_code=204,
+    summary="启用账号 Enable an account",
+    responses=described(FORBIDDEN, NOT_FOUND),
+)
+def enable_account(login: Login, viewer: Administrator, context: Context) -> None:
+    """A disabled account is let in again."""
+    found(context.accounts.account(login), "account")
+    context.accounts.enable_account(login, viewer.name)
 
 
 @routes.get(

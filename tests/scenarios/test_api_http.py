@@ -2,6 +2,7 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -221,3 +222,12 @@ def test_requests_are_counted_by_route_and_not_by_path(open_api_city):
     assert 'method="GET",route="other",status="404"' in text
     assert "wp-login" not in text
     assert "BREW" not in text
+
+
+def test_the_documentation_names_every_route_and_problem(api_city):
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+    for path, methods in api_city.app.openapi()["paths"].items():
+        for method in methods:
+            assert f"`{method.upper()} {path}`" in text
+    for kind in KINDS:
+        assert f"`{kind.name}`" in text

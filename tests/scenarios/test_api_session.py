@@ -85,6 +85,21 @@ def test_a_disabled_account_is_out_at_once(person):
     assert person.log_in(person.city.client()).status_code == 401
 
 
+def test_a_reset_password_ends_the_sessions(person):
+    browser = person.at()
+    administrator = person.city.client("administrator")
+    person.password = administrator.post(f"{V1}/accounts/li/reset-password").json()["password"]
+    assert browser.get(f"{V1}/users").status_code == 401
+    assert person.log_in(browser).json()["must_change"] is True
+
+
+def test_the_last_administrator_cannot_be_disabled(open_api_city):
+    city = open_api_city()
+    city.accounts.ensure_administrator()
+    answer = city.client("administrator").post(f"{V1}/accounts/admin/disable")
+    assert (answer.status_code, "last administrator" in answer.json()["detail"]) == (409, True)
+
+
 @pytest.mark.parametrize(
     "refused",
     [{"new": "short"}, {"old": "wrong wrong wrong"}],

@@ -60,8 +60,8 @@ def compute_zone_nights(
 
     The minimum night flow is the least hourly sum over all inlets and outlets (CJJ 92-2016 4.4.7:
     02:00–05:00), from hours that all of them measured wholly; the night use is what the zone's
-    large users' meters show in that very hour, the net night flow the difference. Where a user's
-    hour is not known, night use and net night flow are NaN: its use would look like a leak.
+    large users' meters show in that very hour, the net night flow the difference. Where the hour
+    of a user in service is not known, both are NaN: the user's water would look like a leak.
 
     Args:
         zone_hours: columns ZONE_HOURS.
@@ -108,9 +108,15 @@ def _night_use(
     users = [m for m in meters if m.zone_id and m.role is MeterRole.CUSTOMER]
     zone_of = np.array([zone_ids.index(str(m.zone_id)) for m in users], dtype=np.int64)
     uses = take_rows(hourly, _at_night(hourly, city))
-    meter = code_of(uses, METER_ID, [m.id for m in users])
+    meter, start = code_of(uses, METER_ID, [m.id for m in users]), to_seconds(uses, START)
+    begins = [m.in_service_from.timestamp() if m.in_service_from else -np.inf for m in users]
+    ends = [m.in_service_to.timestamp() if m.in_service_to else np.inf for m in users]
     row = np.flatnonzero(meter >= 0)
-    pairs = np.stack([zone_of[meter[row]], to_seconds(uses, START)[row]], axis=1)
+    in_service = (start[row] >= np.array(begins)[meter[row]]) & (
+        start[row] < np.array(ends)[meter[row]]
+    )
+    row = row[in_service]
+    pairs = np.stack([zone_of[meter[row]], start[row]], axis=1)
     wanted = np.stack([code_of(nights, ZONE_ID, zone_ids), to_seconds(nights, START)], axis=1)
     both, index = np.unique(np.concatenate([pairs, wanted]), axis=0, return_inverse=True)
     index = index.ravel()

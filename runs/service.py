@@ -261,9 +261,10 @@ class AnalysisService:
             return True
         settings = self._settings
         since = time.monotonic() - self._evaluated_at
-        if idle and self._changed:
-            return since >= max(settings.evaluate_pause_s, 5 * self._evaluation_took)
-        return since >= max(settings.evaluate_every_s, 5 * self._evaluation_took)
+        rest = self._evaluation_took * (1 / settings.evaluate_share - 1)
+        soon = idle and self._changed
+        wait = settings.evaluate_pause_s if soon else settings.evaluate_every_s
+        return since >= max(wait, rest)
 
     def _evaluate(self, now: datetime) -> list[str]:
         begin = time.monotonic()

@@ -15,8 +15,8 @@ class RunSettings:
         chunk_readings: readings (estimated) that one chunk may hold in memory.
         poll_s: machine seconds between two looks for work when there is none.
         evaluate_every_s: machine seconds after which the evaluation comes, backlog or not.
-        evaluate_pause_s: least machine seconds between two evaluations when there is no backlog;
-            never less than five times what the last one took.
+        evaluate_pause_s: least machine seconds between two evaluations when there is no backlog.
+        evaluate_share: the share of the time that evaluations may take at most.
         compact_every_s: machine seconds between compactions while a backlog is worked off; else
             it is done once a local day.
         keep_hot_days: closed local days that stay on the hot side.
@@ -28,6 +28,7 @@ class RunSettings:
     poll_s: float = 1.0
     evaluate_every_s: float = 60.0
     evaluate_pause_s: float = 10.0
+    evaluate_share: float = 0.2
     compact_every_s: float = 600.0
     keep_hot_days: int = 7
     lock_path: Path | None = None

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from threading import Event, Thread
-from typing import TypeAlias
 
 import structlog
 import uvicorn
@@ -22,11 +21,10 @@ from jieshui.wiring import (
 
 log = structlog.get_logger()
 
-Stop: TypeAlias = Event
 _DELIVERY_PAUSE_S = 5
 
 
-def run_ingest(settings: Settings, stop: Stop) -> None:
+def run_ingest(settings: Settings, stop: Event) -> None:
     """Receive, journal, acknowledge, load."""
     metrics = CollectorRegistry()
     with open_stores(settings) as stores:
@@ -39,7 +37,7 @@ def run_ingest(settings: Settings, stop: Stop) -> None:
             port.stop()
 
 
-def run_analysis(settings: Settings, stop: Stop) -> None:
+def run_analysis(settings: Settings, stop: Event) -> None:
     """Compute, find, alert; notices are delivered in a thread of their own."""
     metrics = CollectorRegistry()
     with open_stores(settings) as stores:
@@ -62,7 +60,7 @@ def run_analysis(settings: Settings, stop: Stop) -> None:
             port.stop()
 
 
-def run_api(settings: Settings, stop: Stop) -> None:
+def run_api(settings: Settings, stop: Event) -> None:
     """Answer HTTP until told to stop."""
     with open_stores(settings) as stores:
         app = build_api(settings, stores, CollectorRegistry(), _checks(stores))

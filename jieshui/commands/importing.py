@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -11,9 +11,9 @@ from rich.table import Table
 
 from jieshui.commands.options import ConfigOption, JsonOption, settings_from
 from jieshui.errors import JieshuiError
-from jieshui.wiring import open_stores
-from registry.importing import ImportReport, import_path
-from registry.templates import write_template
+
+if TYPE_CHECKING:
+    from registry.importing import ImportReport
 
 
 def import_registry(
@@ -33,6 +33,10 @@ def import_registry(
 
     One wrong row and nothing is imported: each error names file, row, column and what is wanted.
     """
+    from jieshui.wiring import open_stores
+    from registry.importing import import_path
+    from registry.templates import write_template
+
     if template:
         write_template(kind, path)
         Console().print(f"Wrote {path}.")
@@ -53,7 +57,7 @@ def import_registry(
         raise typer.Exit(1)
 
 
-def _print(report: ImportReport, *, as_json: bool) -> None:
+def _print(report: "ImportReport", *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.as_rows(), ensure_ascii=False, default=str))
         return

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from jieshui.config import load_settings
 from jieshui.errors import JieshuiError
-from jieshui.wiring import open_stores
 
 
 def init(
@@ -21,6 +20,8 @@ def init(
 
     With a configuration that exists, only what is missing is made: safe to call again.
     """
+    from jieshui.wiring import open_stores
+
     out = Console(soft_wrap=True)
     if config.exists():
         out.print(f"{config} exists and stays as it is.")

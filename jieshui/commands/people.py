@@ -8,7 +8,6 @@ from rich.table import Table
 
 from jieshui.commands.options import ConfigOption, settings_from
 from jieshui.errors import JieshuiError
-from jieshui.wiring import open_stores
 from water.viewer import Role
 
 accounts = typer.Typer(help="Accounts of people.", no_args_is_help=True)
@@ -24,6 +23,8 @@ ScopeOption = Annotated[
 @accounts.command("list")
 def list_accounts(config: ConfigOption = None) -> None:
     """List the accounts."""
+    from jieshui.wiring import open_stores
+
     with open_stores(settings_from(config)) as stores:
         rows = stores.accounts.accounts()
     table = Table("login", "name", "role", "scope", "disabled")
@@ -40,6 +41,8 @@ def create_account(
     config: ConfigOption = None,
 ) -> None:  # fmt: skip
     """Create an account and print its one-time password."""
+    from jieshui.wiring import open_stores
+
     with open_stores(settings_from(config)) as stores:
         try:
             password = stores.accounts.create_account(login, name, role, scope, ACTOR)
@@ -51,6 +54,8 @@ def create_account(
 @keys.command("list")
 def list_keys(config: ConfigOption = None) -> None:
     """List the keys; the keys themselves are not kept."""
+    from jieshui.wiring import open_stores
+
     with open_stores(settings_from(config)) as stores:
         rows = stores.accounts.keys()
     table = Table("id", "name", "role", "scope", "created", "revoked")
@@ -67,6 +72,8 @@ def create_key(
     name: str, role: RoleArgument, scope: ScopeOption = None, config: ConfigOption = None
 ) -> None:
     """Create a key and print it, this once."""
+    from jieshui.wiring import open_stores
+
     with open_stores(settings_from(config)) as stores:
         try:
             key_id, key = stores.accounts.create_key(name, role, scope, ACTOR)
@@ -78,6 +85,8 @@ def create_key(
 @keys.command("revoke")
 def revoke_key(key_id: str, config: ConfigOption = None) -> None:
     """Revoke a key."""
+    from jieshui.wiring import open_stores
+
     with open_stores(settings_from(config)) as stores:
         try:
             stores.accounts.revoke_key(key_id, ACTOR)

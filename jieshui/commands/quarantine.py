@@ -6,7 +6,6 @@ import typer
 from rich.console import Console
 
 from jieshui.commands.options import ConfigOption, settings_from
-from jieshui.wiring import open_stores
 
 app = typer.Typer(help="Readings that were refused, with their reasons.", no_args_is_help=True)
 
@@ -18,6 +17,8 @@ def rerun(
     config: ConfigOption = None,
 ) -> None:
     """Ask ingest to decode and check refused readings again, after a fix or a registration."""
+    from jieshui.wiring import open_stores
+
     arguments = {k: v for k, v in (("supplier", supplier), ("reason", reason)) if v}
     with open_stores(settings_from(config)) as stores:
         job = stores.jobs.ask("rerun_quarantine", arguments, "command line")

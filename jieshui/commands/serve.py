@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 
 import typer
 
-from jieshui import processes
 from jieshui.commands.options import ConfigOption, config_path, settings_from
 from jieshui.config import Settings
 from jieshui.errors import JieshuiError
@@ -24,19 +24,25 @@ ParentOption = Annotated[
 @app.command()
 def ingest(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Receive readings over MQTT and store them."""
-    _serve(processes.run_ingest, config, parent)
+    from jieshui.processes import run_ingest
+
+    _serve(run_ingest, config, parent)
 
 
 @app.command()
 def analysis(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Compute volumes and figures, find, alert and notify."""
-    _serve(processes.run_analysis, config, parent)
+    from jieshui.processes import run_analysis
+
+    _serve(run_analysis, config, parent)
 
 
 @app.command()
 def api(config: ConfigOption = None, parent: ParentOption = None) -> None:
     """Answer HTTP: API and dashboard."""
-    _serve(processes.run_api, config, parent)
+    from jieshui.processes import run_api
+
+    _serve(run_api, config, parent)
 
 
 @app.command("all")
@@ -58,9 +64,7 @@ def serve_all(config: ConfigOption = None) -> None:
             supervisor.stop()
 
 
-def _serve(
-    run: Callable[[Settings, processes.Stop], None], config: Path | None, parent: int | None
-) -> None:
+def _serve(run: Callable[[Settings, Event], None], config: Path | None, parent: int | None) -> None:
     set_up_logs()
     if parent is not None:
         end_with_parent(parent)

@@ -8,9 +8,6 @@ from rich.console import Console
 from rich.table import Table
 
 from jieshui.commands.options import ConfigOption, JsonOption, settings_from
-from jieshui.wiring import open_stores
-from storage.readings.queries import IngestQueries
-from storage.registry.queries import RegistryQueries
 from water.viewer import Role, Viewer
 
 VIEWER = Viewer("command line", Role.ADMINISTRATOR)
@@ -20,6 +17,10 @@ READINGS = ("decoded", "stored", "duplicate", "conflict", "quarantined", "waitin
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show both sums of every supplier, the state of the analysis and the open alerts."""
+    from jieshui.wiring import open_stores
+    from storage.readings.queries import IngestQueries
+    from storage.registry.queries import RegistryQueries
+
     settings = settings_from(config)
     with open_stores(settings) as stores:
         registry = RegistryQueries(stores.engine, stores.clock, settings.city_time())

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jieshui.demo.installation import UNTIL, Installation
-from jieshui.demo.show import Running
+from jieshui.demo.processes import Running
 from jieshui.errors import JieshuiError
 from jieshui.wiring import Stores, open_stores
 from simulators.run import StreamCounts

@@ -1,84 +1,104 @@
-"""Starts the demonstration's processes, streams the city into them, stops it all cleanly."""
+"""What `jieshui demo` does: build or reopen the city, start, stream, show or check."""
 
-import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from threading import Event, Thread
-from urllib.request import urlopen
 
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from jieshui.broker import open_broker
-from jieshui.config import Settings
-from jieshui.demo.installation import DemoState, Installation
+from jieshui.demo.check import Checked, check
+from jieshui.demo.installation import UNTIL, CitySize, DemoState, Installation
+from jieshui.demo.processes import Running, running, wait_until_answering
 from jieshui.errors import JieshuiError
-from jieshui.supervisor import Supervisor
 from simulators.city import City
-from simulators.run import BrokerAddress, StreamCounts, stream
-from water.clock import Clock
-
-PROCESSES = ("ingest", "analysis", "api")
+from simulators.run import StreamCounts, stream
 
 
-@dataclass(frozen=True)
-class Running:
-    """A demonstration whose processes run."""
-
-    settings: Settings
-    clock: Clock
-    address: BrokerAddress
-    broker: str
-    supervisor: Supervisor
-
-    @property
-    def url(self) -> str:
-        """Where the dashboard is."""
-        return f"http://127.0.0.1:{self.settings.api.port}"
-
-
-@contextmanager
-def running(
-    installation: Installation, speed: float, port: int | None = None, *, packaged: bool = False
-) -> Iterator[Running]:
-    """Broker, ingest, analysis and api, started in this order and stopped in reverse."""
-    broker = open_broker(installation.folder / "broker", packaged=packaged)
-    broker.start()
-    supervisor = Supervisor(installation.config, installation.logs)
-    try:
-        settings = installation.configure(broker, speed, port)
-        for name in PROCESSES:
-            supervisor.start(name)
-        yield Running(
-            settings, settings.make_clock(), BrokerAddress("127.0.0.1", broker.port),
-            broker.name, supervisor,
-        )  # fmt: skip
-    finally:
-        supervisor.stop()
-        broker.stop()
+def show(
+    installation: Installation, size: CitySize, speed: float, port: int | None, stop: Event,
+    *, fresh: bool, packaged: bool,
+) -> None:  # fmt: skip
+    """Stream history, then live, until `stop`."""
+    out = Console(soft_wrap=True, highlight=False)
+    city = _open_city(installation, size, out, fresh=fresh)
+    with running(installation, speed, port, packaged=packaged) as demonstration:
+        wait_until_answering(demonstration, stop)
+        for line in _introduction(demonstration, installation.state()):
+            out.print(line)
+        out.print("History streams in; Ctrl-C stops everything.")
+        _stream(city, installation, demonstration, stop)
+        installation.remember(demonstration.clock.now())
+        out.print("Stopping.")
 
 
-def wait_until_answering(running: Running, stop: Event, patience_s: float = 60) -> None:
-    """Return once the dashboard answers.
+def run_check(
+    installation: Installation, size: CitySize, stop: Event, *, packaged: bool
+) -> Checked:
+    """Stream the history, wait for the analysis, compare; the folder goes when all holds.
 
     Raises:
-        JieshuiError: when a process ended or the patience did.
+        JieshuiError: when it was stopped, or a process ended by itself.
     """
-    deadline = time.monotonic() + patience_s
-    while not stop.is_set():
-        running.supervisor.check()
-        with contextlib.suppress(OSError):
-            urlopen(f"{running.url}/healthz", timeout=2).close()  # noqa: S310 (our own address)
-            return
-        if time.monotonic() > deadline:
-            raise JieshuiError(f"the dashboard did not answer within {patience_s:.0f} s")
-        stop.wait(0.2)
+    out = Console(stderr=True, soft_wrap=True, highlight=False)
+    began = time.monotonic()
+    installation.remove()
+    with out.status("Building the virtual city"):
+        city = installation.create(size)
+    # The clock stands still, so that what is checked doesn't depend on the machine's speed.
+    with running(installation, 0, packaged=packaged) as demonstration:
+        wait_until_answering(demonstration, stop)
+        out.print(f"Streaming through {demonstration.broker}; dashboard {demonstration.url}")
+        streamed = _stream(city, installation, demonstration, stop, finish_at=UNTIL)
+        out.print(
+            f"{streamed.readings} readings streamed after {time.monotonic() - began:.0f} s; analysing"
+        )
+        checked = check(installation, demonstration, streamed, stop)
+    out.print(f"Checked after {time.monotonic() - began:.0f} s.")
+    if checked.passed:
+        installation.remove()
+    else:
+        out.print(f"Everything of this run is kept in {installation.folder}.")
+    return checked
 
 
-def stream_city(
-    city: City, installation: Installation, running: Running, stop: Event,
+def _open_city(installation: Installation, size: CitySize, out: Console, *, fresh: bool) -> City:
+    if fresh or not installation.exists:
+        installation.remove()
+        with out.status("Building the virtual city"):
+            return installation.create(size)
+    state = installation.state()
+    if state.seed != size.seed:
+        raise JieshuiError(
+            f"{installation.folder} shows the city of seed {state.seed}; "
+            "--fresh forgets it, --folder takes another place"
+        )
+    out.print(f"Going on in {installation.folder}; its clock shows {state.shown}.")
+    with out.status("Building the virtual city"):
+        return installation.build()
+
+
+def _introduction(demonstration: Running, state: DemoState) -> list[str]:
+    """Where to look and how to log in, line by line (rich markup)."""
+    lines = [f"[bold]Dashboard 看板[/]   {demonstration.url}"]
+    if state.password:
+        lines.append(
+            f"[bold]Log in 登录[/]      admin / {state.password}   "
+            "(one-time; once you have changed it, your own)"
+        )
+    for who, path in (("bureau", "users?level=over"), ("supplier", "meters")):
+        header = f"Authorization: Bearer {state.keys[who]}"
+        call = f"curl -H '{header}' '{demonstration.url}/api/v1/{path}'"
+        lines.append(f"[bold]API as {who}[/]\n  {call}")
+    lines.append(f"[bold]API 说明[/]         {demonstration.url}/docs")
+    lines.append(f"[bold]Broker[/]           {demonstration.broker}, {demonstration.address.port}")
+    return lines
+
+
+def _stream(
+    city: City, installation: Installation, demonstration: Running, stop: Event,
     *, finish_at: datetime | None = None,
 ) -> StreamCounts:  # fmt: skip
     """Stream the city with a progress bar; live until `stop`, or up to `finish_at`."""
@@ -87,52 +107,45 @@ def stream_city(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("readings"), TimeElapsedColumn(), transient=True,
         ) as bar,
-        _watched(running, installation, stop),
+        _watched(installation, demonstration, stop),
     ):  # fmt: skip
         task = bar.add_task("History", total=None)
-        return stream(
+        streamed = stream(
             city,
-            running.address,
-            clock=running.clock,
+            demonstration.address,
+            clock=demonstration.clock,
             state_path=installation.suppliers_state,
             stop=stop,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
             finish_at=finish_at,
         )
+    if finish_at is not None and stop.is_set():
+        raise JieshuiError("stopped before everything was streamed")
+    return streamed
 
 
 @contextmanager
-def _watched(running: Running, installation: Installation, stop: Event) -> Iterator[None]:
-    """Stop the stream when a process ends by itself, and write down the clock now and then."""
+def _watched(installation: Installation, demonstration: Running, stop: Event) -> Iterator[None]:
+    """Stop when a process ends by itself, and write the clock down now and then."""
     failures: list[JieshuiError] = []
+    done = Event()
 
     def watch() -> None:
-        while not stop.wait(2):
-            installation.remember(running.clock.now())
+        while not done.wait(2):
+            installation.remember(demonstration.clock.now())
             try:
-                running.supervisor.check()
+                demonstration.supervisor.check()
             except JieshuiError as error:
                 failures.append(error)
                 stop.set()
+                return
 
     thread = Thread(target=watch, name="watch", daemon=True)
     thread.start()
-    yield
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
     if failures:
         raise failures[0]
-
-
-def introduction(running: Running, state: DemoState) -> list[str]:
-    """Where to look and how to log in, line by line (rich markup)."""
-    lines = [f"[bold]Dashboard 看板[/]  {running.url}"]
-    if state.password:
-        lines.append(
-            f"[bold]Log in 登录[/]     admin / {state.password}   "
-            "(one-time; once you have changed it, your own)"
-        )
-    for who, path in (("bureau", "users?level=over"), ("supplier", "meters")):
-        header = f"Authorization: Bearer {state.keys[who]}"
-        lines.append(f"[bold]API as {who}[/]   curl -H '{header}' '{running.url}/api/v1/{path}'")
-    lines.append(f"[bold]API 说明[/]        {running.url}/docs")
-    lines.append(f"[bold]Broker[/]          {running.broker}, port {running.address.port}")
-    return lines

@@ -26,9 +26,7 @@ def demo(
     folder: Annotated[
         Path | None, typer.Option(help="Where everything is kept; else var/demo.")
     ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget an earlier demonstration.")
-    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget an earlier one.")] = False,
     packaged: Annotated[
         bool,
         typer.Option("--packaged-broker", help="Use the packaged broker though Mosquitto is here."),

@@ -52,9 +52,7 @@ def run_check(
         wait_until_answering(demonstration, stop)
         out.print(f"Streaming through {demonstration.broker}; dashboard {demonstration.url}")
         streamed = _stream(city, installation, demonstration, stop, finish_at=UNTIL)
-        out.print(
-            f"{streamed.readings} readings streamed after {time.monotonic() - began:.0f} s; analysing"
-        )
+        out.print(f"Streamed {streamed.readings} readings by {time.monotonic() - began:.0f} s.")
         checked = check(installation, demonstration, streamed, stop)
     out.print(f"Checked after {time.monotonic() - began:.0f} s.")
     if checked.passed:

@@ -76,7 +76,9 @@ def check(
         return Refusal.TOO_OLD, f"{(received_at - at) // 86_400} days"
     if _out_of_service(at, meter):
         return Refusal.OUT_OF_SERVICE, ""
-    reason = _check_register(register, meter) or _check_ranges(flow, pressure, level)
+    reason = None if register is None else _check_register(register, meter)
+    if flow is not None or pressure is not None or level is not None:
+        reason = reason or _check_ranges(flow, pressure, level)
     if reason is not None:
         return reason
     return Reading(meter.meter_id, at, received_at, register, flow, pressure, level, quality)
@@ -87,9 +89,7 @@ def _out_of_service(at: int, meter: KnownMeter) -> bool:
     return (begins is not None and at < begins) or (ends is not None and at > ends)
 
 
-def _check_register(register: float | None, meter: KnownMeter) -> tuple[Refusal, str] | None:
-    if register is None:
-        return None
+def _check_register(register: float, meter: KnownMeter) -> tuple[Refusal, str] | None:
     if register < 0:
         return Refusal.NEGATIVE_REGISTER, f"register_m3 {register}"
     if meter.modulus_m3 is not None and register >= meter.modulus_m3:

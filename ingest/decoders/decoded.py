@@ -77,6 +77,8 @@ def read_json(payload: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
 def read_text(value: object) -> str:
     """An address: text or number as it stands, cut to what a device address may be."""
     if isinstance(value, str):
+        if value.isascii():
+            return value[:128]
         return value.encode("utf-8", "replace").decode()[:128]
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if abs(value) < 1 << 64 else ""
@@ -94,7 +96,9 @@ def decode_reading(
     instant = None
     try:
         instant = read_instant(at)
-        register, flow, pressure, level = map(read_number, quantities)
+        register, flow, pressure, level = (
+            None if quantity is None else read_number(quantity) for quantity in quantities
+        )
     except _UnfitError as unfit:
         return Decoded(
             address, instant, quality=quality, refusal=unfit.refusal, detail=unfit.detail
@@ -105,12 +109,10 @@ def decode_reading(
     return Decoded(address, instant, register, flow, pressure, level, quality)
 
 
-def read_number(value: object) -> float | None:
-    """A finite number; None for null."""
+def read_number(value: object) -> float:
+    """A finite number."""
     if type(value) is float:
         number = value
-    elif value is None:
-        return None
     elif type(value) is int or isinstance(value, str):
         try:
             number = float(value)

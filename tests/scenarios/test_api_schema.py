@@ -35,7 +35,7 @@ QUICKLY = settings(
 
 
 @pytest.mark.parametrize(
-    ("mode", "examples"), [(GenerationMode.POSITIVE, 5), (GenerationMode.NEGATIVE, 2)], ids=str
+    ("mode", "examples"), [(GenerationMode.POSITIVE, 3), (GenerationMode.NEGATIVE, 1)], ids=str
 )
 def test_no_request_brings_a_500_or_an_answer_that_is_not_described(open_api_city, mode, examples):
     city = open_api_city(attempts_per_login=10_000, attempts_per_address=10_000)

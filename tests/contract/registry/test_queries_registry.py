@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy.orm import Session
 
 from api.ports import RegistryQueries as Port
-from storage.registry.engine import migrate, open_registry
 from storage.registry.models import (
     AlertEventRow,
     AlertRow,
@@ -177,10 +176,8 @@ def _seed_figures(session):
     )
 
 
-@pytest.fixture(scope="module")
-def queries(tmp_path_factory) -> Port:
-    engine = open_registry(f"sqlite:///{tmp_path_factory.mktemp('registry') / 'registry.db'}")
-    migrate(engine)
+@pytest.fixture
+def queries(engine) -> Port:
     with Session(engine) as session:
         _seed(session)
         session.commit()

@@ -16,6 +16,9 @@ from api.ports import Page, Row
 from api.tables import rows_of
 from water.columns import DAY, VOLUME_M3
 
+MOST_METERS_ASKED = 20
+"""Alerts are looked up for so many of a user's meters."""
+
 
 @dataclass(frozen=True, slots=True)
 class UserFigures:
@@ -27,7 +30,7 @@ class UserFigures:
     status: Row | None
     days: list[Row]
     hours: list[Row]
-    alerts: Page
+    alerts: list[Row]
 
 
 def load(visit: Visit) -> UserFigures:
@@ -38,7 +41,6 @@ def load(visit: Visit) -> UserFigures:
         raise NotVisibleError
     today = context.city.day_of(context.clock.now())
     meter_ids = [meter["id"] for meter in user["meters"]]
-    found = context.registry.alerts(viewer, state="all", subject_id=user["id"], limit=50)
     return UserFigures(
         user=user,
         year=today.year,
@@ -46,8 +48,21 @@ def load(visit: Visit) -> UserFigures:
         status=next((s for s in user["plan_status"] if s["year"] == today.year), None),
         days=rows_of(context.readings.daily(viewer, meter_ids, date(today.year, 1, 1), today)),
         hours=_load_hours(visit, meter_ids, "14d"),
-        alerts=Page([row | {"subject_name": user["name"]} for row in found.rows], found.next),
+        alerts=_load_alerts(visit, [user["id"], *meter_ids[:MOST_METERS_ASKED]]),
     )
+
+
+def _load_alerts(visit: Visit, subject_ids: list[str]) -> list[Row]:
+    """Alerts about the user itself and its meters, newest first."""
+    found = [
+        row
+        for subject_id in subject_ids
+        for row in visit.context.registry.alerts(
+            visit.viewer, state="all", subject_id=subject_id, limit=20
+        ).rows
+    ]
+    found.sort(key=lambda row: row["opened_at"], reverse=True)
+    return alerts.with_subject_names(visit, found)
 
 
 def draw(visit: Visit, shown: UserFigures) -> None:
@@ -67,7 +82,7 @@ def draw(visit: Visit, shown: UserFigures) -> None:
         show_table(visit, "meters", meter_columns(visit), Page(user["meters"]), side=side)
     with parts.panel(texts["alerts"]) as side:
         columns = alerts.columns_of(visit)
-        show_table(visit, "alerts", columns, Page(shown.alerts.rows), side=side)
+        show_table(visit, "alerts", columns, Page(shown.alerts), side=side)
 
 
 def _draw_cards(visit: Visit, shown: UserFigures) -> None:

@@ -127,7 +127,8 @@ def test_a_user_sees_its_own_page_and_no_other(open_tab):
     visitor = open_tab()
     visitor.log_in("user")
     visitor.wait()
-    assert visitor.page.locator(".js-rail a").all_inner_texts() == ["首页", "用水户", "告警"]
+    menu = visitor.page.locator(".js-rail a > div")
+    assert menu.all_inner_texts() == ["首页", "用水户", "告警"]
     visitor.open("/users")
     assert visitor.page.locator(".js-table tbody tr").count() == 1
     visitor.page.goto(f"{visitor.origin}/users/U007")

@@ -31,12 +31,17 @@ _PRESSURE_LOSS_MPA = 0.05
 
 
 class Delivery(NamedTuple):
-    """One message of a supplier; `readings` counts the good readings in it."""
+    """One message of a supplier; `readings` counts the good readings in it.
+
+    `receipted` is False for a message that is too large to be kept: whoever cuts it off can't
+    name it in a receipt, so its sender doesn't wait for one.
+    """
 
     supplier_id: str
     topic: str
     payload: bytes
     readings: int
+    receipted: bool = True
 
 
 class _Day:
@@ -168,8 +173,11 @@ def _deliver_uplinks(today: _Day) -> Iterator[Delivery]:
 
 
 def _deliver_dirt(today: _Day) -> Iterator[Delivery]:
-    """The careless supplier: its meters' days, some twice, some days late, and garbage."""
+    """The careless supplier: garbage, its meters' days, some twice, some days late."""
     city, day = today.city, today.day
+    for garbage in make_garbage(city, day):
+        receipted = garbage.kind != "too_large"
+        yield Delivery(DIRTY.id, garbage.topic, garbage.payload, 0, receipted)
     late, twice = find_late(city, day), find_duplicated(city, day)
     for row in city.rows_of[DIRTY.id]:
         if row not in late:
@@ -177,8 +185,6 @@ def _deliver_dirt(today: _Day) -> Iterator[Delivery]:
             yield delivery
             if row in twice:
                 yield delivery._replace(readings=0)
-    for garbage in make_garbage(city, day):
-        yield Delivery(DIRTY.id, garbage.topic, garbage.payload, 0)
     for earlier, row in find_due(city, day):
         yield _deliver_dirty_meter(_Day(city, earlier), row, shuffled=True)
 

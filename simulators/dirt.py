@@ -54,6 +54,7 @@ class _Scrap:
     foreign_id: str
     at: str
     naive: str
+    chinese: str
     years_later: str
     number: int
 
@@ -85,6 +86,7 @@ def _make_scrap(city: City, day: date, row: int, second: int) -> _Scrap:
         foreign_id=city.meters[city.rows_of[MAIN.id][0]].meter.id,
         at=f"{day}T{clock}+08:00",
         naive=f"{day} {clock}",
+        chinese=f"{day.year}年{day.month}月{day.day}日 {clock}",
         years_later=f"{day.replace(day=1, year=day.year + 3)}T{clock}+08:00",
         number=day.toordinal() * 100_000 + second,
     )
@@ -97,7 +99,7 @@ def _make_one(kind: str, scrap: _Scrap) -> Garbage:
     }
     topic = jieshui_topic(DIRTY.id, addressed.get(kind, scrap.meter_id))
     if kind == "not_utf8":
-        payload = f'{{"at":"{scrap.at}","备注":"正常","register_m3":1.5}}'.encode("gbk")
+        payload = f'{{"at":"{scrap.chinese}","register_m3":1.5}}'.encode("gbk")
     else:
         payload = json.dumps(_spoil(kind, scrap)).encode()
     return Garbage(kind, topic, payload[:-4] if kind == "malformed" else payload)

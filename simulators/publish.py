@@ -101,7 +101,7 @@ class Courier:
                 self._changed.wait(_POLL_S)
                 self._resend_overdue()
             key = receipt_id(delivery.payload)
-            if key not in self._unreceipted:
+            if delivery.receipted and key not in self._unreceipted:
                 self._unreceipted[key] = _Unreceipted(delivery, due, time.monotonic())
                 self._waiting_by_due[due] += 1
             self.messages += 1

@@ -21,7 +21,7 @@ UNTIL = datetime.fromisoformat("2026-09-15T00:00:00+08:00")
 
 @pytest.fixture(scope="module")
 def city():
-    return build_city(11, until=UNTIL, days=60, users=24)
+    return build_city(11, until=UNTIL, days=80, users=24)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +141,14 @@ def test_a_piece_of_garbage_is_what_its_name_says(city):
     assert pieces["unknown_meter"].topic.split("/")[4] not in known
     later = datetime.fromisoformat(json.loads(pieces["future"].payload)["at"])
     assert later > city.horizon
+
+
+def test_only_what_is_too_large_to_be_kept_is_not_waited_for(city, days):
+    unreceipted = [d for _, deliveries in days for d in deliveries if not d.receipted]
+    assert unreceipted
+    assert all(len(delivery.payload) > 1_000_000 for delivery in unreceipted)
+    large = [d for _, deliveries in days for d in deliveries if len(d.payload) > 100_000]
+    assert len(large) == len(unreceipted)
 
 
 def test_late_batches_come_days_later_and_out_of_order(city, days):

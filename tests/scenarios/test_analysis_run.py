@@ -449,3 +449,9 @@ def test_closed_days_are_compacted_once_a_local_day(house):
     assert service.run_once().compacted == 0
     house.service().run_once()
     pd.testing.assert_frame_equal(before, house.figures_now()[2])
+
+
+def test_a_city_without_a_single_reading_is_no_error(house):
+    report = house.service().run_once()
+    assert (report.idle, report.evaluated, report.failed_detectors) == (True, True, ())
+    assert house.rows(AlertRow) == []

@@ -1,6 +1,8 @@
 """A real broker, the real store: from what a supplier publishes to what is counted and kept."""
 
+import errno
 import json
+import os
 import threading
 import time
 from collections import Counter
@@ -15,6 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from ingest.accounting import sum_messages, sum_readings
 from ingest.errors import JournalError
+from ingest.journal import writer
 from ingest.ports import Job, KnownMeter, Tally
 from ingest.receipts import receipt_id
 from ingest.service import IngestService
@@ -246,6 +249,34 @@ def test_a_broker_that_is_away_at_the_start_and_again_later_is_waited_for(
     running.wait_connected()
     send(supplier(broker), reading(901, 2))
     running.wait_stored(2)
+
+
+def test_a_full_disk_stops_the_acknowledging_and_is_got_over(
+    mosquitto, ingest, supplier, monkeypatch
+):
+    running = ingest(mosquitto.port)
+    running.wait_connected()
+    client = supplier(mosquitto)
+    send(client, reading(1_000, 0))
+    running.wait_stored(1)
+    write = os.pwrite
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writer.os, "pwrite", full)
+    for number in range(1, 30):
+        send(client, reading(1_000 + number, number))
+    running.wait(lambda: running.service.health()["journal_unwritable"], "it is said")
+    health = running.service.health()
+    assert "No space left" in health["trouble"]
+    assert not health["connected"]
+    assert health["journal_waiting"] == 0
+    monkeypatch.setattr(writer.os, "pwrite", write)
+    running.wait_stored(30)
+    running.wait_connected()
+    assert not running.service.health()["journal_unwritable"]
+    assert running.registers() == list(range(30))
 
 
 def test_what_arrives_while_ingest_is_down_is_stored_when_it_is_back(mosquitto, ingest, supplier):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers
 
 WORKER = Path(__file__).with_name("ingest_worker.py")
 METERS = 50
-PUBLISHED = 8_000
+PUBLISHED = 6_000
 
 
 @pytest.fixture

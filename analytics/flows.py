@@ -179,16 +179,18 @@ def detect_stopped(
     kinds = kinds_of(grid.days, calendar)
     newest_at = dict(zip(newest[METER_ID], to_seconds(newest, AT).tolist(), strict=True))
     usable = (grid.measured_share >= WHOLE_DAY) & ~np.isnan(grid.volume_m3)
-    silent_before = (now - timedelta(days=1)).timestamp()
+    silent_before = (now - timedelta(days=FRESH_DAYS)).timestamp()
     judged = set[tuple[str, str]]()
     findings = list[Finding]()
     for index, meter in enumerate(grid.meters):
         sent_at = newest_at.get(meter.id, -np.inf)
-        still = usable[index] & (grid.volume_m3[index] <= STILL_M3)
-        first = _first_of_run(still)
-        if sent_at < silent_before or not usable[index, -1]:
+        days = np.flatnonzero(usable[index, -FRESH_DAYS:])
+        if sent_at < silent_before or not days.size:
             continue
-        counted = _counted_days(usable[index], still, kinds, first)
+        known = usable[index, : usable.shape[1] - FRESH_DAYS + int(days[-1]) + 1]
+        still = known & (grid.volume_m3[index, : known.size] <= STILL_M3)
+        first = _first_of_run(still)
+        counted = _counted_days(known, still, kinds[: known.size], first)
         if counted is None:
             continue
         judged.add((meter.id, ""))
@@ -208,7 +210,7 @@ def _recent_grid(
 
 
 def _first_of_run(still: Flags) -> int:
-    """Where the run of still days that reaches the last day begins; the end when there is none."""
+    """Where the run of still days up to the last one begins; the end when there is none."""
     moving = np.flatnonzero(~still)
     return int(moving[-1]) + 1 if moving.size else 0
 

@@ -107,22 +107,31 @@ def _night_use(
     zone_ids = sorted({m.zone_id for m in meters if m.zone_id})
     users = [m for m in meters if m.zone_id and m.role is MeterRole.CUSTOMER]
     zone_of = np.array([zone_ids.index(str(m.zone_id)) for m in users], dtype=np.int64)
+    begin, end = _service_bounds(users)
     uses = take_rows(hourly, _at_night(hourly, city))
     meter, start = code_of(uses, METER_ID, [m.id for m in users]), to_seconds(uses, START)
-    begins = [m.in_service_from.timestamp() if m.in_service_from else -np.inf for m in users]
-    ends = [m.in_service_to.timestamp() if m.in_service_to else np.inf for m in users]
     row = np.flatnonzero(meter >= 0)
-    in_service = (start[row] >= np.array(begins)[meter[row]]) & (
-        start[row] < np.array(ends)[meter[row]]
-    )
-    row = row[in_service]
-    pairs = np.stack([zone_of[meter[row]], start[row]], axis=1)
-    wanted = np.stack([code_of(nights, ZONE_ID, zone_ids), to_seconds(nights, START)], axis=1)
-    both, index = np.unique(np.concatenate([pairs, wanted]), axis=0, return_inverse=True)
+    row = row[(start[row] >= begin[meter[row]]) & (start[row] < end[meter[row]])]
+    night_zone, night_start = code_of(nights, ZONE_ID, zone_ids), to_seconds(nights, START)
+    pairs = np.concatenate([zone_of[meter[row]], night_zone, start[row], night_start])
+    both, index = np.unique(pairs.reshape(2, -1), axis=1, return_inverse=True)
     index = index.ravel()
-    use = np.bincount(index[: row.size], to_floats(uses, VOLUME_M3)[row], len(both))
-    here = np.asarray(use, dtype=np.float64)[index[row.size :]]
-    return np.where(nights[START].isna(), np.nan, here)
+    found, wanted = index[: row.size], index[row.size :]
+    use = np.asarray(np.bincount(found, to_floats(uses, VOLUME_M3)[row], both.shape[1]))
+    heard = np.bincount(found, minlength=both.shape[1])[wanted]
+    expected = np.bincount(zone_of, minlength=len(zone_ids))[night_zone]
+    for user in np.flatnonzero(np.isfinite(begin) | np.isfinite(end)):
+        in_service = (night_start >= begin[user]) & (night_start < end[user])
+        expected = expected - ((night_zone == zone_of[user]) & ~in_service)
+    known = (heard == expected) & nights[START].notna().to_numpy(dtype=bool)
+    return np.where(known, use[wanted], np.nan)
+
+
+def _service_bounds(meters: Sequence[Meter]) -> tuple[Floats, Floats]:
+    """Epoch seconds between which each meter is in service; infinite where nothing is said."""
+    begins = [m.in_service_from.timestamp() if m.in_service_from else -np.inf for m in meters]
+    ends = [m.in_service_to.timestamp() if m.in_service_to else np.inf for m in meters]
+    return np.array(begins, dtype=np.float64), np.array(ends, dtype=np.float64)
 
 
 def add_baseline(

@@ -174,7 +174,14 @@ def test_weekends_do_not_count_for_a_factory_that_rests_then():
     assert finding.figures["counted_h"] == 72
 
 
+def test_a_days_batch_that_is_not_there_yet_hides_no_stop():
+    late = np.r_[np.ones(85), 0.0]
+    (finding,) = stopped([10] * 80 + [0] * 6, measured=late, hours_ago=30).findings
+    assert finding.figures["counted_h"] == 120
+
+
 def test_a_silent_meter_or_a_gap_is_not_judged():
-    assert stopped([10] * 80 + [0] * 6, hours_ago=30).judged == frozenset()
-    assert stopped([10] * 80 + [0] * 6, measured=np.r_[np.ones(85), 0.5]).judged == frozenset()
+    assert stopped([10] * 80 + [0] * 6, hours_ago=80).judged == frozenset()
+    gap = np.r_[np.ones(83), 0.5, 0.5, 0.5]
+    assert stopped([10] * 80 + [0] * 6, measured=gap).judged == frozenset()
     assert stopped([10] * 20 + [0] * 6).judged == frozenset()

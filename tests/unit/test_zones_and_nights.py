@@ -115,6 +115,8 @@ def test_a_user_without_readings_leaves_the_net_flow_unknown():
     nights = nights_of({"in1": [1, 10, 9, 8], "user": [1, 1, 1, None]}, [IN_1, USER])
     assert nights["minimum_night_flow_m3_h"].tolist() == [8]
     assert nights["net_night_flow_m3_h"].isna().all()
+    nights = nights_of({"in1": [1, 10, 9, 8]}, [IN_1, USER])
+    assert nights["net_night_flow_m3_h"].isna().all()
 
 
 def test_a_user_whose_meter_is_out_of_service_is_not_waited_for():

@@ -37,8 +37,8 @@ def draw(visit: Visit, alert: Row) -> None:
             _draw_subject(visit, alert)
             if visit.viewer.may_acknowledge and alert["state"] == AlertState.FIRING:
                 _draw_acknowledge(visit, alert)
-        with parts.panel(texts["evidence"], "js-half"):
-            _draw_evidence(visit, alert["evidence"])
+        with parts.panel(texts["evidence"], "js-half") as side:
+            _draw_evidence(visit, alert["evidence"], side)
     with parts.panel(texts["events"]) as side:
         _draw_events(visit, alert["events"], side)
     if visit.viewer.sees_all:
@@ -68,7 +68,7 @@ def _draw_subject(visit: Visit, alert: Row) -> None:
         ui.link(texts["see_subject"], address)
 
 
-def _draw_evidence(visit: Visit, evidence: Mapping[str, Any]) -> None:
+def _draw_evidence(visit: Visit, evidence: Mapping[str, Any], side: ui.element) -> None:
     texts = visit.texts
     figures = evidence.get("figures") or {}
     thresholds = evidence.get("thresholds") or {}
@@ -85,7 +85,7 @@ def _draw_evidence(visit: Visit, evidence: Mapping[str, Any]) -> None:
         Column("value", texts["value"], numeric=True),
         Column("threshold", texts["threshold"], numeric=True),
     ]
-    show_table(visit, "evidence", columns, Page(rows))
+    show_table(visit, "evidence", columns, Page(rows), side=side)
     first, last = (
         write_instant(_instant(evidence.get(key)), visit.zone)
         for key in ("readings_from", "readings_to")

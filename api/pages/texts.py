@@ -46,7 +46,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     ),
     "loading": ("正在读取…", "Loading…"),
     "all": ("全部", "All"),
-    "search": ("搜索户名或户号", "Search by name or number"),
+    "search": ("户名或户号", "Name or number"),
     # log-in
     "log_in": ("登录", "Log in"),
     "login": ("账号", "Account name"),
@@ -150,8 +150,8 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "day": ("日期", "Day"),
     "zone_mains": ("管长 {km} km", "{km} km of mains"),
     "zone_connections": ("户表 {count} 只", "{count} connections"),
-    "days_30": ("近 30 日", "last 30 days"),
-    "last_30_days": ("近 30 日{name}（m³）", "{name}, last 30 days (m³)"),
+    "days_30": ("近30日", "last 30 days"),
+    "last_30_days": ("{name}，近30日（m³）", "{name}, last 30 days (m³)"),
     "zone_id": ("分区编号", "Zone no."),
     "zone_name": ("分区名称", "Zone"),
     "mains_km": ("管长（km）", "Mains (km)"),
@@ -165,7 +165,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "baseline": ("基准", "Baseline"),
     "inflow": ("净流入量", "Net inflow"),
     "large_use": ("大用户用水", "Large users' use"),
-    "gross_share": ("近 30 日未计量率", "Unmetered share, 30 days"),
+    "gross_share": ("近30日未计量率", "Unmetered share, 30 days"),
     "gross_share_note": (
         "净流入量中未经大用户计量的部分（含居民用水），是综合漏损率的上限。",
         "Net inflow not metered at large users (households included): the gross loss rate's bound.",

@@ -110,12 +110,13 @@ class IngestService:
         return durable, self._loader.position.entry if self._loader else 0
 
     def health(self) -> dict[str, object]:
-        """What a person or a probe asks first."""
-        gauges = self._gauges()
+        """What a person or a probe asks first; `ready` = messages are received and kept."""
+        gauges, receiver = self._gauges(), self._receiver_state
         return {
-            "connected": self._receiver_state.connected,
-            "trouble": self._receiver_state.trouble,
-            "journal_unwritable": self._receiver_state.journal_unwritable,
+            "ready": receiver.connected and not receiver.journal_unwritable,
+            "connected": receiver.connected,
+            "trouble": receiver.trouble,
+            "journal_unwritable": receiver.journal_unwritable,
             "journal_waiting": gauges["journal_waiting"],
             "lag_s": gauges["lag_seconds"],
             "last_message_at": gauges["last_message_timestamp_seconds"],

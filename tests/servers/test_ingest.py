@@ -271,6 +271,7 @@ def test_a_full_disk_stops_the_acknowledging_and_is_got_over(
     health = running.service.health()
     assert "No space left" in health["trouble"]
     assert not health["connected"]
+    assert not health["ready"]
     assert health["journal_waiting"] == 0
     monkeypatch.setattr(writer.os, "pwrite", write)
     running.wait_stored(30)
@@ -377,6 +378,7 @@ def test_metrics_and_health_show_the_sums_and_the_way_through(mosquitto, ingest,
     ):
         assert line in page
     health = running.service.health()
+    assert health["ready"]
     assert (health["connected"], health["journal_waiting"], health["lag_s"]) == (True, 0, 0.0)
     assert abs(health["last_message_at"] - time.time()) < 60
 

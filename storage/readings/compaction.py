@@ -2,10 +2,7 @@
 # duckdb and pyarrow type their tables as unknown: strict rules have nothing to hold on to.
 """Closed partitions go from the hot side to the cold one, whole, by one process at a time."""
 
-import fcntl
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import structlog
 
 from storage.readings import cold, frames
 from storage.readings.database import Database
+from storage.readings.locks import hold_lock
 from storage.readings.meters import MeterKeys
 from storage.readings.snapshot import Engine, Snapshot, quote
 from storage.readings.tier import Tier
@@ -59,7 +57,7 @@ class Compactor:
         Returns how many were written; 0 when another process is at it. A partition into which
         rows came while it was written stays hot until the next time.
         """
-        with self._only_one() as alone:
+        with hold_lock(self._folder.with_suffix(".compacting"), wait=False) as alone:
             if not alone:
                 return 0
             with self._database.writing() as connection:
@@ -69,17 +67,6 @@ class Compactor:
             self._database.checkpoint()
             _log.info("compacted", tier=self._tier.name, partitions=written, deleted=len(swept))
         return written
-
-    @contextmanager
-    def _only_one(self) -> Generator[bool]:
-        lock = self._folder.with_suffix(".lock")
-        with lock.open("w") as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
 
     def _waiting(self, closed_before: int) -> list[date]:
         found: list[date] = []

@@ -27,6 +27,9 @@ QUARANTINE = (
 )  # fmt: skip
 """Columns of a quarantine row; `at` and `received_at` are epoch seconds."""
 
+_AT = 5
+"""Where ingest.ports.Refused has its instant."""
+
 _SELECT = f"SELECT {', '.join(f'{chr(34)}{name}{chr(34)}' for name in QUARANTINE)} FROM quarantine"  # noqa: S608 - own names
 
 
@@ -88,9 +91,20 @@ def load_position(connection: sqlite3.Connection, journal: str) -> Position:
 
 
 def add_refused(connection: sqlite3.Connection, refused: Sequence[tuple[Any, ...]]) -> None:
-    """Keep refused readings, in the order of the fields of ingest.ports.Refused."""
+    """Keep refused readings, in the order of the fields of ingest.ports.Refused.
+
+    An instant beyond 64 bits is kept as none: it was refused for that.
+    """
+    rows = [
+        (
+            *row[:_AT],
+            None if row[_AT] is None or abs(row[_AT]) >= 2**63 else row[_AT],
+            *row[_AT + 1 :],
+        )
+        for row in refused
+    ]
     marks = ", ".join("?" * (len(QUARANTINE) - 1))
-    connection.executemany(f"INSERT INTO quarantine VALUES (NULL, {marks})", refused)  # noqa: S608 - own marks
+    connection.executemany(f"INSERT INTO quarantine VALUES (NULL, {marks})", rows)  # noqa: S608 - own marks
 
 
 def release_refused(connection: sqlite3.Connection, ids: Sequence[int]) -> list[int]:

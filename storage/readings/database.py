@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.readings.errors import StoreError, StoreUnavailableError
+from storage.readings.locks import hold_lock
 
 STORED_FORMAT = 1
 """PRAGMA user_version of files that this code reads and writes."""
@@ -38,8 +39,10 @@ class Database:
         self._writer_lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._writer = self._connect()
-            self._prepare(schema)
+            # SQLite doesn't wait when two processes switch a new file to WAL at once.
+            with hold_lock(path.with_suffix(".lock"), wait=True):
+                self._writer = self._connect()
+                self._prepare(schema)
         except sqlite3.DatabaseError as error:
             raise StoreError(f"{path}: {error}") from error
 
@@ -102,17 +105,21 @@ class Database:
         """One read transaction: everything read in the block is of one moment."""
         with self._idle_lock:
             connection = self._idle.pop() if self._idle else None
-        connection = connection or self._connect()
         try:
+            connection = connection or self._connect()
             connection.execute("BEGIN")
             yield connection
         except sqlite3.OperationalError as error:
             raise StoreUnavailableError(f"{self._path}: {error}") from error
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            with self._idle_lock:
-                self._idle.append(connection)
+            if connection is not None:
+                self._put_back(connection)
+
+    def _put_back(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        with self._idle_lock:
+            self._idle.append(connection)
 
     def checkpoint(self) -> None:
         """Move what readers don't hold from the WAL into the file."""

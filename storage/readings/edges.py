@@ -3,9 +3,10 @@
 """Registers around instants, pushed down to DuckDB: volumes straight from readings.
 
 The volume of a period is the register at its end minus that at its start, each interpolated
-between the reading at or before the instant and the one at or after it (design.md, Time). Few
-readings lie near an instant, so those are looked at first; only (meter, instant)s that have no
-reading near are looked for farther away.
+between the reading at or before the instant and the one at or after it (design.md, Time). Meters
+that freeze their register on the hour have a reading at the very instant: it is both neighbours. For
+the others few readings lie near an instant, and those are looked at first; only (meter, instant)s
+without a reading near are looked for farther away.
 """
 
 import sqlite3
@@ -26,6 +27,11 @@ _REACHES_S = (3_600, 86_400, 32 * 86_400)
 
 _RUN_S = 2 * 86_400
 """Instants farther apart than this are looked at one by one: files between are not read."""
+
+_EXACT = """
+SELECT r.meter, i.place, r.register_m3 FROM rows r JOIN instants i ON i."at" = r."at"
+WHERE r.register_m3 IS NOT NULL AND (r."at" - $base) % $step = 0
+"""
 
 _NEAR = """
 SELECT r.meter, c.cell, min(r.at) AS first, arg_min(r.register_m3, r.at) AS first_m3,
@@ -72,10 +78,12 @@ def load_edges(
     connection: sqlite3.Connection,
     meters: Mapping[str, int],
     instants: Sequence[int],
+    *,
+    every: bool,
 ) -> Edges:
     """Registers around `instants` (epoch seconds, rising, whole minutes apart).
 
-    `meters` maps ids to keys and is sorted by id.
+    `meters` maps ids to keys and is sorted by id; `every` says that there are no others.
     """
     gaps = [later - earlier for earlier, later in pairwise(instants)]
     if any(gap <= 0 or gap % 60 for gap in gaps):
@@ -85,6 +93,8 @@ def load_edges(
     found = Edges(list(meters), np.array(instants, np.int64), *unknown)
     if found.before_at.size == 0:
         return found
+    for run in _runs(found, np.arange(len(instants)), _RUN_S):
+        _take_exact(snapshot, found, keys, run, every=every)
     spans = _spans(connection, keys.tolist())
     everything = int(np.nan_to_num(np.nanmax(spans) - np.nanmin(spans))) // 60 * 60 + 60
     for reach in (*_REACHES_S, everything):
@@ -92,10 +102,36 @@ def load_edges(
         if not np.any(missing):
             break
         places = np.flatnonzero(missing.any(axis=0))
-        apart = np.diff(found.instants[places]) > 2 * reach + _RUN_S
-        for run in np.split(places, np.flatnonzero(apart) + 1):
+        for run in _runs(found, places, 2 * reach + _RUN_S):
             _look(snapshot, found, keys, np.flatnonzero(missing.any(axis=1)), run, reach)
     return found
+
+
+def _runs(found: Edges, places: np.ndarray, apart_s: int) -> list[np.ndarray]:
+    """Cut places where their instants lie farther apart than this."""
+    apart = np.diff(found.instants[places]) > apart_s
+    return np.split(places, np.flatnonzero(apart) + 1)
+
+
+def _take_exact(
+    snapshot: Snapshot, found: Edges, keys: np.ndarray, places: np.ndarray, *, every: bool
+) -> None:
+    """Enter the readings at the very instants as both neighbours."""
+    instants = found.instants[places]
+    base = int(instants[0])
+    table = snapshot.query(
+        _EXACT,
+        base,
+        int(instants[-1]) + 1,
+        meters=None if every else keys.tolist(),
+        tables={"instants": pa.table({"at": instants, "place": places})},
+        parameters={"base": base, "step": gcd(*np.diff(instants).tolist()) or 1},
+    )
+    row_of_key = np.zeros(int(keys.max()) + 1, np.int64)
+    row_of_key[keys] = np.arange(len(keys))
+    cell = (row_of_key[frames.column(table, "meter")], frames.column(table, "place"))
+    found.before_at[cell] = found.after_at[cell] = found.instants[cell[1]]
+    found.before_m3[cell] = found.after_m3[cell] = frames.column(table, "register_m3")
 
 
 def _spans(connection: sqlite3.Connection, keys: Sequence[int]) -> np.ndarray:

@@ -256,7 +256,13 @@ class ReadingsStore:
             keys = self._keys.known(connection)
             names = sorted(keys if meter_ids is None else set(meter_ids) & keys.keys())
             wanted = {name: keys[name] for name in names}
-            return edges.load_edges(snapshot, connection, wanted, [*map(_seconds, instants)])
+            return edges.load_edges(
+                snapshot,
+                connection,
+                wanted,
+                [*map(_seconds, instants)],
+                every=meter_ids is None,
+            )
 
     @contextmanager
     def _snapshot(self) -> Generator[tuple[Snapshot, sqlite3.Connection]]:

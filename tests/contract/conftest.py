@@ -94,7 +94,9 @@ def in_process() -> Callable[..., "subprocess.Popen[str]"]:
 
     def start(script: str, *arguments: object) -> "subprocess.Popen[str]":
         command = [sys.executable, "-c", script, *map(str, arguments)]
-        return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE)
+        return subprocess.Popen(
+            command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
 
     return start
 

@@ -231,6 +231,32 @@ def test_a_reader_in_another_process_sees_whole_loads_only(open_store, in_proces
     assert len(cold_files(tmp_path)) > 0, "nothing was compacted meanwhile"
 
 
+OPENER = """
+import sys
+from pathlib import Path
+from zoneinfo import ZoneInfo
+from storage.readings import open_readings
+from water.city_time import CityTime
+from water.clock import SystemClock
+
+print("ready", flush=True)
+sys.stdin.readline()
+open_readings(Path(sys.argv[1]), CityTime(ZoneInfo("Asia/Shanghai")), SystemClock()).close()
+"""
+
+
+def test_processes_that_start_together_make_one_store(in_process, tmp_path):
+    processes = [in_process(OPENER, tmp_path / "new") for _ in range(3)]
+    for process in processes:
+        process.stdout.readline()
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.close()
+    for process in processes:
+        with process:
+            assert process.wait(30) == 0
+
+
 def test_a_database_of_a_newer_version_is_refused(store, open_store, tmp_path):
     store.close()
     connection = sqlite3.connect(tmp_path / "readings" / "readings.sqlite")

@@ -120,8 +120,8 @@ def test_a_meter_first_seen_in_an_undone_load_is_not_mistaken_for_another(
 
     with pytest.raises(RuntimeError):
         fail()
-    load(store, [reading("m1", 1, 1, register_m3=7)])
     assert load(store, [reading("gone", 1, 1, register_m3=9)]) == [STORED]
+    assert load(store, [reading("m1", 1, 1, register_m3=7)]) == [STORED]
     frame = store.load_readings(["m1", "gone"], instant(1, 1), instant(1, 2))
     assert frame[["meter_id", "register_m3"]].to_numpy().tolist() == [["gone", 9], ["m1", 7]]
 

@@ -95,9 +95,10 @@ def test_a_user_sees_nothing_of_it(held):
     assert IngestQueries(held).quarantine(user).rows == []
 
 
-def test_an_instant_that_no_calendar_has_is_shown_as_none(store, refused):
+@pytest.mark.parametrize("at", [10**15, 10**30, -(10**30)])
+def test_an_instant_that_no_calendar_has_is_shown_as_none(store, refused, at):
     with store.load() as transaction:
-        transaction.add_refused([refused(at=10**15)])
+        transaction.add_refused([refused(at=at)])
     (row,) = IngestQueries(store).quarantine(BUREAU).rows
     assert row["at"] is None
     assert row["received_at"].timestamp() == 100

@@ -100,6 +100,12 @@ def test_the_last_administrator_cannot_be_disabled(open_api_city):
     assert (answer.status_code, "last administrator" in answer.json()["detail"]) == (409, True)
 
 
+def test_a_disabled_account_is_out_even_where_its_epoch_stood_still(person):
+    browser = person.at()
+    person.city.accounts._store.change_account("li", {"disabled": True}, None)
+    assert browser.get(f"{V1}/users").status_code == 401
+
+
 @pytest.mark.parametrize(
     "refused",
     [{"new": "short"}, {"old": "wrong wrong wrong"}],

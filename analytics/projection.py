@@ -14,7 +14,7 @@ from water.plans import Plan
 
 RECENT_DAYS = 56
 """Days before today that give the rate: eight weeks."""
-LEAST_DAYS = 14
+LEAST_DAYS = 42
 """Known days among them below which nothing is projected."""
 LEAST_KIND_DAYS = 3
 """Known days of a kind below which the kind borrows a rate: holidays that of weekends, any other

@@ -95,7 +95,13 @@ def play(city, broker, tmp_path, **options):
     options.setdefault("finish_at", city.until)
     options.setdefault("stop", threading.Event())
     address = BrokerAddress(broker.host, broker.port)
-    return stream(city, address, state_path=tmp_path / "stream.json", resend_after_s=1, **options)
+    give_up = threading.Timer(30, options["stop"].set)  # a stream that never ends must fail
+    give_up.start()
+    try:
+        state_path = tmp_path / "stream.json"
+        return stream(city, address, state_path=state_path, resend_after_s=1, **options)
+    finally:
+        give_up.cancel()
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from api.ports import Page, Row
 from api.problems import BAD_CURSOR, Kind, ProblemError, described
+from water.pages import Page, Row
 
 Item = TypeVar("Item", bound=BaseModel)
 

@@ -7,23 +7,13 @@ adapter did not give out raises ValueError.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import pandas as pd
 
+from water.pages import Page, Row
 from water.viewer import Viewer
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list."""
-
-    rows: list[Row]
-    next: str | None = None
 
 
 class RegistryQueries(Protocol):

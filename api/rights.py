@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.context import ApiContext, context_of
-from api.ports import Row
 from api.problems import (
     FORBIDDEN,
     NOT_FOUND,
@@ -15,6 +14,7 @@ from api.problems import (
     ProblemError,
 )
 from api.session import current_account, viewer_of
+from water.pages import Row
 from water.viewer import Role, Viewer
 
 

@@ -8,7 +8,7 @@ import structlog
 from starlette.requests import HTTPConnection
 
 from api.context import context_of
-from api.ports import Row
+from water.pages import Row
 from water.viewer import Role, Viewer
 
 log = structlog.get_logger()

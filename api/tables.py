@@ -14,8 +14,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from api.paging import turn
-from api.ports import Page, Row
 from water.columns import DAY, SHARES
+from water.pages import Page, Row
 
 CSV = "text/csv; charset=utf-8"
 CSV_PAGE = 1000

@@ -23,7 +23,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
@@ -33,12 +33,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ingest.connection import connect, make_client
-from ingest.ports import KnownMeter
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings
 from storage.readings import open_readings
 from water.city_time import CityTime
 from water.clock import SystemClock
+from water.meters import KnownMeter
 from water.policy import Policy
 
 METERS = 2_000
@@ -48,25 +48,25 @@ TOPIC = "water/v1/north/jieshui/-/reading"
 class Registry:
     """One supplier with its meters; nobody asks for a job."""
 
-    def version(self) -> int:  # noqa: D102 (see ingest.ports)
+    def version(self) -> int:
         return 1
 
-    def suppliers(self) -> frozenset[str]:  # noqa: D102 (see ingest.ports)
+    def suppliers(self) -> frozenset[str]:
         return frozenset({"north"})
 
-    def devices(self) -> dict[tuple[str, str, str], KnownMeter]:  # noqa: D102 (see ingest.ports)
+    def devices(self) -> dict[tuple[str, str, str], KnownMeter]:
         return {
             ("north", "jieshui", f"m{n}"): KnownMeter(f"m{n}", "north", None, None, None, None)
             for n in range(METERS)
         }
 
-    def release(self, *_: object) -> int:  # noqa: D102 (see ingest.ports)
+    def release(self, kinds: Sequence[str]) -> int:
         return 0
 
-    def take(self, *_: object) -> None:  # noqa: D102 (see ingest.ports)
+    def take(self, kinds: Sequence[str]) -> None:
         return None
 
-    def finish(self, *_: object, **__: object) -> None:  # noqa: D102 (see ingest.ports)
+    def finish(self, job_id: int, outcome: Mapping[str, object], *, failed: bool = False) -> None:
         return None
 
 
@@ -112,7 +112,7 @@ def make_session(settings: MqttSettings) -> None:
     """Leave a persistent session with our subscription at the broker."""
     client = make_client(settings, settings.client_id, manual_ack=False)
     subscribed = threading.Event()
-    client.on_connect = lambda *_: client.subscribe("water/v1/#", 1)
+    client.on_connect = lambda *_: client.subscribe("water/v1/#", 1) and None
     client.on_subscribe = lambda *_: subscribed.set()
     connect(client, settings)
     client.loop_start()
@@ -185,7 +185,7 @@ def run_round(port: int, arguments: argparse.Namespace, folder: Path) -> tuple[f
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--messages", type=int, default=50_000)
     parser.add_argument("--readings", type=int, default=1, help="readings in one message")
     parser.add_argument("--version", default="3.1.1", choices=["3.1.1", "5"])

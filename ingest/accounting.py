@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from ingest.ports import Outcome, Tally
 from water.accounting import MessageSum, ReadingSum
+from water.loading import Outcome, Tally
 
 JOURNAL_LOST = "journal_lost"
 """Why a message is undecodable that the journal counted and no longer holds (damage)."""

@@ -8,10 +8,11 @@ from typing import NamedTuple
 from ingest.accounting import ACCOUNTS, JOURNAL_LOST
 from ingest.checks import Directory, check
 from ingest.decoders import Decoded
+from ingest.identity import receipt_id
 from ingest.journal import Entry
 from ingest.messages import Contents, read_message
-from ingest.ports import Outcome, Position, Refused, Tally
 from ingest.settings import Limits, Source
+from water.loading import Outcome, Position, Refused, Tally
 from water.policy import Policy
 from water.readings import Reading
 from water.refusals import Refusal, SetAside, Undecodable
@@ -20,10 +21,13 @@ _INT64 = 1 << 63
 
 
 class Judgement(NamedTuple):
-    """What a message came to: readings `first` to `end` of the batch, refusals, or a reason."""
+    """What a message came to: readings `first` to `end` of the batch, refusals, or a reason.
+
+    `receipt` is the id under which its sender is told.
+    """
 
     supplier: str
-    payload: bytes
+    receipt: str
     first: int
     end: int
     refused: list[tuple[int, str]]
@@ -120,8 +124,9 @@ def add_entry(
             batch.refused.append(_refuse(entry, contents.dialect, decoded, part, *judged))
     _count(batch.tallies, entry.supplier, contents, refused)
     end = len(batch.readings)
+    receipt = receipt_id(entry.payload, entry.flags)
     batch.judgements.append(
-        Judgement(entry.supplier, entry.payload, first, end, refused, contents.reason)
+        Judgement(entry.supplier, receipt, first, end, refused, contents.reason)
     )
     batch.entries.append(entry)
 
@@ -135,9 +140,8 @@ def refuse_entry(batch: Batch, entry: Entry, rules: Rules, detail: str) -> None:
         refused.append((part, reason.value))
         batch.refused.append(_refuse(entry, contents.dialect, decoded, part, reason, detail))
     _count(batch.tallies, entry.supplier, contents, refused)
-    batch.judgements.append(
-        Judgement(entry.supplier, entry.payload, 0, 0, refused, contents.reason)
-    )
+    receipt = receipt_id(entry.payload, entry.flags)
+    batch.judgements.append(Judgement(entry.supplier, receipt, 0, 0, refused, contents.reason))
     batch.entries.append(entry)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from ingest.decoders import Decoded
-from ingest.ports import KnownMeter
+from water.meters import KnownMeter
 from water.policy import Policy
 from water.readings import Reading
 from water.refusals import Refusal

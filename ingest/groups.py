@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Sequence
 
+from ingest.identity import cut_oversize
 from ingest.journal import OVERSIZE, JournalWriter, Message
 from ingest.settings import JournalSettings
 from water.clock import Clock
 
-_SAMPLE_BYTES = 1024
 """What is kept of a payload that is too long."""
 
 
@@ -63,7 +63,7 @@ class Group:
         if not self._messages:
             self._began = time.monotonic()
         if len(payload) > self._payload_bytes:
-            payload, flags = payload[:_SAMPLE_BYTES], flags | OVERSIZE
+            payload, flags = cut_oversize(payload), flags | OVERSIZE
         received_ms = round(self._clock.now().timestamp() * 1000)
         self._messages.append(Message(self._attribute(topic), topic, payload, received_ms, flags))
         self._bytes += len(payload)

@@ -18,8 +18,9 @@ from tenacity import (
 from ingest.accounting import count_processed, count_received
 from ingest.batch import Batch, Quota, Rules, Settled, add_entry, refuse_entry
 from ingest.journal import Entry, JournalReader
-from ingest.ports import Position, ReadingsSink, Tally
+from ingest.ports import ReadingsSink
 from ingest.settings import Limits
+from water.loading import Position, Tally
 
 log = structlog.get_logger()
 

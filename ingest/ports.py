@@ -2,71 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from water.jobs import Job
+from water.loading import Outcome, Position, Refused, Tally
+from water.meters import KnownMeter
+from water.pages import Page
 from water.readings import Reading
-
-
-class Position(NamedTuple):
-    """A place in a journal: everything before it is loaded.
-
-    `segment` is the segment's number, `offset` the byte in it, `entry` how many entries the
-    journal has written before this place since it began.
-    """
-
-    segment: int = 0
-    offset: int = 0
-    entry: int = 0
-
-
-class Outcome(IntEnum):
-    """What the store did with one reading."""
-
-    STORED = 0
-    DUPLICATE = 1
-    CONFLICT = 2
-
-
-class Refused(NamedTuple):
-    """A reading that a check refused: a row of the quarantine, with its place in the journal.
-
-    `part` is the number of the reading within its message.
-    """
-
-    supplier: str
-    reason: str
-    detail: str
-    dialect: str
-    address: str
-    at: int | None
-    received_at: int
-    segment: int
-    offset: int
-    part: int
-
-
-class Tally(NamedTuple):
-    """What is counted: `ledger` is "messages" or "readings".
-
-    `account` is a term of the sum (decoded, undecodable, set_aside, stored, duplicate, conflict,
-    quarantined); `reason` says more for undecodable, set_aside and quarantined, else "".
-    """
-
-    supplier: str
-    ledger: str
-    account: str
-    reason: str = ""
-
-
-class RefusedPage(Protocol):
-    """Rows of the quarantine (id and the fields of Refused); `next` is None on the last page."""
-
-    @property
-    def rows(self) -> Sequence[Mapping[str, Any]]: ...
-    @property
-    def next(self) -> str | None: ...
 
 
 class LoadTransaction(Protocol):
@@ -132,21 +74,9 @@ class ReadingsSink(Protocol):
         reason: str = "",
         cursor: str | None = None,
         limit: int = 100,
-    ) -> RefusedPage:
+    ) -> Page:
         """A page of the quarantine, newest first; "" = any."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class KnownMeter:
-    """What one message can be checked against."""
-
-    meter_id: str
-    supplier_id: str
-    modulus_m3: float | None
-    q4_m3_h: float | None
-    in_service_from: int | None
-    in_service_to: int | None
 
 
 class MeterDirectory(Protocol):
@@ -166,15 +96,6 @@ class MeterDirectory(Protocol):
         A meter's own id is an address of dialect "jieshui" without being listed.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Something another process asks of this one."""
-
-    id: int
-    kind: str
-    arguments: Mapping[str, object]
 
 
 class JobQueue(Protocol):

@@ -9,7 +9,6 @@ import queue
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -18,11 +17,12 @@ import structlog
 from ingest.batch import Batch, count_outcomes
 from ingest.connection import connect, make_client
 from ingest.errors import DisconnectedError
+from ingest.identity import receipt_id
 from ingest.journal import Message
-from ingest.ports import Outcome
 from ingest.settings import MqttSettings
 from ingest.topics import NOBODY
 from water.clock import Clock
+from water.loading import Outcome
 from water.refusals import SetAside
 
 log = structlog.get_logger()
@@ -35,20 +35,15 @@ _UNSENT = 1_000
 """Messages that the client may hold for a slow or absent broker."""
 
 
-def receipt_id(payload: bytes) -> str:
-    """The id under which a message is receipted: 16 hex digits of its payload."""
-    return blake2b(payload, digest_size=8).hexdigest()
-
-
 def describe_loaded(
     batch: Batch, outcomes: Sequence[Outcome] | None
 ) -> dict[str, list[dict[str, Any]]]:
     """What became of each message of a batch, a supplier."""
     loaded: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for supplier, payload, first, end, refused, reason in batch.judgements:
+    for supplier, receipt, first, end, refused, reason in batch.judgements:
         if supplier == NOBODY:
             continue
-        item: dict[str, Any] = {"id": receipt_id(payload)}
+        item: dict[str, Any] = {"id": receipt}
         if reason is None:
             item |= {"stored": 0, "duplicate": 0, "conflict": 0}
             item |= count_outcomes(outcomes, first, end)
@@ -65,7 +60,7 @@ def describe_journalled(group: Sequence[Message]) -> dict[str, list[str]]:
     journalled: dict[str, list[str]] = defaultdict(list)
     for message in group:
         if message.supplier != NOBODY:
-            journalled[message.supplier].append(receipt_id(message.payload))
+            journalled[message.supplier].append(receipt_id(message.payload, message.flags))
     return journalled
 
 

@@ -13,7 +13,8 @@ from ingest.checks import check
 from ingest.errors import IngestError
 from ingest.journal import JournalReader
 from ingest.messages import read_message
-from ingest.ports import Outcome, ReadingsSink, Tally
+from ingest.ports import ReadingsSink
+from water.loading import Outcome, Tally
 from water.readings import Reading
 
 RERUN_QUARANTINE = "rerun_quarantine"

@@ -24,12 +24,13 @@ from ingest.journal import JournalReader, JournalWriter, Message, open_journal
 from ingest.loader import Loader, begin_after
 from ingest.metrics import IngestMetrics
 from ingest.mqtt import Receiver, ReceiverState
-from ingest.ports import JobQueue, MeterDirectory, Outcome, ReadingsSink, Tally
+from ingest.ports import JobQueue, MeterDirectory, ReadingsSink
 from ingest.receipts import Receipts
 from ingest.rerun import RERUN_QUARANTINE, rerun_quarantine
 from ingest.settings import IngestSettings
 from ingest.topics import TOPIC_FILTER, attribute
 from water.clock import Clock
+from water.loading import Outcome, Tally
 from water.policy import Policy
 
 log = structlog.get_logger()

@@ -1,28 +1,29 @@
 """What runs needs of the outside, said by runs itself. Frames: water.columns names the columns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
 import pandas as pd
 
 from water.findings import Evaluation
+from water.jobs import Job
 from water.meters import Meter, MeterChange
 from water.plans import MonthlyReturn, Plan
 from water.users import WaterUser
 from water.zones import Works, Zone
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(Protocol):
     """Meter-days whose readings changed, and the mark up to which they were looked at.
 
     `days` has columns meter_id, day (local, datetime64[s]); `mark` grows with every load.
     """
 
-    days: pd.DataFrame
-    mark: int
+    @property
+    def days(self) -> pd.DataFrame: ...
+    @property
+    def mark(self) -> int: ...
 
 
 class Readings(Protocol):
@@ -116,17 +117,6 @@ class RunState(Protocol):
 
     def get(self, name: str) -> dict[str, Any] | None: ...
     def set(self, name: str, value: Mapping[str, Any]) -> None: ...
-
-
-class Job(Protocol):
-    """Something that another process asks of this one."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def arguments(self) -> Mapping[str, object]: ...
 
 
 class JobQueue(Protocol):

@@ -21,7 +21,6 @@ from runs.metrics import RunMetrics
 from runs.ports import (
     Figures,
     FindingsListener,
-    Job,
     JobQueue,
     Ledger,
     Readings,
@@ -35,6 +34,7 @@ from runs.spans import plan_days, plan_spans, rows_a_day
 from water.calendar import Calendar
 from water.city_time import CityTime
 from water.clock import Clock
+from water.jobs import Job
 from water.meters import Meter
 from water.policy import Policy
 

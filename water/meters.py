@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class MeterRole(StrEnum):
@@ -69,3 +70,14 @@ class MeterChange:
     old_final_m3: float
     new_initial_m3: float
     reason: str = ""
+
+
+class KnownMeter(NamedTuple):
+    """What one message can be checked against; instants in epoch seconds, q4 = 1.25 Q3."""
+
+    meter_id: str
+    supplier_id: str
+    modulus_m3: float | None
+    q4_m3_h: float | None
+    in_service_from: int | None
+    in_service_to: int | None

@@ -12,8 +12,8 @@ from api.pages.figures import is_known, write_evidence, write_instant
 from api.pages.frame import NotVisibleError, PageKind
 from api.pages.tables import Column, instant, show_table, word
 from api.pages.visit import Visit, open_visit
-from api.ports import Page, Row
 from water.alerts import AlertState
+from water.pages import Page, Row
 
 
 def load(visit: Visit) -> Row:

@@ -9,9 +9,9 @@ from api.pages import parts
 from api.pages.frame import PageKind
 from api.pages.tables import Column, instant, severity, show_table, word
 from api.pages.visit import Visit
-from api.ports import Page, Row
 from water.alerts import AlertState
 from water.findings import FindingKind, SubjectKind
+from water.pages import Page, Row
 
 PAGE_ROWS = 50
 

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 from api.pages.figures import is_known
 from api.pages.texts import Texts
-from api.ports import Row
 from water.columns import (
     BASELINE_M3_H,
     DAY,
@@ -24,6 +23,7 @@ from water.columns import (
     START,
     VOLUME_M3,
 )
+from water.pages import Row
 
 Options = dict[str, Any]
 Point = list[float | None]

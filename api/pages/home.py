@@ -10,8 +10,8 @@ from api.pages.figures import write_day, write_instant, write_number, write_perc
 from api.pages.frame import PageKind
 from api.pages.tables import show_table
 from api.pages.visit import Visit
-from api.ports import Page, Row
 from water.alerts import Severity
+from water.pages import Page, Row
 from water.policy import Policy
 
 MOST_WATCHED = 200

@@ -8,7 +8,7 @@ from api.pages import parts
 from api.pages.frame import PageKind
 from api.pages.tables import Column, instant, number, show_table, word
 from api.pages.visit import Visit
-from api.ports import Page, Row
+from water.pages import Page, Row
 from water.refusals import Refusal
 
 PAGE_ROWS = 50

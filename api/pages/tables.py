@@ -11,8 +11,8 @@ from nicegui import run, ui
 from api.pages.figures import is_known, write_day, write_instant, write_number, write_percent
 from api.pages.parts import badge_text, empty
 from api.pages.visit import Visit
-from api.ports import Page, Row
 from api.tables import cell
+from water.pages import Page, Row
 
 MOST_CSV_ROWS = 100_000
 """A CSV file ends here; the API gives more by its cursor."""

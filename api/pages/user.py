@@ -12,9 +12,9 @@ from api.pages.frame import NotVisibleError, PageKind
 from api.pages.meters import meter_columns
 from api.pages.tables import Column, number, percent, show_table
 from api.pages.visit import Visit
-from api.ports import Page, Row
 from api.tables import rows_of
 from water.columns import DAY, VOLUME_M3
+from water.pages import Page, Row
 
 MOST_METERS_ASKED = 20
 """Alerts are looked up for so many of a user's meters."""

@@ -8,8 +8,8 @@ from api.pages import parts
 from api.pages.frame import PageKind
 from api.pages.tables import Column, number, percent, severity, show_table, word
 from api.pages.visit import Visit
-from api.ports import Page
 from water.alerts import Severity
+from water.pages import Page
 from water.users import Sector
 
 PAGE_ROWS = 50

@@ -8,8 +8,8 @@ from starlette.requests import Request
 
 from api.context import ApiContext, context_of
 from api.pages.texts import LANGUAGES, Texts
-from api.ports import Row
 from api.session import current_account, viewer_of
+from water.pages import Row
 from water.viewer import Viewer
 
 LANGUAGE_COOKIE = "language"

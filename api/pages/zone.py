@@ -12,7 +12,7 @@ from api.pages.frame import NotVisibleError, PageKind
 from api.pages.meters import meter_columns
 from api.pages.tables import day, number, percent, show_table
 from api.pages.visit import Visit
-from api.ports import Page, Row
+from water.pages import Page, Row
 
 DAYS = 90
 """How many days back the charts and tables go."""

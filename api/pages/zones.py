@@ -8,7 +8,7 @@ from api.pages import parts
 from api.pages.frame import PageKind
 from api.pages.tables import Column, day, number, percent, show_table
 from api.pages.visit import Visit
-from api.ports import Page
+from water.pages import Page
 
 PAGE_ROWS = 100
 

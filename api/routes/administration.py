@@ -6,11 +6,11 @@ from fastapi import APIRouter, Path, Request
 
 from api.models import Account, Key, KeyOnce, NewAccount, NewKey, OneTimePassword
 from api.paging import Cursor, Limit, Listing, cut, list_described
-from api.ports import Row
 from api.problems import CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, ProblemError, described
 from api.rights import Administrator, Context, found
 from api.routes import PREFIX
 from api.tables import Format, answer
+from water.pages import Row
 
 routes = APIRouter(prefix=PREFIX, tags=["管理 Administration"])
 

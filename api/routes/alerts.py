@@ -6,11 +6,11 @@ from fastapi import APIRouter, Path, Query, Request
 
 from api.models import Alert, AlertDetail, Reason
 from api.paging import Cursor, Limit, Listing, list_described
-from api.ports import Row
 from api.problems import CONFLICT, FORBIDDEN, NOT_FOUND, ProblemError, described
 from api.rights import Acknowledger, Asker, Context, found
 from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
+from water.pages import Row
 
 routes = APIRouter(prefix=PREFIX, tags=["预警 Alerts"])
 

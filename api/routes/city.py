@@ -6,10 +6,10 @@ from fastapi import APIRouter, Request
 
 from api.models import CityRate, Home
 from api.paging import Cursor, Limit, Listing, cut, list_described
-from api.ports import Row
 from api.rights import Asker, Context
 from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
+from water.pages import Row
 
 routes = APIRouter(prefix=PREFIX, tags=["城市 City"])
 

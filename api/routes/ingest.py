@@ -6,11 +6,11 @@ from fastapi import APIRouter, Path, Query, Request
 
 from api.models import Job, JobAsked, Quarantined, QuarantineRerun, SupplierSums
 from api.paging import Cursor, Limit, Listing, cut, list_described
-from api.ports import Row
 from api.problems import FORBIDDEN, NOT_FOUND, described
 from api.rights import Context, DataSteward, NotUser, found
 from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
+from water.pages import Row
 
 routes = APIRouter(prefix=PREFIX, tags=["接入 Ingest"])
 

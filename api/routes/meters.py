@@ -15,13 +15,13 @@ from api.models import (
 )
 from api.paging import Cursor, Limit, Listing, decode_cursor, encode_cursor, list_described
 from api.parameters import Instant
-from api.ports import Page, Row
 from api.problems import BAD_CURSOR, NOT_FOUND, ProblemError, described
 from api.rights import Asker, Context, found
 from api.routes import PREFIX
 from api.routes.volumes import Span, check_length, volumes
 from api.tables import Format, answer, cleaned, rows_of
 from water.meters import MeterRole
+from water.pages import Page, Row
 
 routes = APIRouter(prefix=PREFIX, tags=["水表 Meters"])
 

@@ -3,7 +3,6 @@
 from fastapi import APIRouter, Request
 
 from api.models import LogIn, Me, PasswordChange
-from api.ports import Row
 from api.problems import (
     INVALID,
     LOG_IN_REFUSED,
@@ -15,6 +14,7 @@ from api.problems import (
 from api.rights import key_of, viewer_of_request
 from api.routes import PREFIX
 from api.session import change_password, current_account, log_in, log_out
+from water.pages import Row
 from water.viewer import Viewer
 
 routes = APIRouter(prefix=PREFIX, tags=["会话 Session"])

@@ -6,12 +6,12 @@ from fastapi import APIRouter, Query, Request
 
 from api.models import DailyVolume, HourlyVolume, PlanStatus, User, UserDetail
 from api.paging import Cursor, Limit, Listing, list_described
-from api.ports import Row
 from api.problems import NOT_FOUND, described
 from api.rights import Asker, Context, found
 from api.routes import PREFIX
 from api.routes.volumes import Span, volumes
 from api.tables import Format, answer, cleaned
+from water.pages import Row
 
 routes = APIRouter(prefix=PREFIX, tags=["用水户 Users"])
 

@@ -11,9 +11,9 @@ from api.context import ApiContext
 from api.models import DailyVolume, HourlyVolume
 from api.paging import cut
 from api.parameters import Day, Instant
-from api.ports import Row
 from api.problems import INVALID, ProblemError
 from api.tables import answer, rows_of
+from water.pages import Row
 from water.viewer import Viewer
 
 

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Request
 from api.models import Zone, ZoneDay, ZoneNight
 from api.paging import Cursor, Limit, Listing, cut, list_described
 from api.parameters import Day
-from api.ports import Row
 from api.problems import INVALID, NOT_FOUND, ProblemError, described
 from api.rights import Asker, Context, found
 from api.routes import PREFIX
 from api.tables import Format, answer, cleaned
+from water.pages import Row
 
 routes = APIRouter(prefix=PREFIX, tags=["分区 Zones"])
 

@@ -8,7 +8,7 @@ import structlog
 
 from ingest.journal.entries import FRAME_BYTES, Entry, decode_entries
 from ingest.journal.segments import list_segments, read_header, segment_path
-from ingest.ports import Position
+from water.loading import Position
 
 log = structlog.get_logger()
 

@@ -25,7 +25,7 @@ from ingest.journal.segments import (
     segment_path,
     sync_folder,
 )
-from ingest.ports import Position
+from water.loading import Position
 
 log = structlog.get_logger()
 

@@ -2,8 +2,9 @@
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
+
+from water.loading import Position, Refused, Tally
 
 COUNTS = (
     """CREATE TABLE IF NOT EXISTS tallies (
@@ -28,39 +29,12 @@ QUARANTINE = (
 """Columns of a quarantine row; `at` and `received_at` are epoch seconds."""
 
 _AT = 5
-"""Where ingest.ports.Refused has its instant."""
+"""Where Refused has its instant."""
 
 _SELECT = f"SELECT {', '.join(f'{chr(34)}{name}{chr(34)}' for name in QUARANTINE)} FROM quarantine"  # noqa: S608 - own names
 
 
-class Position(NamedTuple):
-    """A place in a journal: everything before it is loaded (see ingest.ports.Position)."""
-
-    segment: int = 0
-    offset: int = 0
-    entry: int = 0
-
-
-class Tally(NamedTuple):
-    """What is counted (see ingest.ports.Tally)."""
-
-    supplier: str
-    ledger: str
-    account: str
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of rows; `next` is the cursor of the next one, None on the last."""
-
-    rows: list[dict[str, Any]]
-    next: str | None = None
-
-
-def add_tallies(
-    connection: sqlite3.Connection, tallies: Mapping[tuple[str, str, str, str], int]
-) -> None:
+def add_tallies(connection: sqlite3.Connection, tallies: Mapping[Tally, int]) -> None:
     """Add to the counts."""
     connection.executemany(
         "INSERT INTO tallies VALUES (?, ?, ?, ?, ?) "
@@ -75,9 +49,7 @@ def load_tallies(connection: sqlite3.Connection) -> dict[Tally, int]:
     return {Tally(*tally): count for *tally, count in rows}
 
 
-def set_position(
-    connection: sqlite3.Connection, journal: str, position: tuple[int, int, int]
-) -> None:
+def set_position(connection: sqlite3.Connection, journal: str, position: Position) -> None:
     """Keep where loading of a journal goes on."""
     connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", (journal, *position))
 
@@ -90,15 +62,15 @@ def load_position(connection: sqlite3.Connection, journal: str) -> Position:
     return Position(*row) if row else Position()
 
 
-def add_refused(connection: sqlite3.Connection, refused: Sequence[tuple[Any, ...]]) -> None:
-    """Keep refused readings, in the order of the fields of ingest.ports.Refused.
+def add_refused(connection: sqlite3.Connection, refused: Sequence[Refused]) -> None:
+    """Keep refused readings.
 
     An instant beyond 64 bits is kept as none: it was refused for that.
     """
     rows = [
         (
             *row[:_AT],
-            None if row[_AT] is None or abs(row[_AT]) >= 2**63 else row[_AT],
+            None if row.at is None or abs(row.at) >= 2**63 else row.at,
             *row[_AT + 1 :],
         )
         for row in refused
@@ -113,14 +85,14 @@ def release_refused(connection: sqlite3.Connection, ids: Sequence[int]) -> list[
     Returns the ids that were still there: only those may be loaded again.
     """
     released: list[int] = []
-    tallies: dict[tuple[str, str, str, str], int] = {}
+    tallies: dict[Tally, int] = {}
     for wanted in ids:
         row = connection.execute(
             "DELETE FROM quarantine WHERE id = ? RETURNING supplier, reason", (wanted,)
         ).fetchone()
         if row:
             released.append(wanted)
-            tally = (row[0], "readings", "quarantined", row[1])
+            tally = Tally(row[0], "readings", "quarantined", row[1])
             tallies[tally] = tallies.get(tally, 0) - 1
     add_tallies(connection, tallies)
     return released

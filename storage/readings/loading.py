@@ -4,13 +4,13 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
-from typing import Any
 
 from storage.readings import cold, counts, touched
-from storage.readings.merging import STORED, Disagreement, Row, merge
+from storage.readings.merging import Disagreement, Row, merge
 from storage.readings.meters import MeterKeys
 from storage.readings.partitions import day_number, partitions_between
 from storage.readings.tier import Tier
+from water.loading import Outcome, Position, Refused, Tally
 from water.readings import Reading
 
 LOADING = (
@@ -70,11 +70,8 @@ class Load:
         self.keys: Mapping[str, int] | None = None
         self.first_register = first_register
 
-    def add_readings(self, readings: Sequence[Reading]) -> list[int] | None:
-        """Store readings, first value wins; None when every one was stored, else an outcome each.
-
-        Outcomes are 0 stored, 1 duplicate, 2 conflict (ingest.ports.Outcome).
-        """
+    def add_readings(self, readings: Sequence[Reading]) -> list[Outcome] | None:
+        """Store readings, first value wins; None if every one was stored, else an outcome each."""
         if not readings:
             return None
         keys = self._keys.give(self._connection, {r[0] for r in readings})
@@ -103,17 +100,17 @@ class Load:
         connection.execute("RELEASE batch")
         return whole
 
-    def _merge(self, rows: Sequence[Row]) -> list[int]:
+    def _merge(self, rows: Sequence[Row]) -> list[Outcome]:
         there = self._find(rows)
         changed: dict[Identity, Row] = {}
-        outcomes: list[int] = []
+        outcomes: list[Outcome] = []
         conflicts: list[tuple[Row, Disagreement]] = []
         for row in rows:
             identity = row[:2]
             kept = there.get(identity)
             if kept is None:
                 there[identity] = changed[identity] = row
-                outcomes.append(STORED)
+                outcomes.append(Outcome.STORED)
                 continue
             merged = merge(kept, row)
             outcomes.append(merged.outcome)
@@ -169,8 +166,8 @@ class Load:
         changed = [day for day, number in zip(days, numbers, strict=True) if number in present]
         cold.note_changes(self._connection, self._tier, changed)
 
-    def add_refused(self, refused: Sequence[tuple[Any, ...]]) -> None:
-        """Keep refused readings in quarantine (fields as in ingest.ports.Refused)."""
+    def add_refused(self, refused: Sequence[Refused]) -> None:
+        """Keep refused readings in quarantine."""
         counts.add_refused(self._connection, refused)
 
     def release_refused(self, ids: Sequence[int]) -> list[int]:
@@ -184,11 +181,11 @@ class Load:
         """
         return counts.release_refused(self._connection, ids)
 
-    def add_tallies(self, tallies: Mapping[Any, int]) -> None:
-        """Add to the counts; keys are (supplier, ledger, account, reason)."""
+    def add_tallies(self, tallies: Mapping[Tally, int]) -> None:
+        """Add to the counts."""
         counts.add_tallies(self._connection, tallies)
 
-    def set_position(self, journal: str, position: tuple[int, int, int]) -> None:
+    def set_position(self, journal: str, position: Position) -> None:
         """Everything of `journal` before `position` is loaded."""
         counts.set_position(self._connection, journal, position)
 

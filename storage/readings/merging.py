@@ -2,13 +2,11 @@
 
 from typing import NamedTuple
 
+from water.loading import Outcome
 from water.readings import QUANTITIES
 
 Row = tuple[int, int, int, float | None, float | None, float | None, float | None, int]
 """A stored reading: (at, meter key, received_at, the four quantities, quality)."""
-
-STORED, DUPLICATE, CONFLICT = 0, 1, 2
-"""Outcomes, numbered as ingest numbers them."""
 
 _RECEIVED_AT, _FIRST_QUANTITY, _QUALITY = 2, 3, 7
 
@@ -25,7 +23,7 @@ class Merged(NamedTuple):
     """The row that stands after the merge, and what is to be said about it."""
 
     row: Row
-    outcome: int
+    outcome: Outcome
     disagreements: tuple[Disagreement, ...]
 
 
@@ -51,5 +49,6 @@ def merge(kept: Row, offered: Row) -> Merged:
     received_at = min(kept[_RECEIVED_AT], offered[_RECEIVED_AT])
     quality = kept[_QUALITY] | offered[_QUALITY]
     row: Row = (kept[0], kept[1], received_at, *quantities, quality)  # pyright: ignore[reportAssignmentType] - four quantities
-    outcome = CONFLICT if disagreements else STORED if filled else DUPLICATE
+    settled = Outcome.STORED if filled else Outcome.DUPLICATE
+    outcome = Outcome.CONFLICT if disagreements else settled
     return Merged(row, outcome, tuple(disagreements))

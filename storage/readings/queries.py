@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from storage.readings.counts import Page, Tally
 from storage.readings.store import ReadingsStore
 from storage.readings.volumes import VolumesStore
 from water import columns
 from water.accounting import MessageSum, ReadingSum
+from water.loading import Tally
+from water.pages import Page
 from water.viewer import Role, Viewer
 
 Row = dict[str, Any]

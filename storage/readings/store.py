@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from storage.readings import cold, counts, edges, frames, neighbours, series, touched
 from storage.readings.compaction import Compactor
-from storage.readings.counts import Page, Position, Tally
 from storage.readings.database import Database
 from storage.readings.errors import StoreError
 from storage.readings.loading import LOADING, Load
@@ -27,6 +26,8 @@ from storage.readings.touched import TOUCHED, Touched
 from water import columns
 from water.city_time import CityTime
 from water.clock import Clock
+from water.loading import Position, Tally
+from water.pages import Page
 from water.readings import QUANTITIES
 
 _PAGE = 'SELECT * FROM rows WHERE "at" > $after ORDER BY "at" LIMIT $limit'

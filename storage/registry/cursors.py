@@ -4,7 +4,6 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -12,21 +11,13 @@ from sqlalchemy import ColumnElement, Connection, Integer, Select, String, liter
 from sqlalchemy.orm import QueryableAttribute
 
 from storage.registry.models import Base, UtcDateTime
+from water.pages import Page
 
-Row = dict[str, Any]
 Key = Sequence[QueryableAttribute[Any]]
 
 
 class CursorError(ValueError):
     """A cursor that no list of this kind gave out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list; `next` is the cursor of the next one, None on the last."""
-
-    rows: list[Row]
-    next: str | None = None
 
 
 def fetch_page(

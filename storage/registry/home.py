@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
-from storage.registry.cursors import Row, columns_of
+from storage.registry.cursors import columns_of
 from storage.registry.models import (
     AlertRow,
     ArrivalRow,
@@ -23,6 +23,7 @@ from storage.registry.sight import (
     zones_in_sight,
 )
 from water.alerts import AlertState, Severity
+from water.pages import Row
 from water.viewer import Viewer
 
 

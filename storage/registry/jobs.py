@@ -1,7 +1,6 @@
 """What one process asks of another: waiting → running → done or failed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, Table, insert, select, update
@@ -9,17 +8,9 @@ from sqlalchemy import Engine, Table, insert, select, update
 from storage.registry.engine import for_reading
 from storage.registry.models import JobRow, table_of
 from water.clock import Clock
+from water.jobs import Job
 
 _JOB: Table = table_of(JobRow)
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A job that was taken."""
-
-    id: int
-    kind: str
-    arguments: Mapping[str, object]
 
 
 class JobStore:

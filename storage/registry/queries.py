@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import QueryableAttribute
 
-from storage.registry.cursors import Page, Row, columns_of, fetch_page
+from storage.registry.cursors import columns_of, fetch_page
 from storage.registry.engine import for_reading
 from storage.registry.home import load_home
 from storage.registry.models import (
@@ -46,6 +46,7 @@ from storage.registry.zones import with_gross_loss, zones_query
 from water.alerts import AlertState
 from water.city_time import CityTime
 from water.clock import Clock
+from water.pages import Page, Row
 from water.viewer import Viewer
 
 RECENT_VERDICTS = 100

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import Engine, Select, func, select, text
 
@@ -23,7 +23,7 @@ from storage.registry.models import (
     table_of,
 )
 from water.clock import Clock
-from water.meters import Meter, MeterChange, MeterRole
+from water.meters import KnownMeter, Meter, MeterChange, MeterRole
 from water.plans import MonthlyReturn, Plan
 from water.users import Sector, WaterUser
 from water.zones import Works, WorksKind, Zone
@@ -35,17 +35,6 @@ _STATE = table_of(RunStateRow)
 
 _IMPORT_LOCK = 0x6A69_6573_6875_6A
 """Key of the PostgreSQL advisory lock that lets one import decide and write at a time."""
-
-
-class KnownMeter(NamedTuple):
-    """What one message can be checked against (ingest.ports.KnownMeter); instants epoch seconds."""
-
-    meter_id: str
-    supplier_id: str
-    modulus_m3: float | None
-    q4_m3_h: float | None
-    in_service_from: int | None
-    in_service_to: int | None
 
 
 class RegistryStore:

@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import Select, Subquery, and_, func, select
 
-from storage.registry.cursors import Row, columns_of
+from storage.registry.cursors import columns_of
 from storage.registry.models import ZoneDayRow, ZoneNightRow, ZoneRow
 from storage.registry.sight import zones_in_sight
+from water.pages import Row
 from water.viewer import Viewer
 
 ZONE_BALANCE_DAYS = 30

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ingest.ports import Refused
 from storage.readings import ReadingsStore, VolumesStore, open_readings, open_volumes
 from water.city_time import CityTime
+from water.loading import Refused
 from water.readings import Reading
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from ingest.ports import Outcome, Position, Tally
+from water.loading import Outcome, Position, Tally
 
 STORED, DUPLICATE, CONFLICT = Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT
 

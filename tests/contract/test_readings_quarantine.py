@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingest.ports import Tally
 from storage.readings.queries import IngestQueries
+from water.loading import Tally
 from water.viewer import Role, Viewer
 
 BUREAU = Viewer("b", Role.BUREAU)

@@ -20,7 +20,6 @@ from starlette.exceptions import StarletteDeprecationWarning
 from alerts.service import AlertService
 from api.app import create_app
 from api.settings import ApiSettings
-from ingest.ports import Refused, Tally
 from registry.accounts import Accounts
 from storage.readings import ReadingsStore, VolumesStore, open_readings, open_volumes
 from storage.readings.queries import IngestQueries, ReadingQueries
@@ -42,6 +41,7 @@ from storage.registry.models import (
 from storage.registry.queries import RegistryQueries
 from water.city_time import CityTime
 from water.clock import ScaledClock
+from water.loading import Refused, Tally
 from water.readings import Reading
 from water.viewer import Role
 

@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 
 from prometheus_client import CollectorRegistry
 
-from ingest.ports import KnownMeter
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings
 from storage.readings import ReadingsStore, open_readings
 from water.city_time import CityTime
 from water.clock import SystemClock
+from water.meters import KnownMeter
 from water.policy import Policy
 
 METERS = 50

@@ -14,10 +14,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest.accounting import sum_messages, sum_readings
 from ingest.journal import REPEATED, JournalReader, open_journal
-from ingest.ports import Position, Tally
 from storage.readings import open_readings
 from water.city_time import CityTime
 from water.clock import SystemClock
+from water.loading import Position, Tally
 
 pytestmark = pytest.mark.servers
 

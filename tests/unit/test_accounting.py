@@ -7,9 +7,10 @@ from ingest.accounting import count_processed, count_received, sum_messages, sum
 from ingest.batch import Batch, Quota, Rules, add_entry
 from ingest.checks import make_directory
 from ingest.journal import OVERSIZE, RETAINED, Entry
-from ingest.ports import KnownMeter, Outcome, Tally
 from ingest.settings import Limits, Source
 from ingest.topics import NOBODY, attribute
+from water.loading import Outcome, Tally
+from water.meters import KnownMeter
 from water.policy import Policy
 from water.refusals import Refusal, SetAside, Undecodable
 

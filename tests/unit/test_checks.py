@@ -4,7 +4,7 @@ import pytest
 
 from ingest.checks import check, make_directory
 from ingest.decoders import Decoded
-from ingest.ports import KnownMeter
+from water.meters import KnownMeter
 from water.policy import Policy
 from water.readings import Reading
 from water.refusals import Refusal

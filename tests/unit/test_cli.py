@@ -3,6 +3,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+from jieshui import main
 from jieshui.main import app
 
 runner = CliRunner()
@@ -60,8 +61,6 @@ def test_status_of_an_empty_installation_says_that_nothing_ran(tmp_path, monkeyp
 
 
 def test_an_error_is_one_sentence_and_exit_code_1(tmp_path, monkeypatch, capsys):
-    from jieshui import main
-
     (tmp_path / "jieshui.toml").write_text("[api]\nprot = 1\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.argv", ["jieshui", "status"])

@@ -9,7 +9,7 @@ import pytest
 from api.pages import figures
 from api.pages.tables import Column, fetch_all, number, write_csv
 from api.pages.visit import local_path
-from api.ports import Page
+from water.pages import Page
 
 
 @pytest.mark.parametrize(

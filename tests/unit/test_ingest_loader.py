@@ -13,11 +13,12 @@ from ingest.checks import make_directory
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal.segments import segment_path
 from ingest.loader import Loader, begin_after
-from ingest.ports import KnownMeter, Tally
 from ingest.settings import Limits
 from storage.readings import open_readings
 from water.city_time import CityTime
 from water.clock import SystemClock
+from water.loading import Tally
+from water.meters import KnownMeter
 from water.policy import Policy
 from water.refusals import Refusal
 

@@ -8,7 +8,7 @@ from ingest.errors import JournalError, JournalUnwritableError
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal import writer as writer_module
 from ingest.journal.segments import list_segments, segment_path
-from ingest.ports import Position
+from water.loading import Position
 
 MIB = 1 << 20
 BEGINNING = Position()

@@ -1,11 +1,12 @@
 import threading
 
 from ingest.batch import Batch, Judgement
+from ingest.identity import receipt_id
 from ingest.journal import Message
-from ingest.ports import Outcome
-from ingest.receipts import Receipts, describe_journalled, describe_loaded, receipt_id
+from ingest.receipts import Receipts, describe_journalled, describe_loaded
 from ingest.settings import MqttSettings
 from water.clock import SystemClock
+from water.loading import Outcome
 from water.refusals import SetAside, Undecodable
 
 

@@ -6,13 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 import pandas as pd
 import pytest
 
-from ingest.ports import KnownMeter
 from storage.registry.figures import FigureStore
 from storage.registry.jobs import JobStore
 from storage.registry.state import RunStateStore
 from storage.registry.store import RegistryStore
 from water.columns import PLAN_STATUS, ZONE_DAYS, ZONE_NIGHTS
-from water.meters import Meter, MeterChange, MeterRole
+from water.meters import KnownMeter, Meter, MeterChange, MeterRole
 from water.plans import MonthlyReturn, Plan
 from water.users import Sector, WaterUser
 from water.zones import Works, WorksKind, Zone

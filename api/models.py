@@ -312,6 +312,8 @@ class Home(BaseModel):
     users: int
     over: int
     at_risk: int
+    plan_used_m3: float | None
+    plan_to_date_m3: float | None
     alerts: dict[str, int]
     day: date | None
     day_supply_m3: float | None

@@ -104,12 +104,13 @@ class RegistryQueries(Protocol):
     def home(self, viewer: Viewer) -> Row:
         """The figures of the first page.
 
-        users, over (used > plan of the year), at_risk (a ladder level, not over); alerts: open
-        ones by severity; day with day_supply_m3 and day_large_use_m3, month (its first day)
-        with month_supply_m3 and month_large_use_m3: the newest whole day that has figures and
-        the newest whole month before it; arrival_day with arrival_rate (received / expected);
-        city_rates: newest row of each kind of period (year, month, rolling 12 months); as_of.
-        Figures are of what the viewer sees; null where there is nothing.
+        users, over (used > plan of the year), at_risk (a ladder level, not over); plan_used_m3
+        and plan_to_date_m3 of all users with a plan; alerts: open ones by severity; day with
+        day_supply_m3 and day_large_use_m3, month (its first day) with month_supply_m3 and
+        month_large_use_m3: the newest whole day that has figures and the newest whole month
+        before it; arrival_day with arrival_rate (received / expected); city_rates: newest row of
+        each kind of period (year, month, rolling 12 months); as_of. Figures are of what the
+        viewer sees; null where there is nothing.
         """
         ...
 

@@ -15,6 +15,7 @@ class ApiSettings:
         attempts_per_login: passwords that may be tried for one log-in in a window.
         attempts_per_address: passwords that may be tried from one client address in a window.
         attempts_window_s: length of that window in seconds.
+        loss_rate_target: public network loss rate to stay within, a fraction (policy).
         longest_span_days: longest period of readings or hourly volumes in one question.
         pages: whether the dashboard is served beside the API.
     """
@@ -26,6 +27,7 @@ class ApiSettings:
     attempts_per_login: int = 10
     attempts_per_address: int = 30
     attempts_window_s: int = 900
+    loss_rate_target: float = 0.085
     longest_span_days: int = 400
     pages: bool = True
 

@@ -161,6 +161,7 @@ def build_api(
             secret=session_secret(settings.store.folder),
             title=f"{settings.city.name}节水",
             secure_cookies=settings.api.secure_cookies,
+            loss_rate_target=settings.policy().loss_rate_target,
         ),
         registry=registry,
         readings=ReadingQueries(stores.readings, stores.volumes, registry.visible_meters),

@@ -134,8 +134,8 @@ def _city_rates(city: City) -> dict[str, Any]:
     gross, corrected = cjj92_rates(months)
     return {
         "system_input_m3": sum(month.system_input_m3 for month in months),
-        "gross_rate": round(gross, 5),
-        "rate": round(corrected, 5),
+        "gross_rate": round(gross, 9),
+        "rate": round(corrected, 9),
         "months": [f"{month.month:%Y-%m}" for month in months],
     }
 

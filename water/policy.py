@@ -11,7 +11,7 @@ class PolicyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LadderStep:
-    """One step of the alert ladder: at or above `rate` (use / plan) the level holds.
+    """One step of the alert ladder: above `rate` (use / plan) the level holds.
 
     `basis` is "projected" (projected use against the plan of the period) or "used".
     """

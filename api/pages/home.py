@@ -12,12 +12,9 @@ from api.pages.tables import show_table
 from api.pages.visit import Visit
 from water.alerts import Severity
 from water.pages import Page, Row
-from water.policy import Policy
 
 MOST_WATCHED = 200
 """So many users with a level are looked at for the ten that stand on this page."""
-
-TARGET = Policy().loss_rate_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +91,10 @@ def _draw_cards(visit: Visit, home: Home) -> None:
                 texts[f"users_{key}"], write_number(figures[key]), unit, count,
                 tone=tone, href=f"/users?level={level}",
             )  # fmt: skip
-        within = figures["users"] - figures["over"] - figures["at_risk"]
-        share = within / figures["users"] if figures["users"] else None
-        parts.card(texts["users_within"], write_percent(share), "", count)
+        planned = figures["plan_to_date_m3"]
+        executed = figures["plan_used_m3"] / planned if planned else None
+        note = texts["plan_execution_note"]
+        parts.card(texts["plan_execution_rate"], write_percent(executed), "", note)
         arrival = f"{texts['last_full_day']} {write_day(figures['arrival_day'])}"
         parts.card(texts["arrival_rate"], write_percent(figures["arrival_rate"]), "", arrival)
 
@@ -106,7 +104,8 @@ def _draw_rate_cards(visit: Visit, rates: list[Row]) -> None:
     texts = visit.texts
     corrected = next((r for r in reversed(rates) if r["rate"] is not None), None)
     newest = corrected or (rates[0] if rates else None)
-    target = f"{texts['target']} ≤ {write_percent(TARGET)}"
+    limit = visit.context.settings.loss_rate_target
+    target = f"{texts['target']} ≤ {write_percent(limit)}"
     if newest is not None:
         parts.card(
             texts["gross_rate"], write_percent(newest["gross_rate"]), "", _period(visit, newest)
@@ -114,7 +113,7 @@ def _draw_rate_cards(visit: Visit, rates: list[Row]) -> None:
     if corrected is None:
         parts.card(texts["loss_rate"], "–", "", texts["not_computed"])
         return
-    tone = "bad" if corrected["rate"] > TARGET else "good"
+    tone = "bad" if corrected["rate"] > limit else "good"
     under = f"{target} · {_period(visit, corrected)}"
     parts.card(texts["loss_rate"], write_percent(corrected["rate"], 2), "", under, tone=tone)
 
@@ -144,7 +143,7 @@ def _draw_loss(visit: Visit, rates: list[Row]) -> None:
     months = [row for row in rates if len(str(row["period"])) == 7]
     with parts.panel(texts["loss_by_month"], "js-half"):
         if months:
-            parts.chart(loss_chart(months[-13:], TARGET, texts))
+            parts.chart(loss_chart(months[-13:], visit.context.settings.loss_rate_target, texts))
             ui.label(texts["loss_note"]).classes("js-note")
         else:
             parts.empty(texts["no_data_yet"])

@@ -74,7 +74,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "provisional_period": ("{period}（预估）", "{period} (provisional)"),
     "rolling_12_months": ("截至 {month} 的 12 个月", "12 months to {month}"),
     "not_computed": ("月报不足 12 个月，暂不能修正", "needs 12 monthly returns"),
-    "users_within": ("计划内用水户", "Users within plan"),
+    "plan_execution_rate": ("计划执行率", "Plan execution"),
     "plan_execution_note": ("累计用水 ÷ 截至今日计划", "use to date ÷ plan to date"),
     "users_over": ("已超计划用水户", "Users over plan"),
     "users_at_risk": ("预计将超用水户", "Users heading over"),

@@ -53,6 +53,8 @@ def _plan_execution(connection: Connection, viewer: Viewer, year: int) -> Row:
         select(
             func.count().filter(over).label("over"),
             func.count().filter(PlanStatusRow.level != "", ~over).label("at_risk"),
+            func.sum(PlanStatusRow.used_m3).label("plan_used_m3"),
+            func.sum(PlanStatusRow.plan_to_date_m3).label("plan_to_date_m3"),
             func.max(PlanStatusRow.as_of).label("as_of"),
         )
         .join(UserRow, UserRow.id == PlanStatusRow.user_id)

@@ -37,6 +37,7 @@ from water.city_time import CityTime, days_between
 from water.clock import ScaledClock
 from water.columns import DAILY, HOURLY
 from water.findings import Evaluation, Finding, FindingKind, SubjectKind
+from water.loading import Refused, Tally
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -90,20 +91,20 @@ def _seed_intake(readings):
     refused = ["negative_register", "unknown_meter", "future"] * 30
     with readings.load() as load:
         load.add_tallies({
-            ("water-group", "messages", "received", ""): 182_400,
-            ("water-group", "messages", "decoded", ""): 182_400,
-            ("water-group", "readings", "decoded", ""): 4_377_600,
-            ("water-group", "readings", "stored", ""): 4_377_600,
-            ("remote-meters", "messages", "received", ""): 9_310,
-            ("remote-meters", "messages", "decoded", ""): 8_898,
-            ("remote-meters", "messages", "undecodable", "malformed"): 412,
-            ("remote-meters", "readings", "decoded", ""): 8_898,
-            ("remote-meters", "readings", "stored", ""): 8_808,
-            **{("remote-meters", "readings", "quarantined", reason): 30 for reason in refused},
+            Tally("water-group", "messages", "received"): 182_400,
+            Tally("water-group", "messages", "decoded"): 182_400,
+            Tally("water-group", "readings", "decoded"): 4_377_600,
+            Tally("water-group", "readings", "stored"): 4_377_600,
+            Tally("remote-meters", "messages", "received"): 9_310,
+            Tally("remote-meters", "messages", "decoded"): 8_898,
+            Tally("remote-meters", "messages", "undecodable", "malformed"): 412,
+            Tally("remote-meters", "readings", "decoded"): 8_898,
+            Tally("remote-meters", "readings", "stored"): 8_808,
+            **{Tally("remote-meters", "readings", "quarantined", reason): 30 for reason in refused},
         })  # fmt: skip
         load.add_refused([
-            ("remote-meters", reason, "register_m3 = -4.0", "jieshui", f"R{i:03d}", at - i * 900,
-             at - i * 900 + 60, 1, i * 100, 0)
+            Refused("remote-meters", reason, "register_m3 = -4.0", "jieshui", f"R{i:03d}",
+                    at - i * 900, at - i * 900 + 60, 1, i * 100, 0)
             for i, reason in enumerate(refused)
         ])  # fmt: skip
 

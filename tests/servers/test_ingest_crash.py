@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers
 
 WORKER = Path(__file__).with_name("ingest_worker.py")
 METERS = 50
-PUBLISHED = 6_000
+PUBLISHED = 20_000
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def wait_until(holds, seconds, what):
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
+        time.sleep(0.005)
 
 
 def journal_bytes(folder):

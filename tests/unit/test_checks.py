@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from ingest.checks import check, make_directory
@@ -11,7 +9,7 @@ from water.refusals import Refusal
 
 NOW = 1_767_200_000
 METER = KnownMeter("m1", "north", 99_999.0, 12.5, NOW - 86_400, NOW + 86_400)
-OTHER = replace(METER, meter_id="m2", supplier_id="south", modulus_m3=None)
+OTHER = METER._replace(meter_id="m2", supplier_id="south", modulus_m3=None)
 DIRECTORY = make_directory(
     1,
     frozenset({"north", "south"}),

@@ -1,8 +1,8 @@
 import threading
 
 from ingest.batch import Batch, Judgement
-from ingest.identity import receipt_id
-from ingest.journal import Message
+from ingest.identity import cut_oversize, receipt_id
+from ingest.journal import OVERSIZE, Message
 from ingest.receipts import Receipts, describe_journalled, describe_loaded
 from ingest.settings import MqttSettings
 from water.clock import SystemClock
@@ -24,10 +24,10 @@ def test_journalled_ids_go_to_their_supplier_and_to_nobody_else():
 def test_a_loaded_receipt_says_what_became_of_each_part():
     batch = Batch()
     batch.judgements = [
-        Judgement("north", b"a", 0, 3, [(1, "future")], None),
-        Judgement("north", b"b", 3, 3, [], Undecodable.MALFORMED),
-        Judgement("north", b"c", 3, 3, [], SetAside.STATUS),
-        Judgement("?", b"d", 3, 3, [], Undecodable.UNKNOWN_TOPIC),
+        Judgement("north", receipt_id(b"a"), 0, 3, [(1, "future")], None),
+        Judgement("north", receipt_id(b"b"), 3, 3, [], Undecodable.MALFORMED),
+        Judgement("north", receipt_id(b"c"), 3, 3, [], SetAside.STATUS),
+        Judgement("?", receipt_id(b"d"), 3, 3, [], Undecodable.UNKNOWN_TOPIC),
     ]
     outcomes = [Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT]
     assert describe_loaded(batch, outcomes) == {
@@ -52,3 +52,10 @@ def test_receipts_are_dropped_and_ingest_is_not_held_up_while_nobody_publishes()
     threading.Thread(target=tell, daemon=True).start()
     assert done.wait(5)
     assert receipts.dropped == 3_000
+
+
+def test_an_oversized_payload_is_receipted_under_the_id_of_what_was_sent():
+    sent = b"x" * 5_000
+    kept = cut_oversize(sent)
+    assert len(kept) < 2_000
+    assert receipt_id(kept, OVERSIZE) == receipt_id(sent)

@@ -9,7 +9,7 @@ import pytest
 
 from storage.readings import touched
 from storage.readings.edges import Edges, _cells
-from storage.readings.merging import CONFLICT, DUPLICATE, STORED, merge
+from storage.readings.merging import merge
 from storage.readings.partitions import (
     LocalDays,
     LocalMonths,
@@ -18,6 +18,7 @@ from storage.readings.partitions import (
     seconds_of_day,
 )  # fmt: skip
 from water.city_time import CityTime
+from water.loading import Outcome
 
 SHANGHAI, BERLIN = (CityTime(ZoneInfo(zone)) for zone in ("Asia/Shanghai", "Europe/Berlin"))
 
@@ -25,12 +26,12 @@ SHANGHAI, BERLIN = (CityTime(ZoneInfo(zone)) for zone in ("Asia/Shanghai", "Euro
 @pytest.mark.parametrize(
     ("kept", "offered", "merged", "outcome"),
     [
-        pytest.param((7, None), (7, None), (7, None), DUPLICATE, id="the same again"),
-        pytest.param((7, None), (None, 2), (7, 2), STORED, id="another quantity"),
-        pytest.param((7, None), (8, None), (7, None), CONFLICT, id="another value"),
-        pytest.param((7, None), (8, 2), (7, 2), CONFLICT, id="another value and quantity"),
-        pytest.param((7, 2), (7, None), (7, 2), DUPLICATE, id="less than is there"),
-        pytest.param((0.0, None), (None, 0.0), (0.0, 0.0), STORED, id="zero is a value"),
+        pytest.param((7, None), (7, None), (7, None), Outcome.DUPLICATE, id="the same again"),
+        pytest.param((7, None), (None, 2), (7, 2), Outcome.STORED, id="another quantity"),
+        pytest.param((7, None), (8, None), (7, None), Outcome.CONFLICT, id="another value"),
+        pytest.param((7, None), (8, 2), (7, 2), Outcome.CONFLICT, id="another value and quantity"),
+        pytest.param((7, 2), (7, None), (7, 2), Outcome.DUPLICATE, id="less than is there"),
+        pytest.param((0.0, None), (None, 0.0), (0.0, 0.0), Outcome.STORED, id="zero is a value"),
     ],
 )
 def test_the_first_value_of_each_quantity_stays(kept, offered, merged, outcome):
@@ -41,7 +42,7 @@ def test_the_first_value_of_each_quantity_stays(kept, offered, merged, outcome):
 
 def test_quality_adds_up_and_the_earliest_arrival_stands():
     found = merge((5, 1, 10, 7, None, None, None, 1), (5, 1, 8, 7, None, None, None, 4))
-    assert (found.row[2], found.row[7], found.outcome) == (8, 5, DUPLICATE)
+    assert (found.row[2], found.row[7], found.outcome) == (8, 5, Outcome.DUPLICATE)
 
 
 def test_a_local_day_begins_at_local_midnight():

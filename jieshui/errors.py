@@ -3,3 +3,23 @@
 
 class JieshuiError(Exception):
     """One sentence that says what is wrong and what to do; the command line prints it and exits."""
+
+
+def sentences() -> tuple[type[Exception], ...]:
+    """The errors of all rooms whose message is a sentence for whoever typed the command.
+
+    Imported here, because `jieshui --help` needs none of these rooms.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    from alerts.delivery import DeliveryError
+    from ingest.errors import IngestError
+    from registry.report import RegistryError
+    from runs.lock import AlreadyRunningError
+    from simulators.errors import CityError
+    from storage.readings.errors import StoreError, StoreUnavailableError
+
+    return (
+        JieshuiError, RegistryError, IngestError, DeliveryError, AlreadyRunningError, CityError,
+        StoreError, StoreUnavailableError, OperationalError,
+    )  # fmt: skip

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from jieshui.commands import demo, importing, init, people, quarantine, serve, status
-from jieshui.errors import JieshuiError
+from jieshui.errors import sentences
 
 app = typer.Typer(
     name="jieshui",
@@ -32,8 +32,10 @@ def run() -> None:
     """Run the command line; what a person can mend is said in one sentence."""
     try:
         app()
-    except JieshuiError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"[bold red]jieshui:[/] {error}", highlight=False
-        )
+    except Exception as error:
+        if not isinstance(error, sentences()):
+            raise
+        out = Console(stderr=True, soft_wrap=True, highlight=False)
+        out.print("[bold red]jieshui:[/]", end=" ")
+        out.print(str(error), markup=False)
         sys.exit(1)

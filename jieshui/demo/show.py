@@ -90,7 +90,7 @@ def _introduction(demonstration: Running, state: DemoState) -> list[str]:
         header = f"Authorization: Bearer {state.keys[who]}"
         call = f"curl -H '{header}' '{demonstration.url}/api/v1/{path}'"
         lines.append(f"[bold]API as {who}[/]\n  {call}")
-    lines.append(f"[bold]API 说明[/]         {demonstration.url}/docs")
+    lines.append(f"[bold]API 说明[/]         {demonstration.url}/api/openapi.json")
     lines.append(f"[bold]Broker[/]           {demonstration.broker}, {demonstration.address.port}")
     return lines
 

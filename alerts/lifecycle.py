@@ -44,9 +44,11 @@ def open_alert(finding: Finding, rule: Rule) -> Step:
     """The first step of an alert that does not exist yet."""
     severity = rule.severity_of(finding.level)
     if rule.pending:
-        reason = f"found; must stand for {rule.pending} before it fires"
+        reason = (
+            f"发现，须持续 {rule.pending} · found, must stand for {rule.pending} before it fires"
+        )
         return Step(AlertState.PENDING, severity, finding.level, reason, tell=False)
-    return Step(AlertState.FIRING, severity, finding.level, "found", tell=True)
+    return Step(AlertState.FIRING, severity, finding.level, "发现 · found", tell=True)
 
 
 def follow_finding(alert: Standing, finding: Finding, rule: Rule, now: datetime) -> Step | None:
@@ -56,13 +58,15 @@ def follow_finding(alert: Standing, finding: Finding, rule: Rule, now: datetime)
         stood = now - alert.opened_at
         if stood < rule.pending:
             return None
-        reason = f"found for {stood}, at least {rule.pending}"
+        reason = f"已持续 {stood} · found for {stood}, at least {rule.pending}"
         return Step(AlertState.FIRING, severity, level, reason, tell=True)
     if _GRAVITY[severity] > _GRAVITY[alert.severity]:
-        reason = f"rose from {alert.level or alert.severity} to {level or severity}"
+        before, after = alert.level or alert.severity, level or severity
+        reason = f"由 {before} 升为 {after} · rose from {before} to {after}"
         return Step(AlertState.FIRING, severity, level, reason, tell=True)
     if (severity, level) != (alert.severity, alert.level):
-        reason = f"went from {alert.level or alert.severity} to {level or severity}"
+        before, after = alert.level or alert.severity, level or severity
+        reason = f"由 {before} 变为 {after} · went from {before} to {after}"
         return Step(alert.state, severity, level, reason, tell=False)
     return None
 
@@ -70,12 +74,14 @@ def follow_finding(alert: Standing, finding: Finding, rule: Rule, now: datetime)
 def follow_clear(alert: Standing, rule: Rule, now: datetime) -> Step | None:
     """The step of an open alert whose subject was judged and is clear; None = wait and see."""
     if alert.state is AlertState.PENDING:
-        reason = "cleared before it fired"
+        reason = "告警前已恢复 · cleared before it fired"
         return Step(AlertState.RESOLVED, alert.severity, alert.level, reason, tell=False)
     clear = now - alert.seen_at
     if clear < rule.clear_for:
         return None
-    reason = f"clear since it was last found {clear} ago, at least {rule.clear_for}"
+    reason = (
+        f"已恢复 {clear} · clear since it was last found {clear} ago, at least {rule.clear_for}"
+    )
     return Step(AlertState.RESOLVED, alert.severity, alert.level, reason, tell=True)
 
 
@@ -89,5 +95,5 @@ def acknowledge(alert: Standing, reason: str) -> Step:
         raise NotAllowedError(
             f"an alert that is {alert.state} can't be acknowledged, only a firing one"
         )
-    said = reason or "acknowledged"
+    said = reason or "已确认 · acknowledged"
     return Step(AlertState.ACKNOWLEDGED, alert.severity, alert.level, said, tell=False)

@@ -6,9 +6,6 @@ from collections.abc import Iterator, Mapping
 from water.accounting import MessageSum, ReadingSum
 from water.loading import Outcome, Tally
 
-JOURNAL_LOST = "journal_lost"
-"""Why a message is undecodable that the journal counted and no longer holds (damage)."""
-
 ACCOUNTS = {
     Outcome.STORED: "stored",
     Outcome.DUPLICATE: "duplicate",

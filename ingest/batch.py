@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ingest.accounting import ACCOUNTS, JOURNAL_LOST
+from ingest.accounting import ACCOUNTS
 from ingest.checks import Directory, check
 from ingest.decoders import Decoded
 from ingest.identity import receipt_id
@@ -108,7 +108,8 @@ def add_entry(
     """
     lost = entry.number - 1 - processed.get(entry.supplier, 0)
     if lost > 0:
-        batch.tallies[Tally(entry.supplier, "messages", "undecodable", JOURNAL_LOST)] += lost
+        tally = Tally(entry.supplier, "messages", "undecodable", Undecodable.JOURNAL_LOST)
+        batch.tallies[tally] += lost
     contents = read_message(entry, rules.sources, rules.directory.suppliers)
     first, refused = len(batch.readings), list[tuple[int, str]]()
     received_at = entry.received_ms // 1000

@@ -128,18 +128,27 @@ class Recomputation:
             begin = first
             while begin <= last:
                 end = min(last, begin + timedelta(days=days - 1))
-                self._save_zones(meters, begin, end)
+                self._save_zones(meters, begin, end, now)
                 begin = end + timedelta(days=1)
         return min((first for first, _ in together), default=None)
 
-    def _save_zones(self, meters: list[Meter], first: date, last: date) -> None:
+    def _save_zones(self, meters: list[Meter], first: date, last: date, now: datetime) -> None:
         ids = [m.id for m in meters]
         start, end = self._city.day_start(first), self._city.day_start(last + timedelta(days=1))
         hourly = self._volumes.load_hourly(ids, start, end)
         zone_hours = compute_zone_hours(hourly, meters)
-        self._figures.save_zone_nights(compute_zone_nights(zone_hours, hourly, meters, self._city))
+        nights = compute_zone_nights(zone_hours, hourly, meters, self._city)
+        # A night that is not over has no minimum yet.
+        over = nights[DAY] <= pd.Timestamp(self._newest_night(now))
+        self._figures.save_zone_nights(nights[over])
         daily = self._volumes.load_daily(ids, first, last)
         self._figures.save_zone_days(compute_zone_days(daily, meters))
+
+    def _newest_night(self, now: datetime) -> date:
+        """The local day of the newest night window that has passed."""
+        today = self._city.day_of(now)
+        _, end = self._city.night_bounds(today)
+        return today if now >= end else today - timedelta(days=1)
 
 
 def _local_days(at: pd.Series, city: CityTime) -> pd.Series:

@@ -103,7 +103,7 @@ def test_a_finding_opens_one_alert_with_evidence_event_and_notices(engine, alert
     assert alert.evidence["thresholds"] == {"plan_m3": 1000.0}
     assert alert.evidence["readings_to"] == NOW.isoformat()
     (event,) = rows(engine, AlertEventRow)
-    assert (event.from_state, event.to_state, event.reason) == (None, "firing", "found")
+    assert (event.from_state, event.to_state, event.reason) == (None, "firing", "发现 · found")
     notices = rows(engine, NoticeRow)
     assert [n.audience for n in notices] == ["bureau", "user:U1"]
     assert {n.title for n in notices} == {"【黄色预警】超计划用水：义乌纺织（U1）2026"}
@@ -117,10 +117,10 @@ def test_a_level_that_rises_tells_each_audience_once_however_often_it_falls_back
     assert titles == ["【橙色警示】", "【红色警报】"]
     reasons = [e.reason for e in rows(engine, AlertEventRow)]
     assert reasons == [
-        "found",
-        "rose from formal to red",
-        "went from red to formal",
-        "rose from formal to red",
+        "发现 · found",
+        "由 formal 升为 red · rose from formal to red",
+        "由 red 变为 formal · went from red to formal",
+        "由 formal 升为 red · rose from formal to red",
     ]
 
 

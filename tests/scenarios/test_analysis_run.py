@@ -455,3 +455,13 @@ def test_a_city_without_a_single_reading_is_no_error(house):
     report = house.service().run_once()
     assert (report.idle, report.evaluated, report.failed_detectors) == (True, True, ())
     assert house.rows(AlertRow) == []
+
+
+@pytest.mark.parametrize(("past_end", "newest"), [(-60, 19), (60, 20)], ids=["at night", "after"])
+def test_a_night_has_a_minimum_once_it_is_over(house, monkeypatch, past_end, newest):
+    _, end = CITY.night_bounds(LAST)
+    now = end + timedelta(minutes=past_end)
+    monkeypatch.setattr(Clock, "now", lambda _: now)
+    house.load([r for r in flowing() if r.at <= now.timestamp()])
+    work_off(house.service())
+    assert max(r.day for r in house.rows(ZoneNightRow)) == date(2026, 1, newest)

@@ -81,7 +81,7 @@ def test_a_rising_level_makes_an_acknowledged_alert_fire_again():
     step = follow_finding(alert, finding("red", FindingKind.OVER_PLAN), LADDER, NOW)
     assert step is not None
     assert (step.to_state, step.severity, step.tell) == (AlertState.FIRING, Severity.RED, True)
-    assert step.reason == "rose from formal to red"
+    assert step.reason == "由 formal 升为 red · rose from formal to red"
 
 
 def test_a_falling_level_is_written_down_and_nobody_is_told():

@@ -79,3 +79,25 @@ def test_every_page_has_its_heading_in_the_documentation():
     headings = [line for line in text.splitlines() if line.startswith("## ")]
     for path in PAGE_KINDS:
         assert any(f"`{path}`" in heading for heading in headings), path
+
+
+def evidence_names():
+    """Constant names in the figures and thresholds of findings, in the source of analytics."""
+    for path in (ROOT / "analytics").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            given = None
+            if isinstance(node, ast.keyword) and node.arg in {"figures", "thresholds"}:
+                given = node.value
+            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in {
+                "figures",
+                "thresholds",
+            }:
+                given = node.value
+            if isinstance(given, ast.Dict):
+                yield from (key.value for key in given.keys if isinstance(key, ast.Constant))
+
+
+def test_every_figure_of_a_finding_has_a_word():
+    names = set(evidence_names())
+    assert len(names) > 15
+    assert {name for name in names if f"figure.{name}" not in CATALOGUE} == set()

@@ -21,7 +21,7 @@ def demo(
         float, typer.Option(min=0, help="How many times faster than the world it lives.")
     ] = 60,
     port: Annotated[
-        int | None, typer.Option(help="Port of the dashboard; else 8080, or a free one.")
+        int | None, typer.Option(help="Port of the dashboard, 0 = a free one; else 8080.")
     ] = None,
     folder: Annotated[
         Path | None, typer.Option(help="Where everything is kept; else var/demo.")

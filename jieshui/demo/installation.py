@@ -119,13 +119,13 @@ class Installation:
 
     def configure(self, broker: DemoBroker, speed: float, port: int | None) -> Settings:
         """Write the configuration of this start: broker, ports and the clock."""
-        if port is None:
-            port = 8080 if is_free(8080) else free_port()
+        if port is None and is_free(8080):
+            port = 8080
         rows: Tables = {
             "mqtt": {"host": "127.0.0.1", "port": broker.port, "protocol": broker.protocol},
             "ingest": {"port": free_port()},
             "analysis": {"port": free_port(), "pause_s": 1},
-            "api": {"port": port},
+            "api": {"port": port or free_port()},
             "clock": {
                 "anchor": datetime.now(UTC),
                 "shown": self.state().shown_at,

@@ -85,16 +85,14 @@ def evidence_names():
     """Constant names in the figures and thresholds of findings, in the source of analytics."""
     for path in (ROOT / "analytics").glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            given = None
-            if isinstance(node, ast.keyword) and node.arg in {"figures", "thresholds"}:
-                given = node.value
-            elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in {
-                "figures",
-                "thresholds",
-            }:
-                given = node.value
-            if isinstance(given, ast.Dict):
-                yield from (key.value for key in given.keys if isinstance(key, ast.Constant))
+            match node:
+                case ast.keyword(arg="figures" | "thresholds", value=ast.Dict(keys=keys)):
+                    pass
+                case ast.Assign([ast.Name("figures" | "thresholds")], ast.Dict(keys=keys)):
+                    pass
+                case _:
+                    continue
+            yield from (key.value for key in keys if isinstance(key, ast.Constant))
 
 
 def test_every_figure_of_a_finding_has_a_word():

@@ -83,6 +83,8 @@ def print_table(checked: Checked, *, as_json: bool) -> None:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
         return
     out = Console(soft_wrap=True, highlight=False)
+    if not out.is_terminal:
+        out.width = 200  # a log has no edge; eighty columns would break every line
     table = Table("", "planted", "subject", "expected", "found")
     for line in checked.lines:
         mark = "[green]✓[/]" if line.passed else "[bold red]✗[/]"

@@ -37,16 +37,17 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 def _print(facts: dict[str, Any]) -> None:
-    out = Console(soft_wrap=True)
+    out = Console(soft_wrap=True, highlight=False)
     out.print(f"Clock: {facts['at']:%Y-%m-%d %H:%M:%S %Z}")
-    table = Table("supplier", *MESSAGES, *(f"{name} readings" for name in READINGS), "balanced")
-    for row in facts["suppliers"]:
-        table.add_row(
-            row["supplier"],
-            *(str(row["messages"][name]) for name in MESSAGES),
-            *(str(row["readings"][name]) for name in READINGS),
-            "yes" if row["balanced"] else "[red]no[/]",
-        )
-    out.print(table)
-    evaluated = facts["analysis"]
-    out.print(f"Analysis: evaluated for {evaluated['at']}" if evaluated else "Analysis: never ran")
+    for ledger, terms in (("messages", MESSAGES), ("readings", READINGS)):
+        table = Table(ledger, *terms, "balanced")
+        for row in facts["suppliers"]:
+            counts = row[ledger]
+            balanced = "yes" if counts["balanced"] else "[bold red]NO[/]"
+            table.add_row(row["supplier"], *(f"{counts[term]:,}" for term in terms), balanced)
+        out.print(table)
+    evaluated, home = facts["analysis"], facts["home"]
+    out.print(f"Analysis: for {evaluated['at']}" if evaluated else "Analysis: never ran")
+    alerts = ", ".join(f"{count} {severity}" for severity, count in home["alerts"].items() if count)
+    out.print(f"Open alerts: {alerts or 'none'}")
+    out.print(f"Users: {home['users']}, {home['over']} over plan, {home['at_risk']} at risk")

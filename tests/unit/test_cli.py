@@ -4,6 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from jieshui import main
+from jieshui.errors import JieshuiError
 from jieshui.main import app
 
 runner = CliRunner()
@@ -58,6 +59,13 @@ def test_status_of_an_empty_installation_says_that_nothing_ran(tmp_path, monkeyp
     run("init")
     assert "never ran" in run("status")
     assert '"suppliers": []' in run("status", "--json")
+
+
+def test_without_a_configuration_nothing_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(JieshuiError, match="jieshui init"):
+        run("status")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_is_one_sentence_and_exit_code_1(tmp_path, monkeypatch, capsys):

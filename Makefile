@@ -51,7 +51,7 @@ bench-ingest: setup ## messages a second, acknowledged and stored, beside mosqui
 	$(BIN)/python bench/ingest.py
 
 bench-store: setup ## a year of 2,000 meters: volumes, nights, totals, beside bare DuckDB
-	$(BIN)/python bench/store.py
+	$(BIN)/python bench/store.py --meters 2000 --days 365
 
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -5,10 +5,18 @@ import re
 import tomllib
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from jieshui.errors import JieshuiError
@@ -17,6 +25,7 @@ from water.clock import Clock, ScaledClock, SystemClock
 from water.policy import Policy, PolicyError, parse_policy
 
 PREFIX = "JIESHUI_"
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 OTHER_VARIABLES = frozenset({"JIESHUI_CONFIG", "JIESHUI_NO_SKIP", "JIESHUI_SHARED_DATA"})
 """Variables with our prefix that are no settings: where the file lies, and two of the tests."""
 
@@ -49,7 +58,7 @@ class City(Section):
     @field_validator("night")
     @classmethod
     def _hours_in_order(cls, value: tuple[int, int]) -> tuple[int, int]:
-        if not 0 <= value[0] < value[1] <= 24:
+        if not 0 <= value[0] < value[1] < 24:
             raise ValueError("the night window is two hours in order, like [2, 5]")
         return value
 
@@ -78,11 +87,20 @@ class Mqtt(Section):
     client_id: str = "jieshui-ingest"
     username: str | None = None
     password_file: Path | None = None
+    tls: bool = False
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
-    share_group: str = ""
     sources: tuple[MqttSource, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_password_in_clear(self) -> Self:
+        encrypted = self.tls or self.ca_file is not None
+        if self.password_file and not encrypted and self.host not in LOOPBACK:
+            raise ValueError(
+                f"the password would go to {self.host} in clear: set tls = true or ca_file"
+            )
+        return self
 
 
 class Journal(Section):
@@ -116,12 +134,29 @@ class Api(Section):
 
 
 class Notify(Section):
-    """[notify]: apprise addresses of each audience; without one a notice is kept and shown."""
+    """[notify]: apprise addresses of each audience; without one a notice is kept and shown.
+
+    "user:ID" and "supplier:ID" are the addresses of one of them and win over the role's.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, tuple[str, ...]]
 
     bureau: tuple[str, ...] = ()
     utility: tuple[str, ...] = ()
     supplier: tuple[str, ...] = ()
     user: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _known_audiences(self) -> Self:
+        for name in self.model_extra or {}:
+            if not re.fullmatch(r"(user|supplier):.+", name):
+                raise ValueError(f"{name!r} is no audience; user:ID and supplier:ID are")
+        return self
+
+    def audiences(self) -> dict[str, tuple[str, ...]]:
+        """Audience → its addresses."""
+        return self.model_dump()
 
 
 class ClockSection(Section):
@@ -186,10 +221,12 @@ class Settings(BaseSettings):
         """
         if self.city.policy is None:
             return Policy()
+        rows = _read_toml(self.city.policy)
         try:
-            return parse_policy(_read_toml(self.city.policy))
+            return parse_policy(rows)
         except PolicyError as error:
-            raise JieshuiError(f"{self.city.policy}: {error}") from None
+            line = _line_of(self.city.policy.read_text(encoding="utf-8"), [error.key])
+            raise JieshuiError(f"{self.city.policy}, line {line}: {error}") from None
 
 
 def load_settings(path: Path | None) -> Settings:

@@ -1,6 +1,9 @@
 """The only place where adapters meet the ports of the rooms."""
 
+import contextlib
+import os
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -110,11 +113,10 @@ def ingest_settings(settings: Settings) -> IngestSettings:
             client_id=mqtt.client_id,
             username=mqtt.username,
             password=_read_secret(mqtt.password_file),
-            tls=mqtt.ca_file is not None,
+            tls=mqtt.tls or mqtt.ca_file is not None,
             ca_file=mqtt.ca_file,
             cert_file=mqtt.certificate_file,
             key_file=mqtt.key_file,
-            share=mqtt.share_group,
         ),
         journal=JournalSettings(
             folder=settings.store.folder / "journal",
@@ -146,7 +148,7 @@ def build_analysis(
 
 def build_delivery(settings: Settings, stores: Stores) -> Delivery:
     """The sending of notices to the addresses of the configuration."""
-    return Delivery(stores.alerts, settings.notify.model_dump(), stores.clock)
+    return Delivery(stores.alerts, settings.notify.audiences(), stores.clock)
 
 
 def build_api(
@@ -180,8 +182,13 @@ def session_secret(folder: Path) -> str:
     """The secret that signs sessions: made once, kept beside the stores, readable by us alone."""
     path = folder / "session-secret"
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(48), encoding="ascii")
+        # Whole or not at all, and the first of two processes wins: a link never replaces.
+        with tempfile.NamedTemporaryFile("w", dir=folder, encoding="ascii") as aside:
+            aside.write(secrets.token_urlsafe(48))
+            aside.flush()
+            os.fsync(aside.fileno())
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(aside.name)
     return path.read_text(encoding="ascii")
 
 

@@ -1,12 +1,21 @@
 """Everything a city may set, with the dates and the source document of each row."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from math import inf, isfinite
+from typing import Any, cast
+
+from water.alerts import Severity
+
+_BASES = ("projected", "used")
 
 
 class PolicyError(ValueError):
-    """The policy file says something that can't be; the message names the key and the reason."""
+    """The policy says something that can't be: `key` names the setting, the message the reason."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"{key}: {reason}")
+        self.key = key
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +44,6 @@ class Policy:
     """A city's settings; the defaults are those of the task table and of domain practice.
 
     Attributes:
-        share_from_m3: users of this many m³/a are shared with the platform (10,000).
-        plan_industry_from_m3: industry under plan management from here (5,000).
-        balance_test_from_m3: heaviest users, balance tests (50,000).
         loss_rate_target: public network loss rate to stay within, a fraction (0.085).
         cjj92_edition: 2018 (the rate is corrected) or 2016.
         frost_depth_m: greatest frost depth of the city, for R4 of CJJ 92.
@@ -57,9 +63,6 @@ class Policy:
         sources: the document behind each setting that the city changed (key → document).
     """
 
-    share_from_m3: float = 10_000
-    plan_industry_from_m3: float = 5_000
-    balance_test_from_m3: float = 50_000
     loss_rate_target: float = 0.085
     cjj92_edition: int = 2018
     frost_depth_m: float = 0.0
@@ -67,7 +70,7 @@ class Policy:
     ladder: tuple[LadderStep, ...] = field(default_factory=_default_ladder)
     plan_coverage: float = 0.9
     max_gap_factor: float = 2.5
-    stopped_after_h: float = 48
+    stopped_after_h: float = 48.0
     continuous_days: int = 7
     continuous_min_m3_h: float = 0.1
     night_rise_share: float = 0.05
@@ -79,6 +82,9 @@ class Policy:
 
 
 _PERIODS = ("month", "quarter", "year")
+_EDITIONS = (2016, 2018)
+_SHARES = frozenset({"loss_rate_target", "plan_coverage", "night_rise_share"})
+_MAY_BE_ZERO = frozenset({"frost_depth_m", "future_tolerance_s", "continuous_min_m3_h"})
 
 
 def parse_policy(rows: Mapping[str, Any]) -> Policy:
@@ -88,40 +94,68 @@ def parse_policy(rows: Mapping[str, Any]) -> Policy:
         PolicyError: naming the key, what stands there and what may stand there.
     """
     known = {f.name: f for f in fields(Policy)}
-    unknown = sorted(set(rows) - set(known))
-    if unknown:
-        raise PolicyError(f"policy: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
-    values = {key: _parse(key, value) for key, value in rows.items()}
-    policy = Policy(**values)
-    if policy.assessment_period not in _PERIODS:
-        raise PolicyError(
-            f"policy: assessment_period is {policy.assessment_period!r}, not one of {_PERIODS}"
-        )
-    return policy
+    for key in rows:
+        if key not in known:
+            raise PolicyError(key, f"no such setting; known are {', '.join(known)}")
+    return Policy(**{key: _parse(key, value) for key, value in rows.items()})
 
 
 def _parse(key: str, value: Any) -> Any:
     if key == "ladder":
-        return tuple(_parse_step(row) for row in value)
+        return _parse_ladder(value)
     if key == "sources":
-        return dict(value)
-    default = getattr(Policy(), key)
-    if isinstance(default, str):
-        if not isinstance(value, str):
-            raise PolicyError(f"policy: {key} is {value!r}, not a text")
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PolicyError(f"policy: {key} is {value!r}, not a number")
-    if value < 0:
-        raise PolicyError(f"policy: {key} is {value!r}; it can't be negative")
-    return type(default)(value) if isinstance(default, int) else float(value)
+        return _parse_sources(value)
+    if key == "assessment_period":
+        return _one_of(key, value, _PERIODS)
+    if key == "cjj92_edition":
+        return _one_of(key, value, _EDITIONS)
+    return _parse_number(key, value)
 
 
-def _parse_step(row: Mapping[str, Any]) -> LadderStep:
+def _one_of(key: str, value: Any, choices: Sequence[Any]) -> Any:
+    if value not in choices:
+        raise PolicyError(key, f"{value!r} is not one of {', '.join(map(str, choices))}")
+    return value
+
+
+def _parse_number(key: str, value: Any) -> float:
+    whole = isinstance(getattr(Policy(), key), int)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        raise PolicyError(key, f"{value!r} is not a {'whole ' if whole else ''}number")
+    if not isfinite(value) or value < 0 or (value == 0 and key not in _MAY_BE_ZERO):
+        raise PolicyError(key, f"{value!r} is out of range")
+    if key in _SHARES and value > 1:
+        raise PolicyError(key, f"{value!r} is not a share; 8.5 % is 0.085")
+    return value
+
+
+def _parse_sources(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise PolicyError("sources", f"{value!r} is not a table of setting = document")
+    return {str(key): str(document) for key, document in cast("Mapping[Any, Any]", value).items()}
+
+
+def _parse_ladder(value: Any) -> tuple[LadderStep, ...]:
+    if not isinstance(value, list) or not value:
+        raise PolicyError("ladder", "wants tables [[ladder]] with level, rate and basis")
+    steps = tuple(_parse_step(row) for row in cast("list[Any]", value))
+    for basis in _BASES:
+        rates = [step.rate for step in steps if step.basis == basis]
+        if rates != sorted(set(rates)):
+            raise PolicyError("ladder", f"the {basis} steps must rise")
+    return steps
+
+
+def _parse_step(row: Any) -> LadderStep:
     try:
         step = LadderStep(**row)
-    except TypeError as error:
-        raise PolicyError(f"policy: ladder step {dict(row)!r}: {error}") from None
-    if step.basis not in {"projected", "used"}:
-        raise PolicyError(f"policy: ladder step {step.level!r} has basis {step.basis!r}")
+    except TypeError:
+        raise PolicyError("ladder", f"{row!r} wants level, rate and basis") from None
+    if step.level not in set(Severity):
+        raise PolicyError("ladder", f"level {step.level!r} is not one of {', '.join(Severity)}")
+    if step.basis not in _BASES:
+        raise PolicyError("ladder", f"basis {step.basis!r} is not one of {', '.join(_BASES)}")
+    rate: Any = step.rate
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < inf:
+        raise PolicyError("ladder", f"rate {rate!r} is not a number above 0")
     return step

@@ -4,6 +4,7 @@ import pytest
 
 from jieshui.config import load_settings
 from jieshui.errors import JieshuiError
+from jieshui.wiring import session_secret
 from water.clock import ScaledClock, SystemClock
 
 
@@ -38,6 +39,9 @@ def test_the_environment_overrules_the_file(tmp_path, monkeypatch):
         ("[api]\nport = 99999\n", "line 2: api.port"),
         ("[city]\ntimezone = 'Asia/Yiwu'\n", "line 2: city.timezone: .*Asia/Yiwu"),
         ("[city]\nnight = [5, 2]\n", "line 2: city.night: .*in order"),
+        ("[city]\nnight = [22, 24]\n", "line 2: city.night: .*in order"),
+        ("[mqtt]\nhost = 'far'\npassword_file = 'p'\n", "line 1: mqtt: .*far in clear"),
+        ("[notify]\n'mayor:1' = ['json://x']\n", "mayor:1"),
         ("[mqqt]\nhost = 'x'\n", "mqqt: is no setting"),
         ("[api\n", "not TOML.*line 1"),
         ("[[mqtt.sources]]\nfilter = 'a'\ndialect = 'b'\n", "mqtt.sources.0.supplier"),
@@ -64,7 +68,7 @@ def test_a_missing_file_says_how_to_make_one(tmp_path):
 def test_a_broken_policy_names_its_file_and_setting(tmp_path):
     (tmp_path / "policy.toml").write_text("loss_target = 1\n", encoding="utf-8")
     settings = load_settings(write(tmp_path, '[city]\npolicy = "policy.toml"\n'))
-    with pytest.raises(JieshuiError, match=r"policy\.toml: .*loss_target"):
+    with pytest.raises(JieshuiError, match=r"policy\.toml, line 1: loss_target"):
         settings.policy()
 
 
@@ -72,3 +76,18 @@ def test_a_clock_table_makes_a_scaled_clock(tmp_path):
     text = "[clock]\nanchor = 2026-01-01T00:00:00Z\nshown = 2026-09-15T00:00:00+08:00\nspeed = 60\n"
     assert isinstance(load_settings(write(tmp_path, text)).make_clock(), ScaledClock)
     assert isinstance(load_settings(write(tmp_path, "")).make_clock(), SystemClock)
+
+
+def test_one_user_may_have_an_address_of_its_own(tmp_path):
+    text = "[notify]\nbureau = ['json://b']\n'user:33078200011' = ['json://u']\n"
+    audiences = load_settings(write(tmp_path, text)).notify.audiences()
+    assert audiences["user:33078200011"] == ("json://u",)
+    assert audiences["bureau"] == ("json://b",)
+
+
+def test_the_session_secret_is_made_once_and_is_ours_alone(tmp_path):
+    first = session_secret(tmp_path)
+    assert len(first) >= 32
+    assert session_secret(tmp_path) == first
+    assert [path.name for path in tmp_path.iterdir()] == ["session-secret"]
+    assert (tmp_path / "session-secret").stat().st_mode & 0o777 == 0o600

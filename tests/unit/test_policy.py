@@ -18,7 +18,7 @@ def test_the_page_lists_every_setting_with_its_default():
 
 def test_a_city_changes_one_threshold_and_keeps_the_others():
     policy = parse_policy({"loss_rate_target": 0.09, "sources": {"loss_rate_target": "a document"}})
-    assert (policy.loss_rate_target, policy.share_from_m3) == (0.09, 10_000)
+    assert (policy.loss_rate_target, policy.plan_coverage) == (0.09, 0.9)
 
 
 def test_a_ladder_is_read_in_its_order():
@@ -33,9 +33,28 @@ def test_a_ladder_is_read_in_its_order():
         ({"loss_rate_target": "0.09"}, "loss_rate_target"),
         ({"loss_rate_target": -1}, "loss_rate_target"),
         ({"loss_rate_target": True}, "loss_rate_target"),
+        ({"loss_rate_target": 8.5}, "8.5 % is 0.085"),
+        ({"loss_rate_target": float("nan")}, "loss_rate_target"),
+        ({"night_confirm_nights": 0.9}, "whole number"),
+        ({"night_confirm_nights": 0}, "out of range"),
+        ({"cjj92_edition": 2017}, "2017"),
+        ({"ladder": "x"}, "ladder"),
+        ({"ladder": []}, "ladder"),
+        ({"ladder": [{"level": "panic", "rate": 1, "basis": "used"}]}, "panic"),
+        ({"ladder": [{"level": "red", "rate": "1.0", "basis": "used"}]}, "rate"),
+        (
+            {
+                "ladder": [
+                    {"level": "red", "rate": 1.3, "basis": "used"},
+                    {"level": "formal", "rate": 1.1, "basis": "used"},
+                ]
+            },
+            "must rise",
+        ),
+        ({"sources": "a document"}, "sources"),
         ({"assessment_period": "week"}, "week"),
         ({"assessment_period": 12}, "assessment_period"),
-        ({"ladder": [{"level": "x", "rate": 1, "basis": "guessed"}]}, "guessed"),
+        ({"ladder": [{"level": "red", "rate": 1, "basis": "guessed"}]}, "guessed"),
         ({"ladder": [{"level": "x"}]}, "ladder"),
     ],
 )

@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
@@ -133,6 +134,9 @@ class Api(Section):
     secure_cookies: bool = False
 
 
+_ADDRESSES = TypeAdapter(tuple[str, ...])
+
+
 class Notify(Section):
     """[notify]: apprise addresses of each audience; without one a notice is kept and shown.
 
@@ -140,7 +144,6 @@ class Notify(Section):
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    __pydantic_extra__: dict[str, tuple[str, ...]]
 
     bureau: tuple[str, ...] = ()
     utility: tuple[str, ...] = ()
@@ -149,14 +152,15 @@ class Notify(Section):
 
     @model_validator(mode="after")
     def _known_audiences(self) -> Self:
-        for name in self.model_extra or {}:
+        for name, addresses in (self.model_extra or {}).items():
             if not re.fullmatch(r"(user|supplier):.+", name):
                 raise ValueError(f"{name!r} is no audience; user:ID and supplier:ID are")
+            _ADDRESSES.validate_python(addresses)
         return self
 
     def audiences(self) -> dict[str, tuple[str, ...]]:
         """Audience → its addresses."""
-        return self.model_dump()
+        return {name: tuple(addresses) for name, addresses in self.model_dump().items()}
 
 
 class ClockSection(Section):

@@ -9,6 +9,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from jieshui.errors import JieshuiError
+
 log = structlog.get_logger()
 
 Health = Callable[[], Mapping[str, Any]]
@@ -29,10 +31,19 @@ class HealthPort:
         self._server: WSGIServer | None = None
 
     def start(self) -> None:
-        """Listen on the port in a thread of its own."""
+        """Listen on the port in a thread of its own.
+
+        Raises:
+            JieshuiError: the port is taken.
+        """
         if not self._port:
             return
-        self._server = make_server("127.0.0.1", self._port, self._answer, handler_class=_Quiet)
+        try:
+            self._server = make_server("127.0.0.1", self._port, self._answer, handler_class=_Quiet)
+        except OSError as error:
+            raise JieshuiError(
+                f"can't listen on port {self._port} for health and metrics: {error.strerror}"
+            ) from None
         Thread(target=self._server.serve_forever, name="health", daemon=True).start()
         log.info("health_port_open", port=self._port)
 

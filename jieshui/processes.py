@@ -1,5 +1,6 @@
 """What each process of `jieshui serve` runs until it is told to stop."""
 
+import socket
 from collections.abc import Callable
 from threading import Event, Thread
 
@@ -7,8 +8,11 @@ import structlog
 import uvicorn
 from prometheus_client import CollectorRegistry
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
+from alerts.delivery import Delivery
 from jieshui.config import Settings
+from jieshui.errors import JieshuiError
 from jieshui.health import HealthPort
 from jieshui.wiring import (
     Stores,
@@ -21,7 +25,7 @@ from jieshui.wiring import (
 
 log = structlog.get_logger()
 
-_DELIVERY_PAUSE_S = 5
+DELIVERY_PAUSE_S = 5.0
 
 
 def run_ingest(settings: Settings, stop: Event) -> None:
@@ -42,41 +46,98 @@ def run_analysis(settings: Settings, stop: Event) -> None:
     metrics = CollectorRegistry()
     with open_stores(settings) as stores:
         service = build_analysis(settings, stores, metrics)
-        delivery = build_delivery(settings, stores)
-        port = HealthPort(settings.analysis.port, service.health, metrics)
+        delivery = DeliveryLoop(build_delivery(settings, stores), stop)
+        port = HealthPort(
+            settings.analysis.port, lambda: service.health() | delivery.health(), metrics
+        )
         port.start()
-
-        def deliver() -> None:
-            while not stop.wait(_DELIVERY_PAUSE_S):
-                delivery.deliver_due()
-
-        thread = Thread(target=deliver, name="delivery")
-        thread.start()
+        delivery.start()
         try:
             service.run(stop)
         finally:
             stop.set()
-            thread.join()
+            delivery.join()
             port.stop()
 
 
+class DeliveryLoop:
+    """Sends what is due until `stop`; an outage is waited out, a bug stops the process."""
+
+    def __init__(self, delivery: Delivery, stop: Event, pause_s: float = DELIVERY_PAUSE_S) -> None:
+        self._delivery = delivery
+        self._stop = stop
+        self._pause_s = pause_s
+        self._trouble: str | None = None
+        self._crash: Exception | None = None
+        self._thread = Thread(target=self._run, name="delivery")
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the end and pass on what ended it.
+
+        Raises:
+            Exception: the bug that the loop met.
+        """
+        self._thread.join()
+        if self._crash is not None:
+            raise self._crash
+
+    def health(self) -> dict[str, object]:
+        """Whether notices go out."""
+        return {"delivery": "running" if self._thread.is_alive() else "ended",
+                "delivery_trouble": self._trouble}  # fmt: skip
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._pause_s):
+            try:
+                self._delivery.deliver_due()
+                self._trouble = None
+            except (OSError, OperationalError) as error:
+                self._trouble = str(error)
+                log.warning("delivery_waits", error=str(error))
+            except Exception as error:
+                log.exception("delivery_failed")
+                self._crash = error
+                self._stop.set()
+
+
 def run_api(settings: Settings, stop: Event) -> None:
-    """Answer HTTP until told to stop."""
+    """Answer HTTP until told to stop.
+
+    Raises:
+        JieshuiError: the port can't be listened on.
+    """
+    listener = _listen(settings.api.host, settings.api.port)
     with open_stores(settings) as stores:
         app = build_api(settings, stores, CollectorRegistry(), _checks(stores))
         server = uvicorn.Server(
-            uvicorn.Config(
-                app, host=settings.api.host, port=settings.api.port, log_level="warning",
-                timeout_graceful_shutdown=3,
-            )
-        )  # fmt: skip
-        thread = Thread(target=server.run, name="http")
+            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+        )
+        thread = Thread(target=server.run, args=([listener],), name="http")
         thread.start()
         log.info("api_listens", host=settings.api.host, port=settings.api.port)
         while thread.is_alive() and not stop.wait(0.5):
             pass
+        ended_by_itself = not stop.is_set()
         server.should_exit = True
         thread.join()
+    if ended_by_itself:
+        raise JieshuiError("the HTTP server ended by itself; its log says why")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise JieshuiError(f"can't listen on {host} port {port}: {error.strerror}") from None
+    return listener
 
 
 def _checks(stores: Stores) -> dict[str, Callable[[], None]]:

@@ -47,7 +47,10 @@ def api(config: ConfigOption = None, parent: ParentOption = None) -> None:
 
 @app.command("all")
 def serve_all(config: ConfigOption = None) -> None:
-    """Run the three in one process tree, for one machine."""
+    """Run the three in one process tree, for one machine.
+
+    One that ends by itself is started again; one that can't start ends them all.
+    """
     set_up_logs()
     settings_from(config)
     path = config_path(config)
@@ -59,7 +62,7 @@ def serve_all(config: ConfigOption = None) -> None:
             for name in ("ingest", "analysis", "api"):
                 supervisor.start(name)
             while not stop.wait(1):
-                supervisor.check()
+                supervisor.revive()
         finally:
             supervisor.stop()
 

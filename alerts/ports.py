@@ -49,7 +49,7 @@ class Subject(Protocol):
 
 
 class AlertBook(Protocol):
-    """The alerts within one transaction."""
+    """The alerts within one transaction; nobody else changes those that were read meanwhile."""
 
     def open_alerts(self, rule: str) -> Sequence[StoredAlert]:
         """Every alert of a rule that is not resolved."""

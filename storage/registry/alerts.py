@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from storage.registry.engine import for_reading
 from storage.registry.models import (
     AlertEventRow,
     AlertRow,
@@ -65,21 +66,29 @@ class StoredNotice:
 
 
 class AlertBook:
-    """The alerts within one transaction."""
+    """The alerts within one transaction.
+
+    What it reads to decide on stays locked until the end: row by row on PostgreSQL; on SQLite the
+    transaction holds the whole database from its beginning.
+    """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def open_alerts(self, rule: str) -> Sequence[StoredAlert]:
-        """Every alert of a rule that is not resolved."""
+        """Every alert of a rule that is not resolved; nobody else changes them meanwhile."""
+        # Locked in the order of their ids, so that two that lock several never wait for each other.
         rows = self._session.scalars(
-            select(AlertRow).where(AlertRow.rule == rule, AlertRow.state != "resolved")
+            select(AlertRow)
+            .where(AlertRow.rule == rule, AlertRow.state != "resolved")
+            .order_by(AlertRow.id)
+            .with_for_update()
         )
         return [_stored(row) for row in rows]
 
     def alert(self, alert_id: int) -> StoredAlert | None:
-        """One alert by its id."""
-        row = self._session.get(AlertRow, alert_id)
+        """One alert by its id; nobody else changes it meanwhile."""
+        row = self._session.get(AlertRow, alert_id, with_for_update=True)
         return _stored(row) if row else None
 
     def subject(self, subject_kind: str, subject_id: str) -> StoredSubject:
@@ -160,6 +169,7 @@ class AlertStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._reading = for_reading(engine)
 
     def transact(self, work: Callable[[AlertBook], Answer]) -> Answer:
         """Do `work` in one transaction, and anew when another process came between.
@@ -178,7 +188,7 @@ class AlertStore:
 
     def due_notices(self, now: datetime, limit: int) -> Sequence[StoredNotice]:
         """Waiting messages whose next attempt is due, oldest first."""
-        with Session(self._engine) as session:
+        with Session(self._reading) as session:
             rows = session.execute(
                 select(NoticeRow, AlertRow.severity)
                 .join(AlertRow, AlertRow.id == NoticeRow.alert_id)

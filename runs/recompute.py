@@ -14,7 +14,7 @@ from analytics.quality import compute_arrivals
 from analytics.series import Verdict, check_series
 from analytics.volumes import compute_daily_volumes, compute_hourly_volumes
 from analytics.zones import compute_zone_days, compute_zone_hours
-from runs.ports import Figures, Readings, Volumes
+from runs.ports import Figures, Readings, Registry, Volumes
 from runs.spans import Span, far_spans
 from water.city_time import CityTime
 from water.columns import AT, DAY, METER_ID, START, VERDICT
@@ -28,6 +28,11 @@ class Known:
 
     meters: Mapping[str, Meter]
     changes: list[MeterChange]
+
+
+def read_known(registry: Registry) -> Known:
+    """Read what the registry says now."""
+    return Known({m.id: m for m in registry.meters()}, registry.meter_changes())
 
 
 @dataclass(frozen=True, slots=True)

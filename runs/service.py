@@ -16,6 +16,7 @@ from tenacity.nap import sleep_using_event
 from tenacity.stop import stop_when_event_set
 
 from runs.evaluation import Evaluator, Inputs
+from runs.jobs import RecomputeJobs
 from runs.lock import only_one
 from runs.metrics import RunMetrics
 from runs.ports import (
@@ -28,20 +29,15 @@ from runs.ports import (
     RunState,
     Volumes,
 )
-from runs.recompute import Known, Recomputation, ZoneSpan
+from runs.recompute import Recomputation, ZoneSpan, read_known
 from runs.settings import RunSettings
-from runs.spans import plan_days, plan_spans, rows_a_day
+from runs.spans import plan_spans, rows_a_day
 from water.calendar import Calendar
 from water.city_time import CityTime
 from water.clock import Clock
-from water.jobs import Job
-from water.meters import Meter
 from water.policy import Policy
 
 _log = structlog.get_logger()
-
-RECOMPUTE = "recompute"
-"""Job kind: arguments first, last (local days, ISO) and meter_id (all meters without it)."""
 
 MARK, SILENCE, COMPACTED, EVALUATED = "touched", "silence", "compacted", "evaluated"
 """Names of the run state."""
@@ -93,10 +89,22 @@ class AnalysisService:
         self._state = state
         self._city = city
         self._clock = clock
-        self._jobs = jobs
         self._settings = settings or RunSettings()
         self._metrics = RunMetrics(metrics or CollectorRegistry())
         self._recomputation = Recomputation(readings, volumes, figures, policy=policy, city=city)
+        self._jobs = (
+            RecomputeJobs(
+                jobs,
+                readings,
+                registry,
+                self._recomputation,
+                city=city,
+                outages=self._settings.outages,
+                rows=self._settings.chunk_readings,
+            )
+            if jobs
+            else None
+        )
         self._evaluator = Evaluator(
             Inputs(readings, volumes, registry, figures, ledger),
             listener,
@@ -120,7 +128,7 @@ class AnalysisService:
         """
         with only_one(self._settings.lock_path):
             if self._jobs:
-                self._jobs.release([RECOMPUTE])
+                self._jobs.release()
             while not stop.is_set():
                 report = self._cycle(stop)
                 if report is None or report.idle:
@@ -150,7 +158,8 @@ class AnalysisService:
         begin = time.monotonic()
         now = self._clock.now()
         mark, meter_days = self._recompute_touched(now)
-        jobs = self._do_job(now)
+        with self._metrics.timed("job"):
+            jobs = self._jobs.do_next(now) if self._jobs else 0
         self._changed = self._changed or bool(meter_days or jobs)
         idle = not meter_days and not jobs
         failed = self._evaluate(now) if self._evaluation_due(idle=idle) else None
@@ -188,11 +197,12 @@ class AnalysisService:
 
     def _recompute_touched(self, now: datetime) -> tuple[int, int]:
         mark = (self._state.get(MARK) or {}).get("mark", 0)
-        known = self._known()
-        touched = self._readings.touched_days(mark, self._batch(known))
+        touched = self._readings.touched_days(mark, self._batch())
         self._metrics.backlog.set(len(touched.days))
         if touched.mark == mark:
             return mark, 0
+        # After the look: a meter is registered before its first reading is loaded.
+        known = read_known(self._registry)
         with self._metrics.timed("recompute"):
             spans = plan_spans(touched.days, known.meters, self._settings.chunk_readings)
             zones: list[ZoneSpan] = []
@@ -210,50 +220,11 @@ class AnalysisService:
         )  # fmt: skip
         return touched.mark, len(touched.days)
 
-    def _known(self) -> Known:
-        return Known({m.id: m for m in self._registry.meters()}, self._registry.meter_changes())
-
-    def _batch(self, known: Known) -> int:
+    def _batch(self) -> int:
         """Meter-days that are about one chunk."""
-        rows = [rows_a_day(m) for m in known.meters.values()]
+        rows = [rows_a_day(m) for m in self._registry.meters()]
         mean = sum(rows) / len(rows) if rows else 24
         return max(1, int(self._settings.chunk_readings / mean))
-
-    def _do_job(self, now: datetime) -> int:
-        job = self._jobs.take([RECOMPUTE]) if self._jobs else None
-        if self._jobs is None or job is None:
-            return 0
-        try:
-            meters, first, last = self._asked(job)
-        except (KeyError, TypeError, ValueError) as error:
-            self._jobs.finish(job.id, {"error": f"{type(error).__name__}: {error}"}, failed=True)
-            return 1
-        with self._metrics.timed("job"):
-            spans = self._recompute_days(meters, first, last, now)
-        self._jobs.finish(job.id, {"meters": len(meters), "spans": spans})
-        return 1
-
-    def _asked(self, job: Job) -> tuple[list[Meter], date, date]:
-        """The meters and days of a job.
-
-        Raises:
-            KeyError: an argument is missing, or the meter is unknown.
-            ValueError: a day is no ISO day.
-        """
-        first = date.fromisoformat(str(job.arguments["first"]))
-        last = date.fromisoformat(str(job.arguments["last"]))
-        meters = self._known().meters
-        meter_id = job.arguments.get("meter_id")
-        return [meters[str(meter_id)]] if meter_id else list(meters.values()), first, last
-
-    def _recompute_days(self, meters: list[Meter], first: date, last: date, now: datetime) -> int:
-        known, rows = self._known(), self._settings.chunk_readings
-        zones: list[ZoneSpan] = []
-        spans = plan_spans(plan_days(meters, first, last), known.meters, rows)
-        for span in spans:
-            zones += self._recomputation.recompute_span(span, known, now, rows)
-        self._recomputation.recompute_zones(zones, known, now, rows)
-        return len(spans)
 
     def _evaluation_due(self, *, idle: bool) -> bool:
         """Soon after a change, at least now and then, never most of the time."""

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
+from storage.registry.consequences import RECOMPUTE, recompute_jobs
 from storage.registry.models import (
     AuditRow,
     DeviceRow,
+    JobRow,
     MeterChangeRow,
     MeterRow,
     MonthlyReturnRow,
@@ -16,11 +18,14 @@ from storage.registry.models import (
     SupplierRow,
     UserRow,
     WorksRow,
+    ZoneDayRow,
+    ZoneNightRow,
     ZoneRow,
     table_of,
 )
 from storage.registry.upserts import upsert
 from water.clock import Clock
+from water.meters import MeterRole
 
 DIRECTORY_VERSION = "registry.directory_version"
 """Name of the state row that counts the changes of suppliers, meters and devices."""
@@ -39,6 +44,9 @@ _TABLES: dict[str, Table] = {
     "works": _WORKS,
 }
 _WORKS_KEY = ("zone_id", "kind", "begins")
+_JOB = table_of(JobRow)
+_FIGURES_OF_ZONES = (table_of(ZoneDayRow), table_of(ZoneNightRow))
+_BOUNDS = (MeterRole.ZONE_INLET, MeterRole.ZONE_OUTLET)
 _IN_DIRECTORY = frozenset({"suppliers", "meters", "devices"})
 
 
@@ -66,15 +74,18 @@ class RegistryTransaction:
         return set(self._connection.execute(select(_TABLES[kind].c.id)).scalars())
 
     def put(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write rows, replacing those of the same key."""
+        """Write rows, replacing those of the same key; what they make wrong is computed again."""
         if not rows:
             return
+        jobs = recompute_jobs(kind, rows, self.rows(kind))
         if kind == "works":
             self._put_works(rows)
         else:
             upsert(self._connection, _TABLES[kind], rows)
         if kind in _IN_DIRECTORY:
             self._move_directory_version()
+        for arguments in jobs:
+            self._ask_again(arguments)
 
     def audit(self, actor: str, entries: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
         """Keep who did what, now: (action, subject, detail)."""
@@ -102,6 +113,25 @@ class RegistryTransaction:
                 for row in changed
             ]
             self._connection.execute(statement, values)
+
+    def _ask_again(self, arguments: Mapping[str, Any]) -> None:
+        """Ask for a computation; a zone that lost its last inlet and outlet has no figures left."""
+        if "zone_ids" in arguments:
+            meter = _TABLES["meters"]
+            bound = select(meter.c.zone_id).where(
+                meter.c.zone_id.is_not(None), meter.c.role.in_(_BOUNDS)
+            )
+            for table in _FIGURES_OF_ZONES:
+                unbound = table.c.zone_id.in_(arguments["zone_ids"]) & table.c.zone_id.not_in(bound)
+                self._connection.execute(delete(table).where(unbound))
+        job = {
+            "kind": RECOMPUTE,
+            "arguments": dict(arguments),
+            "state": "waiting",
+            "asked_by": "import",
+            "asked_at": self._clock.now(),
+        }
+        self._connection.execute(insert(_JOB).values(job))
 
     def _move_directory_version(self) -> None:
         query = select(_STATE.c.value).where(_STATE.c.name == DIRECTORY_VERSION)

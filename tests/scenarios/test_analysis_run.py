@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 import runs.evaluation
+import runs.jobs
 from alerts.service import AlertService
 from runs.lock import AlreadyRunningError, only_one
 from runs.service import AnalysisService
@@ -119,6 +120,13 @@ class House:
             for group in groups:
                 session.add_all(group)
                 session.flush()
+
+    def register(self, kind, **row):
+        """Import a row; of a meter, what is not named stays."""
+        with RegistryStore(self.engine, Clock()).transaction() as registry:
+            if kind != "meter_changes":
+                row = {**registry.rows(kind).get((row["id"],), {}), **row}
+            registry.put(kind, [row])
 
     def load(self, readings):
         with self.readings.load() as load:
@@ -465,3 +473,135 @@ def test_a_night_has_a_minimum_once_it_is_over(house, monkeypatch, past_end, new
     house.load([r for r in flowing() if r.at <= now.timestamp()])
     work_off(house.service())
     assert max(r.day for r in house.rows(ZoneNightRow)) == date(2026, 1, newest)
+
+
+def rolling(readings):
+    """The registers of a dial that ends at 2000 m³."""
+    return [r._replace(register_m3=r.register_m3 % 2000) for r in readings]
+
+
+def changed_over(readings):
+    """C1's dial is changed for a new one at 0 after nine days."""
+    at = int((CITY.day_start(date(2026, 1, 10)) + timedelta(minutes=30)).timestamp())
+    return [
+        r._replace(register_m3=10 * (r.at - at) / 3600) if r.meter_id == "C1" and r.at > at else r
+        for r in readings
+    ]
+
+
+CHANGE = {
+    "meter_id": "C1",
+    "at": CITY.day_start(date(2026, 1, 10)) + timedelta(minutes=30),
+    "old_final_m3": 1000 + 10 * (9 * 24 + 0.5),
+    "new_initial_m3": 0.0,
+    "reason": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("readings", "told"),
+    [
+        pytest.param(flowing(), ("meters", {"id": "C1", "interval_s": 600}), id="interval"),
+        pytest.param(rolling(flowing()), ("meters", {"id": "C1", "modulus_m3": 2000.0}), id="dial"),
+        pytest.param(flowing(), ("meters", {"id": "C1", "q3_m3_h": 2.0}), id="Q3"),
+        pytest.param(flowing(), ("meters", {"id": "C1", "zone_id": None}), id="zone"),
+        pytest.param(flowing(), ("meters", {"id": "Z1", "role": "plant_outlet"}), id="role"),
+        pytest.param(
+            flowing(),
+            ("meters", {"id": "C1", "in_service_from": CITY.day_start(date(2026, 1, 4))}),
+            id="service",
+        ),
+        pytest.param(changed_over(flowing()), ("meter_changes", CHANGE), id="meter change"),
+    ],
+)
+def test_what_the_registry_learns_late_ends_as_if_it_had_known(
+    house, another_house, readings, told
+):
+    kind, row = told
+    another_house.register(kind, **row)
+    for each in (house, another_house):
+        each.load(readings)
+        work_off(each.service())
+    wrong = house.figures_now()
+    house.register(kind, **row)
+    work_off(house.service())
+    mine, hours, days = house.figures_now()
+    theirs, their_hours, their_days = another_house.figures_now()
+    assert str(wrong) != str((mine, hours, days))
+    pd.testing.assert_frame_equal(hours, their_hours)
+    pd.testing.assert_frame_equal(days, their_days)
+    assert {t: mine[t] for t in _LATE} == {t: theirs[t] for t in _LATE}
+
+
+_LATE = ("zone_day", "zone_night", "arrival", "verdict", "plan_status")
+
+
+def test_a_meter_registered_while_the_analysis_looks_is_not_dropped(house):
+    house.load(flowing(["Z1"]))
+
+    class Registering:
+        """Registers C9 and loads its readings between two looks of the analysis."""
+
+        done = False
+
+        def touched_days(self, after, limit):
+            if not self.done:
+                Registering.done = True
+                row = {"supplier_id": "S1", "role": "customer", "serial": "", "user_id": "U1"}
+                rest = dict.fromkeys(("modulus_m3", "q3_m3_h", "in_service_from", "in_service_to"))
+                house.register("meters", id="C9", zone_id="Z", interval_s=3600, **row, **rest)
+                house.load([r._replace(meter_id="C9") for r in flowing(["C1"])])
+            return house.readings.touched_days(after, limit)
+
+        def __getattr__(self, name):
+            return getattr(house.readings, name)
+
+    work_off(house.service(readings=Registering()))
+    assert len(house.volumes.load_daily(["C9"], FIRST, LAST)) == 20
+
+
+def test_a_job_waits_for_a_store_that_is_away(house):
+    house.load(flowing())
+
+    class Away:
+        left = 0
+
+        def __getattr__(self, name):
+            if name == "load_readings" and self.left:
+                Away.left -= 1
+                raise StoreUnavailableError("the disk is away")
+            return getattr(house.readings, name)
+
+    service = house.service(readings=Away())
+    work_off(service)
+    job = house.jobs.ask("recompute", {"meter_id": "C1"}, "test")
+    Away.left = 2
+    for _ in range(2):
+        with pytest.raises(StoreUnavailableError):
+            service.run_once()
+    assert service.run_once().jobs == 1
+    assert house.jobs.job(job)["state"] == "done"
+
+
+def test_a_job_over_all_time_is_bounded_by_what_is_stored(house):
+    house.load(flowing())
+    service = house.service()
+    work_off(service)
+    days = {"first": "0001-01-01", "last": "9999-12-31"}
+    job = house.jobs.ask("recompute", days, "test")
+    assert service.run_once().jobs == 1
+    assert house.jobs.job(job)["outcome"] == {"meters": 3, "zones": 0, "spans": 2}
+
+
+def test_a_job_that_fails_for_whatever_reason_has_failed(house, monkeypatch):
+    def fail(*args, **kwargs):
+        raise OverflowError("a bug")
+
+    house.load(flowing())
+    service = house.service()
+    work_off(service)
+    monkeypatch.setattr(runs.jobs, "plan_spans", fail)
+    job = house.jobs.ask("recompute", {"meter_id": "C1"}, "test")
+    assert service.run_once().jobs == 1
+    assert house.jobs.job(job)["state"] == "failed"
+    assert "a bug" in house.jobs.job(job)["outcome"]["error"]

@@ -10,6 +10,7 @@ from registry.accounts import Accounts
 from registry.importing import import_path
 from registry.templates import write_template
 from storage.registry.accounts import AccountStore
+from storage.registry.jobs import JobStore
 from storage.registry.store import RegistryStore
 
 
@@ -71,3 +72,24 @@ def test_an_administrator_is_made_once_by_processes_that_start_at_once(engine):
         told = list(several.map(lambda _: accounts.ensure_administrator(), range(3)))
     (password,) = [password for password in told if password is not None]
     assert accounts.check_password("admin", password)
+
+
+def test_a_changed_meter_asks_for_its_days_in_the_transaction_that_changes_it(city, store, engine):
+    import_path(city, store, actor="amy")
+    jobs = JobStore(engine, _Clock())
+    change = jobs.take(["recompute"])
+    assert set(change.arguments) == {"meter_ids", "first"}
+    assert jobs.take(["recompute"]) is None  # meters that are created have no readings yet
+    meter = store.meters()[0]
+    with store.transaction() as registry:
+        row = next(iter(registry.rows("meters").values()))
+        registry.put("meters", [row | {"serial": "another"}])
+    assert jobs.take(["recompute"]) is None
+    with pytest.raises(RuntimeError), store.transaction() as registry:  # noqa: PT012 (undone later)
+        registry.put("meters", [row | {"modulus_m3": 7.0}])
+        raise RuntimeError
+    assert jobs.take(["recompute"]) is None
+    with store.transaction() as registry:
+        registry.put("meters", [row | {"modulus_m3": 7.0, "zone_id": None}])
+    assert jobs.take(["recompute"]).arguments == {"meter_ids": [meter.id]}
+    assert jobs.take(["recompute"]).arguments == {"zone_ids": [meter.zone_id]}

@@ -1,0 +1,152 @@
+"""Jobs that ask for days to be computed again: by a person, or by an import that changed them."""
+# pandas annotates itself only in part:
+# pyright: reportArgumentType=false, reportReturnType=false
+# pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import cast
+
+import pandas as pd
+import structlog
+
+from runs.ports import JobQueue, Readings, Registry
+from runs.recompute import Known, Recomputation, ZoneSpan, read_known
+from runs.spans import plan_days, plan_spans
+from water.city_time import CityTime
+from water.columns import AT, METER_ID
+from water.jobs import Job
+from water.meters import Meter
+
+_log = structlog.get_logger()
+
+RECOMPUTE = "recompute"
+"""Job kind. Arguments, all optional: meter_id or meter_ids, zone_ids, first, last (local days,
+ISO). Without meters and zones it is of every meter, without a day as far as readings are stored."""
+
+_BEFORE_ALL = date(1970, 1, 2)
+_METERS_AT_ONCE = 100
+"""Meters whose first reading is looked for in one query: it may read all that they have."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The meters, zones and days of a job."""
+
+    meters: list[Meter]
+    zone_ids: frozenset[str]
+    first: date
+    last: date
+
+
+class RecomputeJobs:
+    """Does one job after the other; repeating one is harmless."""
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        readings: Readings,
+        registry: Registry,
+        recomputation: Recomputation,
+        *,
+        city: CityTime,
+        outages: tuple[type[Exception], ...],
+        rows: int,
+    ) -> None:
+        self._queue = queue
+        self._readings = readings
+        self._registry = registry
+        self._recomputation = recomputation
+        self._city = city
+        self._outages = outages
+        self._rows = rows
+        self._held: Job | None = None
+
+    def release(self) -> None:
+        """Let jobs that a dead process left running wait again."""
+        self._queue.release([RECOMPUTE])
+
+    def do_next(self, now: datetime) -> int:
+        """Do the oldest job; how many were done.
+
+        When a store is away the job is held, and done by the next call.
+        """
+        self._held = self._held or self._queue.take([RECOMPUTE])
+        if self._held is None:
+            return 0
+        job = self._held
+        try:
+            done = self._do(job, now)
+        except self._outages:
+            raise
+        except Exception as error:  # noqa: BLE001 (a job that fails must not come again for ever)
+            _log.exception("job failed", job=job.id)
+            reason = f"{type(error).__name__}: {error}"
+            self._queue.finish(job.id, {"error": reason}, failed=True)
+        else:
+            self._queue.finish(job.id, done)
+        self._held = None
+        return 1
+
+    def _do(self, job: Job, now: datetime) -> dict[str, int]:
+        known = read_known(self._registry)
+        asked = _read(job, known, self._city.day_of(now))
+        lying = [m for m in known.meters.values() if m.zone_id in asked.zone_ids]
+        stored = self._stored_days([*asked.meters, *lying], asked)
+        days = [
+            plan_days([meter], *stored[meter.id]) for meter in asked.meters if meter.id in stored
+        ]
+        zones = _span_of(asked.zone_ids, (stored[m.id] for m in lying if m.id in stored))
+        spans = plan_spans(pd.concat(days), known.meters, self._rows) if days else []
+        for span in spans:
+            zones += self._recomputation.recompute_span(span, known, now, self._rows)
+        self._recomputation.recompute_zones(zones, known, now, self._rows)
+        return {"meters": len(asked.meters), "zones": len(asked.zone_ids), "spans": len(spans)}
+
+    def _stored_days(
+        self, meters: Collection[Meter], asked: _Asked
+    ) -> dict[str, tuple[date, date]]:
+        """The days asked for between each meter's first and newest reading."""
+        ids = sorted({meter.id for meter in meters})
+        start = self._city.day_start(max(asked.first, _BEFORE_ALL))
+        newest = self._readings.newest(ids)
+        last_at = dict(zip(newest[METER_ID], newest[AT], strict=True))
+        stored: dict[str, tuple[date, date]] = {}
+        for i in range(0, len(ids), _METERS_AT_ONCE):
+            some = ids[i : i + _METERS_AT_ONCE]
+            oldest = self._readings.load_readings(some, start, start, neighbours=True)
+            for meter_id, at in oldest.groupby(METER_ID)[AT].min().items():
+                first = max(asked.first, self._city.day_of(at))
+                last = min(asked.last, self._city.day_of(last_at[meter_id]))
+                if first <= last:
+                    stored[str(meter_id)] = first, last
+        return stored
+
+
+def _read(job: Job, known: Known, today: date) -> _Asked:
+    """The meters, zones and days of a job.
+
+    Raises:
+        KeyError: a meter is unknown.
+        ValueError: a day is no ISO day.
+    """
+    arguments = job.arguments
+    meter_ids = cast("list[str]", arguments.get("meter_ids") or [])
+    if arguments.get("meter_id"):
+        meter_ids = [*meter_ids, str(arguments["meter_id"])]
+    zone_ids = frozenset(cast("list[str]", arguments.get("zone_ids") or []))
+    every = not meter_ids and not zone_ids
+    return _Asked(
+        list(known.meters.values()) if every else [known.meters[m] for m in meter_ids],
+        zone_ids,
+        date.fromisoformat(str(arguments.get("first") or _BEFORE_ALL)),
+        date.fromisoformat(str(arguments.get("last") or today)),
+    )
+
+
+def _span_of(zone_ids: frozenset[str], stored: Iterable[tuple[date, date]]) -> list[ZoneSpan]:
+    days = list(stored)
+    if not days:
+        return []
+    return [ZoneSpan(zone_ids, min(first for first, _ in days), max(last for _, last in days))]

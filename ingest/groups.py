@@ -8,8 +8,6 @@ from ingest.journal import OVERSIZE, JournalWriter, Message
 from ingest.settings import JournalSettings
 from water.clock import Clock
 
-"""What is kept of a payload that is too long."""
-
 
 class Group:
     """The messages that arrived since the last commit; used by the receiving thread only.

@@ -54,11 +54,10 @@ class Receiver:
     """Receives until told to stop; `run` is the body of its thread."""
 
     def __init__(self, settings: MqttSettings, filters: Sequence[str], group: Group) -> None:
-        """`filters` are subscribed to on every connection, shared if the settings say so."""
-        prefix = f"$share/{settings.share}/" if settings.share else ""
+        """`filters` are subscribed to on every connection."""
         self.state = ReceiverState()
         self._settings = settings
-        self._filters = [prefix + topic_filter for topic_filter in filters]
+        self._filters = list(filters)
         self._group = group
         self._refusal = ""
         self._client = make_client(settings, settings.client_id, manual_ack=True)

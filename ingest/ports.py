@@ -63,6 +63,10 @@ class ReadingsSink(Protocol):
         """Rows now held in quarantine, a supplier."""
         ...
 
+    def oldest_refused_segment(self) -> int | None:
+        """The first journal segment in which a row of the quarantine stands; None without rows."""
+        ...
+
     def load_refused(self, ids: Sequence[int]) -> Sequence[Mapping[str, Any]]:
         """The quarantine rows of these ids that are still there: id and the fields of Refused."""
         ...

@@ -23,7 +23,7 @@ RERUN_QUARANTINE = "rerun_quarantine"
 _PAGE = 1_000
 
 Row = Mapping[str, Any]
-"""A quarantine row: id and the fields of ingest.ports.Refused."""
+"""A quarantine row: id and the fields of water.loading.Refused."""
 
 
 @dataclass(slots=True)

@@ -195,9 +195,17 @@ class IngestService:
                 self._poll(loader, reader)
                 polled = time.monotonic()
             if time.monotonic() - dropped > _DROP_S:
-                keep_s = self._settings.journal.keep_days * 86_400
-                journal.drop_loaded(loader.position, keep_s)
+                self._drop_loaded(journal, loader)
                 dropped = time.monotonic()
+
+    def _drop_loaded(self, journal: JournalWriter, loader: Loader) -> None:
+        """Delete old segments, but none that a row of the quarantine still points to."""
+        try:
+            needed = self._sink.oldest_refused_segment()
+        except Exception as error:  # noqa: BLE001 (an outage of the store; they can wait)
+            log.warning("store does not answer", error=repr(error))
+            return
+        journal.drop_loaded(loader.position, self._settings.journal.keep_days * 86_400, needed)
 
     def _make_loader(self, journal: JournalWriter, reader: JournalReader) -> Loader:
         return Loader(

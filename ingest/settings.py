@@ -29,7 +29,6 @@ class MqttSettings:
         keepalive_s: seconds between pings.
         session_expiry_s: how long the broker keeps the session while we are away (MQTT 5).
         receive_maximum: messages the broker may have in flight to us (MQTT 5).
-        share: name of a shared subscription, "" for none.
     """
 
     host: str = "localhost"
@@ -45,7 +44,6 @@ class MqttSettings:
     keepalive_s: int = 60
     session_expiry_s: int = 30 * 86_400
     receive_maximum: int = 1_000
-    share: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what can't be."""
@@ -57,7 +55,6 @@ class MqttSettings:
         )
         _require(0 < self.receive_maximum < 65_536, "mqtt receive_maximum: 1 to 65535")
         _require(self.keepalive_s > 0, f"mqtt keepalive_s is {self.keepalive_s}: 1 or more")
-        _require(not set("/+#") & set(self.share), f"mqtt share is {self.share!r}: no / + #")
         for name in ("ca_file", "cert_file", "key_file"):
             path: Path | None = getattr(self, name)
             _require(path is None or path.is_file(), f"mqtt {name} is {path}: no such file")
@@ -71,7 +68,8 @@ class JournalSettings:
         folder: its folder, used by nothing else.
         name: its name, under which the store keeps the position of the loader.
         segment_bytes: a segment is closed once it is this long.
-        keep_days: days that a closed and loaded segment is kept.
+        keep_days: days that a loaded segment is kept after it was closed, at least 1: a store
+            that a power cut takes back to an older position must find what it lost.
         group_messages: messages that fill a group commit.
         group_bytes: payload bytes that fill one.
         group_ms: the longest that a message waits for its group, milliseconds.
@@ -89,7 +87,7 @@ class JournalSettings:
         """Refuse what can't be."""
         for name in ("segment_bytes", "group_messages", "group_bytes", "group_ms"):
             _require(getattr(self, name) > 0, f"journal {name} is {getattr(self, name)}: above 0")
-        _require(self.keep_days >= 0, f"journal keep_days is {self.keep_days}: 0 or more")
+        _require(self.keep_days >= 1, f"journal keep_days is {self.keep_days}: 1 or more")
         _require(self.name, "journal name is empty")
 
 

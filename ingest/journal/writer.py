@@ -77,18 +77,24 @@ class JournalWriter:
         self._received.update(received)
         self._committed = Position(segment, offset + len(frames), entry + len(messages))
 
-    def drop_loaded(self, loaded: Position, keep_s: float) -> int:
-        """Delete closed segments that are loaded and were closed `keep_s` ago; how many went.
+    def drop_loaded(self, loaded: Position, keep_s: float, needed: int | None = None) -> int:
+        """Delete segments that are loaded, were closed `keep_s` ago and lie before `needed`.
 
-        Age is by the machine's clock and the file's last write, not by the clock handed in: a
-        replay that runs fast must not throw away today's archive.
+        Age is by the machine's clock and the file's time, which is set when the segment closes;
+        not by the clock handed in: a replay that runs fast must not throw away today's archive.
+        It is also the margin for a store that a power cut takes back to an older position.
+
+        Returns:
+            How many went.
         """
         oldest = time.time() - keep_s
+        end = min(loaded.segment, self._committed.segment)
+        if needed is not None:
+            end = min(end, needed)
         dropped = 0
         for segment in list_segments(self._folder):
             path = segment_path(self._folder, segment)
-            closed = segment < min(loaded.segment, self._committed.segment)
-            if not closed or path.stat().st_mtime > oldest:
+            if segment >= end or path.stat().st_mtime > oldest:
                 break
             path.unlink()
             dropped += 1
@@ -137,6 +143,7 @@ class JournalWriter:
         try:
             _write_all(file, encoded, 0)
             os.fsync(file)
+            self._date_closed(self._committed.segment)
             sync_folder(self._folder)
         except OSError:
             os.close(file)
@@ -144,6 +151,11 @@ class JournalWriter:
             raise
         self._committed = Position(segment, len(encoded), self._committed.entry)
         return file
+
+    def _date_closed(self, segment: int) -> None:
+        path = segment_path(self._folder, segment)
+        if path.exists():
+            os.utime(path)
 
     def _write(self, file: int, frames: bytes) -> None:
         try:
@@ -183,7 +195,8 @@ def open_journal(
         received: for such a journal: messages a supplier that the store has already counted.
 
     Raises:
-        JournalError: another process writes there, or no segment can be understood.
+        JournalError: another process writes there, no segment can be understood, or the newest
+            one can't be made durable.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = _lock(folder)
@@ -191,8 +204,12 @@ def open_journal(
     if not segments or (len(segments) == 1 and _is_stillborn(folder, segments[0])):
         marker = os.urandom(MARKER_BYTES)
         return JournalWriter(folder, marker, lock, segment_bytes, after, received or {})
-    marker = find_marker(folder, segments)
-    committed, counts = _recover(folder, segments, marker)
+    try:
+        marker = find_marker(folder, segments)
+        committed, counts = _recover(folder, segments, marker)
+    except JournalError:
+        os.close(lock)
+        raise
     return JournalWriter(folder, marker, lock, segment_bytes, committed, counts)
 
 
@@ -215,7 +232,7 @@ def _is_stillborn(folder: Path, segment: int) -> bool:
 def _recover(
     folder: Path, segments: Sequence[int], marker: bytes
 ) -> tuple[Position, dict[str, int]]:
-    """The end of what is sound and the messages a supplier; cuts a torn tail."""
+    """The end of what is sound, made durable, and the messages a supplier; cuts a torn tail."""
     headers = {segment: read_header(folder, segment) for segment in segments}
     first = max(segment for segment, header in headers.items() if header is not None)
     received: dict[str, int] = {}
@@ -226,22 +243,39 @@ def _recover(
             received, entry, end = dict(header[1].received), header[1].entry, header[2]
         else:
             end = 0
-        chunk = segment_path(folder, segment).read_bytes()[end:]
-        for found in decode_entries(chunk, segment, end, marker):
+        content = segment_path(folder, segment).read_bytes()
+        for found in decode_entries(content[end:], segment, end, marker):
             if isinstance(found, Entry):
                 received[found.supplier] = found.number
                 entry, end = found.entry, found.end
-    _cut(segment_path(folder, segments[-1]), end)
+        torn = content[end:] if segment == segments[-1] else b""
+        _settle(segment_path(folder, segment), content.removesuffix(torn), len(torn))
+    sync_folder(folder)
     return Position(segments[-1], end, entry), received
 
 
-def _cut(path: Path, end: int) -> None:
-    torn = path.stat().st_size - end
+def _settle(path: Path, kept: bytes, torn: int) -> None:
+    """Make what is kept of a segment durable, and cut the torn bytes after it.
+
+    What is read may only be in the page cache: the process ended before its sync, or the sync
+    failed, after which the kernel calls the pages clean and the next sync good. So the bytes are
+    written once more, to the same place, and then synced.
+
+    Raises:
+        JournalError: the disk does not take it.
+    """
     if torn:
         log.warning("torn tail of the journal cut", file=path.name, bytes=torn)
-        os.truncate(path, end)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+    try:
+        file = os.open(path, os.O_RDWR)
+        try:
+            _write_all(file, kept, 0)
+            os.ftruncate(file, len(kept))
+            os.fdatasync(file)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise JournalError(f"{path}: can't be made durable: {error.strerror}") from error
 
 
 def _write_all(file: int, chunk: bytes, offset: int) -> None:

@@ -103,6 +103,12 @@ def quarantine_depth(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT supplier, count(*) FROM quarantine GROUP BY supplier"))
 
 
+def oldest_refused_segment(connection: sqlite3.Connection) -> int | None:
+    """The first journal segment in which a row of the quarantine stands; None without rows."""
+    (segment,) = connection.execute("SELECT min(segment) FROM quarantine").fetchone()
+    return segment
+
+
 def load_refused(connection: sqlite3.Connection, ids: Sequence[int]) -> list[dict[str, Any]]:
     """The quarantine rows of these ids that are there, in order of id."""
     listed = f"[{','.join(map(str, ids))}]"

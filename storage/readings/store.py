@@ -124,6 +124,11 @@ class ReadingsStore:
         with self._database.reading() as connection:
             return counts.quarantine_depth(connection)
 
+    def oldest_refused_segment(self) -> int | None:
+        """The first journal segment in which a row of the quarantine stands; None without rows."""
+        with self._database.reading() as connection:
+            return counts.oldest_refused_segment(connection)
+
     def load_refused(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """The quarantine rows (columns counts.QUARANTINE) of these ids that are still there."""
         with self._database.reading() as connection:

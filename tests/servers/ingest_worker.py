@@ -65,6 +65,7 @@ class SlowStore:
         self.position = store.position
         self.tallies = store.tallies
         self.quarantine_depth = store.quarantine_depth
+        self.oldest_refused_segment = store.oldest_refused_segment
 
     @contextmanager
     def load(self) -> Iterator:

@@ -1,6 +1,7 @@
 import errno
 import itertools
 import os
+from pathlib import Path
 
 import pytest
 
@@ -31,9 +32,9 @@ def journal(folder):
     opened = []
 
     def open_it(segment_bytes: int = MIB, **more):
-        for one in opened:
-            one.close()
-        opened[:] = [open_journal(folder, segment_bytes, **more)]
+        while opened:
+            opened.pop().close()
+        opened.append(open_journal(folder, segment_bytes, **more))
         return opened[0]
 
     yield open_it
@@ -124,6 +125,26 @@ def test_a_segment_that_is_not_loaded_or_still_young_is_kept(journal, folder):
     assert writer.drop_loaded(Position(kept[0], 10, 1), keep_s=-1) == 0
     assert writer.drop_loaded(writer.committed(), keep_s=3600) == 0
     assert list_segments(folder) == kept
+
+
+def test_a_segment_that_is_still_needed_is_kept_with_all_after_it(journal, folder):
+    writer = journal(2_000)
+    for first in range(0, 90, 10):
+        writer.append(messages(first, 10))
+    kept = list_segments(folder)
+    assert writer.drop_loaded(writer.committed(), keep_s=-1, needed=kept[2]) == 2
+    assert list_segments(folder) == kept[2:]
+
+
+def test_a_segment_is_as_old_as_its_closing_not_as_its_last_entry(journal, folder):
+    writer = journal(2_000)
+    writer.append(messages(0, 10))
+    os.utime(segment_path(folder, 1), (0, 0))
+    writer.append(messages(10, 40))
+    assert list_segments(folder) == [1, 2]
+    assert writer.drop_loaded(writer.committed(), keep_s=3600) == 0
+    os.utime(segment_path(folder, 1), (0, 0))
+    assert writer.drop_loaded(writer.committed(), keep_s=3600) == 1
 
 
 @pytest.mark.parametrize("torn", [1, 7, 15, 16, 40])
@@ -236,6 +257,74 @@ def test_after_a_failed_sync_the_group_goes_to_a_new_segment_and_is_read_once(
     expected = [m.payload for m in [*messages(0, 5), *messages(100, 3)]]
     assert payloads(read_all(writer)[0]) == expected
     assert payloads(read_all(journal())[0]) == expected
+
+
+class PowerCut:
+    """What would be on disk after a power cut: only what was written, then synced with success.
+
+    A sync that fails drops the pages it was for: the next one has nothing to do and is good.
+    """
+
+    def __init__(self, monkeypatch):
+        self.failing, self.folders, self._dirty, self._durable = False, 0, {}, {}
+        self._pwrite, self._syncs = os.pwrite, {n: getattr(os, n) for n in ("fsync", "fdatasync")}
+        monkeypatch.setattr(writer_module.os, "pwrite", self.pwrite)
+        for name in self._syncs:
+            monkeypatch.setattr(writer_module.os, name, lambda fd, n=name: self.sync(n, fd))
+
+    def pwrite(self, fd, view, offset):
+        written = self._pwrite(fd, view, offset)
+        self._dirty.setdefault(self._name(fd), []).append((offset, bytes(view[:written])))
+        return written
+
+    def sync(self, name, fd):
+        self._syncs[name](fd)
+        written = self._dirty.pop(self._name(fd), [])
+        if self.failing:
+            raise OSError(errno.EIO, "Input/output error")
+        self.folders += Path(self._name(fd)).is_dir()
+        durable = self._durable.setdefault(self._name(fd), bytearray())
+        for offset, chunk in written:
+            durable.extend(bytes(max(0, offset + len(chunk) - len(durable))))
+            durable[offset : offset + len(chunk)] = chunk
+
+    def holds(self, payload):
+        return any(payload in content for content in self._durable.values())
+
+    @staticmethod
+    def _name(fd):
+        return str(Path(f"/proc/self/fd/{fd}").readlink())
+
+
+@pytest.mark.parametrize("end", ["before its sync", "at a failed sync", "after a failed sync"])
+def test_what_a_restart_finds_is_durable_before_it_counts(journal, folder, monkeypatch, end):
+    disk = PowerCut(monkeypatch)
+    writer = journal()
+    writer.append(messages(0, 5))
+    if end == "before its sync":
+        frames, _ = writer._encode(messages(5, 5))
+        os.pwrite(writer._file, frames, writer.committed().offset)
+    else:
+        disk.failing = True
+        for _ in range(1 if end == "at a failed sync" else 2):
+            with pytest.raises(JournalUnwritableError):
+                writer.append(messages(5, 5))
+        disk.failing = False
+    disk.folders = 0
+    found = payloads(read_all(journal())[0])
+    assert found == [m.payload for m in messages(0, 10)]
+    assert [payload for payload in found if not disk.holds(payload)] == []
+    assert disk.folders == 1
+
+
+def test_a_journal_that_cannot_be_made_durable_is_not_opened(journal, folder, monkeypatch):
+    journal().append(messages(0, 5))
+    disk = PowerCut(monkeypatch)
+    disk.failing = True
+    with pytest.raises(JournalError, match="can't be made durable: Input/output error"):
+        journal()
+    disk.failing = False
+    assert len(read_all(journal())[0]) == 5
 
 
 def test_two_writers_cannot_share_a_folder(journal, folder):

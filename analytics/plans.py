@@ -29,8 +29,9 @@ def compute_plan_status(
     city: CityTime,
     policy: Policy,
     now: datetime,
+    period: Period | None = None,
 ) -> pd.DataFrame:
-    """Plan execution of every user with a plan of the present year, in the assessment period.
+    """Plan execution of every user with a plan of the period's year, in the assessment period.
 
     projected = used + what the unknown part of past days and all days to come are expected to
     bring (analytics.projection). It is NaN where less than `plan_coverage` of the elapsed time is
@@ -45,14 +46,18 @@ def compute_plan_status(
         city: the city's days.
         policy: assessment_period, plan_coverage, ladder.
         now: the instant of the analysis.
+        period: the assessment period; None = the one that contains `now`. A closed one is looked
+            at as of its end.
 
     Returns:
         Columns PLAN_STATUS, one row a user, sorted by user_id. All figures are of the assessment
-        period that contains `now` (the year unless the policy says month or quarter).
+        period (the year unless the policy says month or quarter).
     """
+    period = period or period_of(city.day_of(now), policy.assessment_period)
+    now = min(now, city.day_start(period.end))
     today = city.day_of(now)
-    period = period_of(today, policy.assessment_period)
-    of_year = sorted((p for p in plans if p.year == today.year), key=lambda plan: plan.user_id)
+    year = period.first.year
+    of_year = sorted((p for p in plans if p.year == year), key=lambda plan: plan.user_id)
     wanted = {plan.user_id for plan in of_year}
     customers = [m for m in meters if m.role is MeterRole.CUSTOMER and m.user_id in wanted]
     first = min(period.first, today - timedelta(days=RECENT_DAYS))
@@ -152,7 +157,7 @@ def _status(
         "use_rate": _rate(used, to_date),
         "projected_m3": projected,
         "projected_rate": _rate(projected, plan_m3),
-        "level": _level(policy, _rate(used, plan_m3), _rate(projected, plan_m3)),
+        "level": _level(policy, used, projected, plan_m3),
         MEASURED_SHARE: measured,
         ESTIMATED_SHARE: estimated,
         MISSING_SHARE: missing,
@@ -173,10 +178,15 @@ def _rate(volume_m3: float, plan_m3: float) -> float:
     return volume_m3 / plan_m3 if plan_m3 > 0 else np.nan
 
 
-def _level(policy: Policy, used_rate: float, projected_rate: float) -> str:
-    """The last step of the ladder that is exceeded; "" for none (NaN exceeds nothing)."""
-    rates = {"used": used_rate, "projected": projected_rate}
-    exceeded = [step.level for step in policy.ladder if rates[step.basis] > step.rate]
+def _exceeds(volume_m3: float, plan_m3: float, rate: float) -> bool:
+    """Whether a use is above a step; a plan of 0 allows no water at all. NaN exceeds nothing."""
+    return volume_m3 > rate * plan_m3
+
+
+def _level(policy: Policy, used_m3: float, projected_m3: float, plan_m3: float) -> str:
+    """The last step of the ladder that is exceeded; "" for none."""
+    volumes = {"used": used_m3, "projected": projected_m3}
+    exceeded = [s.level for s in policy.ladder if _exceeds(volumes[s.basis], plan_m3, s.rate)]
     return exceeded[-1] if exceeded else ""
 
 
@@ -186,16 +196,22 @@ def _dtypes() -> dict[str, str]:
 
 
 def detect_over_plan(
-    status: pd.DataFrame, *, policy: Policy, city: CityTime, now: datetime
+    status: pd.DataFrame,
+    *,
+    policy: Policy,
+    city: CityTime,
+    now: datetime,
+    period: Period | None = None,
 ) -> tuple[Evaluation, Evaluation]:
     """Find users over their plan (OVER_PLAN) and heading over it (HEADING_OVER_PLAN).
 
     Both have subject user and the assessment period ("2026", "2026-Q3", "2026-09") as period.
     Over is over, however much is missing; that a user is not over needs `plan_coverage`. The
-    heading of the period before is judged clear: it is closed.
+    heading of a closed period (`period`, else the one before) is judged clear.
     """
     check_columns(status, PLAN_STATUS, "plan status")
-    period = period_of(city.day_of(now), policy.assessment_period)
+    period = period or period_of(city.day_of(now), policy.assessment_period)
+    closed = now >= city.day_start(period.end)
     before = previous_period(period, policy.assessment_period)
     used_steps = [step for step in policy.ladder if step.basis == "used"]
     heading_steps = [step for step in policy.ladder if step.basis == "projected"]
@@ -204,20 +220,21 @@ def detect_over_plan(
     for row in status.to_dict("records"):
         key = (str(row[USER_ID]), period.name)
         judged_heading.add((key[0], before.name))
-        used_rate = _rate(row["used_m3"], row["plan_m3"])
-        reached = [step for step in used_steps if used_rate > step.rate]
+        used, projected, planned = row["used_m3"], row["projected_m3"], row["plan_m3"]
+        reached = [step for step in used_steps if _exceeds(used, planned, step.rate)]
         if reached or 1 - row[MISSING_SHARE] >= policy.plan_coverage:
             judged_over.add(key)
-        if reached or not np.isnan(row["projected_rate"]):
+        if reached or closed or not np.isnan(projected):
             judged_heading.add(key)
-        ahead = [step for step in heading_steps if row["projected_rate"] > step.rate]
-        figures = {str(name): row[name] for name in _EVIDENCE} | {"used_rate": used_rate}
+        ahead = [step for step in heading_steps if _exceeds(projected, planned, step.rate)]
+        figures = {str(name): row[name] for name in _EVIDENCE}
+        figures["used_rate"] = _rate(used, planned)
         found = {"row": row, "figures": figures, "period": period, "city": city, "now": now}
         if reached:
             over.append(
                 _finding(FindingKind.OVER_PLAN, reached[-1].level, reached[-1].rate, **found)
             )
-        elif ahead:
+        elif ahead and not closed:
             kind = FindingKind.HEADING_OVER_PLAN
             heading.append(_finding(kind, ahead[-1].level, ahead[-1].rate, **found))
     return (
@@ -240,7 +257,7 @@ def _finding(
     city: CityTime,
     now: datetime,
 ) -> Finding:
-    begin = city.day_start(period.first)
+    begin, end = city.day_start(period.first), city.day_start(period.end)
     return Finding(
         kind=kind,
         subject_kind=SubjectKind.USER,
@@ -248,7 +265,7 @@ def _finding(
         at=now,
         period=period.name,
         level=level,
-        figures={name: value for name, value in figures.items() if not np.isnan(value)},
+        figures={name: value for name, value in figures.items() if np.isfinite(value)},
         thresholds={"rate": limit},
         shares={
             "measured": float(str(row[MEASURED_SHARE])),
@@ -256,5 +273,5 @@ def _finding(
             "missing": float(str(row[MISSING_SHARE])),
         },
         readings_from=begin,
-        readings_to=now,
+        readings_to=min(now, end),
     )

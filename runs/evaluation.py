@@ -4,7 +4,7 @@
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import pandas as pd
@@ -13,6 +13,7 @@ import structlog
 from analytics.flows import detect_continuous_flow, detect_stopped
 from analytics.leakage import city_rates, detect_loss_rate
 from analytics.nights import add_baseline, detect_night_flow_rise
+from analytics.periods import Period, period_of, previous_period
 from analytics.plans import compute_plan_status, detect_over_plan
 from analytics.quality import compute_arrivals, detect_backward, detect_refused
 from analytics.zones import compute_zone_days
@@ -45,6 +46,8 @@ _FLOW_DAYS = timedelta(days=130)
 """What the detectors of single meters look back on (continuous flow: 120 days)."""
 _PLAN_DAYS = timedelta(days=62)
 """The projection wants 56 days, also just after the turn of the year."""
+_LATE_DAYS = timedelta(days=45)
+"""So long after its end a period is judged again: its readings still come, late and corrected."""
 _ZONE_MEAN_DAYS = timedelta(days=60)
 _VERDICT_DAYS = timedelta(days=30)
 _METERS_AT_ONCE = 2_000
@@ -112,22 +115,40 @@ class Evaluator:
         return True
 
     def _judge_plans(self, meters: list[Meter], now: datetime) -> Iterable[Evaluation]:
-        today = self._city.day_of(now)
-        plans = self._in.registry.plans(today.year)
+        today, length = self._city.day_of(now), self._policy.assessment_period
+        period = period_of(today, length)
+        judged = self._judge_period(period, meters, now, keep=True)
+        before = previous_period(period, length)
+        if today >= before.end + _LATE_DAYS:
+            return judged
+        # A year has one row of plan status: that of the newest of its periods.
+        closed = self._judge_period(before, meters, now, keep=before.first.year != today.year)
+        return [_together(*pair) for pair in zip(judged, closed, strict=True)]
+
+    def _judge_period(
+        self, period: Period, meters: list[Meter], now: datetime, *, keep: bool
+    ) -> tuple[Evaluation, Evaluation]:
+        plans = self._in.registry.plans(period.first.year)
         planned = {plan.user_id for plan in plans}
         ours = [m for m in meters if m.role is MeterRole.CUSTOMER and m.user_id in planned]
-        first = min(date(today.year, 1, 1), today - _PLAN_DAYS)
+        last = min(self._city.day_of(now), period.end)
         status = compute_plan_status(
             plans,
-            self._in.volumes.load_daily([m.id for m in ours], first, today),
+            self._in.volumes.load_daily(
+                [m.id for m in ours], min(period.first, last - _PLAN_DAYS), last
+            ),
             ours,
             calendar=self._calendar,
             city=self._city,
             policy=self._policy,
             now=now,
+            period=period,
         )
-        self._in.figures.save_plan_status(status)
-        return detect_over_plan(status, policy=self._policy, city=self._city, now=now)
+        if keep:
+            self._in.figures.save_plan_status(status)
+        return detect_over_plan(
+            status, policy=self._policy, city=self._city, now=now, period=period
+        )
 
     def _judge_flows(self, meters: list[Meter], now: datetime) -> Iterable[Evaluation]:
         today = self._city.day_of(now)
@@ -195,6 +216,11 @@ class Evaluator:
             self._in.figures.save_arrivals(
                 compute_arrivals(_no_readings(), part, day, day, self._city)
             )
+
+
+def _together(one: Evaluation, other: Evaluation) -> Evaluation:
+    """Two evaluations of one kind as one."""
+    return replace(one, judged=one.judged | other.judged, findings=(*one.findings, *other.findings))
 
 
 def _changed(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

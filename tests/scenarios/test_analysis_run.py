@@ -157,7 +157,7 @@ class House:
             stores["state"],
             Ledger(),
             AlertService(AlertStore(self.engine), Clock()),
-            policy=Policy(),
+            policy=parts.pop("policy", Policy()),
             city=CITY,
             calendar=WeekdayCalendar(),
             clock=Clock(),
@@ -605,3 +605,33 @@ def test_a_job_that_fails_for_whatever_reason_has_failed(house, monkeypatch):
     assert service.run_once().jobs == 1
     assert house.jobs.job(job)["state"] == "failed"
     assert "a bug" in house.jobs.job(job)["outcome"]["error"]
+
+
+@pytest.mark.parametrize(
+    ("length", "past", "told"),
+    [
+        pytest.param("year", 30, {("2025", 2025), ("2026", 2026)}, id="year"),
+        pytest.param("year", 46, {("2026", 2026)}, id="long ago"),
+        pytest.param("month", 45, {("2026-01", 2026), ("2026-02", 2026)}, id="month"),
+    ],
+)
+def test_a_period_that_is_over_is_judged_while_its_days_can_change(
+    house, monkeypatch, length, past, told
+):
+    now = CITY.day_start(date(2026, 1, 1)) + timedelta(days=past)
+    monkeypatch.setattr(Clock, "now", lambda _: now)
+    for year in (2025, 2026):
+        row = {"user_id": "U1", "year": year, "version": 2, "months_m3": [1.0] * 12}
+        with RegistryStore(house.engine, Clock()).transaction() as registry:
+            rest = {"issued_by": "", "issued_on": None, "reason": ""}
+            registry.put("plans", [row | rest])
+    house.load(flowing(["C1"], first=date(2025, 12, 20), last=date(2026, 2, 14)))
+    work_off(house.service(policy=Policy(assessment_period=length)))
+    over = {a.period for a in house.rows(AlertRow) if a.rule == "over_plan"}
+    assert over == {period for period, _ in told}
+    status = {r.year: r for r in house.rows(PlanStatusRow) if r.user_id == "U1"}
+    assert status.keys() == {year for _, year in told}
+    assert status[2026].as_of == now
+    if 2025 in status:
+        assert status[2025].used_m3 == pytest.approx(12 * 240)
+        assert status[2025].as_of == CITY.day_start(date(2026, 1, 1))

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analytics.periods import period_of, previous_period
 from analytics.plans import compute_plan_status, detect_over_plan
 from water.calendar import DayKind, WeekdayCalendar
 from water.city_time import CityTime, days_between
@@ -274,3 +275,38 @@ def test_a_plan_of_another_year_is_left_alone():
     assert len(status) == 0
     over, heading = findings(status)
     assert (over.judged, heading.judged) == (frozenset(), frozenset())
+
+
+def test_a_plan_of_nothing_is_over_with_the_first_drop():
+    status = status_of(daily(lambda _: 10), [0] * 12)
+    assert status["level"].tolist() == ["red"]
+    over, heading = findings(status)
+    assert [(f.level, f.subject_id) for f in over.findings] == [("red", "u1")]
+    assert all(np.isfinite(value) for value in over.findings[0].figures.values())
+    assert heading.findings == ()
+    dry = status_of(daily(lambda _: 0), [0] * 12)
+    assert dry["level"].tolist() == [""]
+    assert findings(dry)[0].findings == ()
+
+
+@pytest.mark.parametrize(
+    ("length", "name", "used"), [("year", "2025", 365 * 10), ("month", "2025-12", 310)]
+)
+def test_a_closed_period_is_finished_as_of_its_end(length, name, used):
+    policy = Policy(assessment_period=length)
+    now = CITY.day_start(date(2026, 1, 20))
+    period = previous_period(period_of(date(2026, 1, 20), length), length)
+    frame = daily(lambda _: 10, first=date(2025, 1, 1), last=date(2026, 1, 19))
+    status = compute_plan_status(
+        [Plan("u1", 2025, (300.0,) * 12), Plan("u1", 2026, (1.0,) * 12)], frame, [METER],
+        calendar=WeekdayCalendar(), city=CITY, policy=policy, now=now, period=period,
+    )  # fmt: skip
+    row = status.iloc[0]
+    assert (row["year"], row["used_m3"], row["missing_share"]) == (2025, used, 0)
+    assert row["projected_m3"] == used
+    assert row["plan_to_date_m3"] == row["plan_m3"]
+    assert row["as_of"] == CITY.day_start(date(2026, 1, 1))
+    over, heading = detect_over_plan(status, policy=policy, city=CITY, now=now, period=period)
+    assert [(f.period, f.readings_to) for f in over.findings] == [(name, row["as_of"])]
+    assert heading.findings == ()
+    assert ("u1", name) in heading.judged

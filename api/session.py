@@ -1,8 +1,11 @@
-"""People's sessions: a signed cookie that carries log-in and session epoch, nothing else.
+"""People's sessions: a signed cookie that carries log-in, session epoch and its begin.
 
-Every question reads the account again, so that a changed password (which moves the epoch) or a
-disabled account ends a session at once. Sessions need no table; the cookie ends by its age.
+Every question reads the account again, so that a log-out or a changed password (both move the
+epoch) or a disabled account ends a session at once, wherever its cookie was kept. Sessions need no
+table; a session ends by its age, counted from the log-in, also on a page that stays open.
 """
+
+import time
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -20,10 +23,13 @@ class LogInRefusedError(Exception):
 
 def current_account(request: HTTPConnection) -> Row | None:
     """The account whose session this is, also one that must change its password first."""
-    login = request.session.get("login")
-    if not isinstance(login, str):
+    login, began = request.session.get("login"), request.session.get("began")
+    if not isinstance(login, str) or not isinstance(began, int):
         return None
-    account = context_of(request).accounts.account(login)
+    context = context_of(request)
+    if time.time() - began > context.settings.session_hours * 3600:
+        return None
+    account = context.accounts.account(login)
     if account is None or account["disabled"]:
         return None
     return account if account["session_epoch"] == request.session.get("epoch") else None
@@ -67,7 +73,11 @@ def log_in(request: HTTPConnection, login: str, password: str) -> Row:
 
 
 def log_out(request: HTTPConnection) -> None:
-    """End the session of this browser."""
+    """End every session of who is logged in, also of cookies and open pages that were kept."""
+    account = current_account(request)
+    if account is not None:
+        context_of(request).accounts.end_sessions(account["login"])
+        log.info("logged out", login=account["login"])
     request.session.clear()
 
 
@@ -98,3 +108,4 @@ def _begin(request: HTTPConnection, account: Row) -> None:
     request.session.clear()
     request.session["login"] = account["login"]
     request.session["epoch"] = account["session_epoch"]
+    request.session["began"] = int(time.time())

@@ -74,6 +74,12 @@ class Accounts:
         audit = self._audit(login, "account.password_changed", login)
         self._store.change_account(login, changes, audit, end_sessions=True)
 
+    def end_sessions(self, login: str) -> None:
+        """End every session of an account, as its log-out does; nothing if there is none."""
+        login = _as_login(login)
+        audit = self._audit(login, "account.sessions_ended", login)
+        self._store.change_account(login, {}, audit, end_sessions=True)
+
     def account(self, login: str) -> Row | None:
         """The account of a login, without its hash."""
         row = self._store.account(_as_login(login))

@@ -11,7 +11,7 @@ from api.pages.alerts import subject_address, with_subject_names
 from api.pages.figures import is_known, write_evidence, write_instant
 from api.pages.frame import NotVisibleError, PageKind
 from api.pages.tables import Column, instant, show_table, word
-from api.pages.visit import Visit, open_visit
+from api.pages.visit import Visit, reopen
 from water.alerts import AlertState
 from water.pages import Page, Row
 
@@ -140,29 +140,28 @@ def _draw_acknowledge(visit: Visit, alert: Row) -> None:
             ui.notify(texts["reason_needed"], type="warning")
             return
         try:
-            done = await run.io_bound(_acknowledge, visit, alert["id"], said)
+            await run.io_bound(_acknowledge, visit, alert["id"], said)
         except KeyError:
             ui.notify(texts["not_found"], type="negative")
             return
         except ValueError as error:
             ui.notify(f"{texts['not_acknowledged']}: {error}", type="negative")
             return
-        ui.navigate.to(visit.address() if done else "/log-in")
+        ui.navigate.to(visit.address())
 
     ui.button(texts["acknowledge"], icon="done", on_click=acknowledge).props(
         "unelevated no-caps color=primary"
     ).style("margin-top: 10px")
 
 
-def _acknowledge(visit: Visit, alert_id: int, reason: str) -> bool:
-    """Acknowledge for who is logged in by now; False when nobody is, or may no longer."""
-    now = open_visit(visit.request)
+def _acknowledge(visit: Visit, alert_id: int, reason: str) -> None:
+    """Acknowledge, if the visitor is still who they were and may still do it."""
+    now = reopen(visit)
     if now is None or not now.viewer.may_acknowledge:
-        return False
+        return
     if now.context.registry.alert(now.viewer, alert_id) is None:
         raise KeyError(alert_id)
     now.context.alerts.acknowledge(alert_id, now.viewer.name, reason)
-    return True
 
 
 PAGE = PageKind("alerts", load, draw)

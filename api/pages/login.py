@@ -95,7 +95,7 @@ async def change_password(
 
 @forms.post("/log-out")
 def log_out(request: Request) -> Response:
-    """End the session."""
+    """End every session of the account."""
     session.log_out(request)
     return RedirectResponse("/log-in", status_code=303)
 

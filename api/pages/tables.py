@@ -10,7 +10,7 @@ from nicegui import run, ui
 
 from api.pages.figures import is_known, write_day, write_instant, write_number, write_percent
 from api.pages.parts import badge_text, empty
-from api.pages.visit import Visit
+from api.pages.visit import Visit, reopen
 from api.tables import cell
 from water.pages import Page, Row
 
@@ -147,12 +147,16 @@ def _csv_button(
     page: Page,
     fetch: Callable[[str | None], Page] | None,
 ) -> None:
-    def everything() -> bytes:
+    def everything() -> bytes | None:
+        if reopen(visit) is None:
+            return None
         return write_csv(columns, page.rows if fetch is None else fetch_all(fetch))
 
     async def download() -> None:
         content = await run.io_bound(everything)
-        if content is not None:  # None while the server stops
+        if content is None:  # also while the server stops
+            ui.navigate.to(visit.address())
+        else:
             ui.download.content(content, f"{name}.csv", "text/csv")
 
     ui.button(visit.texts["download_csv"], icon="download", on_click=download).props(

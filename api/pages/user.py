@@ -11,7 +11,7 @@ from api.pages.figures import is_known, write_day, write_instant, write_number, 
 from api.pages.frame import NotVisibleError, PageKind
 from api.pages.meters import meter_columns
 from api.pages.tables import Column, number, percent, show_table
-from api.pages.visit import Visit
+from api.pages.visit import Visit, reopen
 from api.tables import rows_of
 from water.columns import DAY, VOLUME_M3
 from water.pages import Page, Row
@@ -171,9 +171,12 @@ def _draw_hours(visit: Visit, shown: UserFigures, side: ui.element) -> None:
     chart = parts.chart(hourly_chart(shown.hours, visit.zone, texts))
 
     async def change(range_name: str) -> None:
-        hours = await run.io_bound(_load_hours, visit, meter_ids, range_name)
+        hours = await run.io_bound(_load_hours_now, visit, meter_ids, range_name)
+        if hours is None:  # also while the server stops
+            ui.navigate.to(visit.address())
+            return
         chart.options.clear()
-        chart.options.update(hourly_chart(hours or [], visit.zone, texts))
+        chart.options.update(hourly_chart(hours, visit.zone, texts))
 
     with side:
         ui.toggle(
@@ -181,6 +184,15 @@ def _draw_hours(visit: Visit, shown: UserFigures, side: ui.element) -> None:
             value="14d",
             on_change=lambda event: change(event.value),
         ).props("dense no-caps unelevated").classes("js-toggle")
+
+
+def _load_hours_now(visit: Visit, meter_ids: list[str], range_name: str) -> list[Row] | None:
+    """The hours for who is logged in by now; None when these are not theirs to see any more."""
+    now = reopen(visit)
+    try:
+        return None if now is None else _load_hours(now, meter_ids, range_name)
+    except KeyError:  # a meter has gone out of sight since
+        return None
 
 
 def _load_hours(visit: Visit, meter_ids: list[str], range_name: str) -> list[Row]:

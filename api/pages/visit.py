@@ -53,6 +53,16 @@ def open_visit(request: Request) -> Visit | None:
     return Visit(request, context_of(request), viewer_of(account), account, texts_of(request))
 
 
+def reopen(visit: Visit) -> Visit | None:
+    """The visit of an open page as it stands by now; None when it is not the same viewer's.
+
+    A page stays open in its browser when its session ends. Whatever a button of it does begins
+    here; on None it sends the browser to `visit.address()`, where the rights of now decide.
+    """
+    now = open_visit(visit.request)
+    return now if now is not None and now.viewer == visit.viewer else None
+
+
 def texts_of(request: Request) -> Texts:
     """The texts in the language of this browser's cookie; Chinese without one."""
     language = request.cookies.get(LANGUAGE_COOKIE, "")

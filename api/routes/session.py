@@ -33,7 +33,7 @@ def post_session(request: Request, body: LogIn) -> Row:
 
 @routes.delete("/session", status_code=204, summary="退出 Log out")
 def delete_session(request: Request) -> None:
-    """End the session of this browser."""
+    """End every session of the account, in this browser and in others."""
     log_out(request)
 
 

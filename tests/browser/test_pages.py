@@ -123,6 +123,36 @@ def test_the_next_page_goes_on_where_the_first_one_ended(bureau):
     assert bureau.page.locator(".js-table tbody tr").count() == 14
 
 
+def open_then_log_out(visitor, path):
+    """A page of somebody who logs out in another tab meanwhile."""
+    visitor.log_in("user")
+    visitor.wait()
+    visitor.open(path)
+    other = visitor.page.context.new_page()
+    other.set_default_timeout(10_000)
+    other.goto(visitor.origin)
+    other.get_by_role("button", name="账户").click()
+    other.get_by_role("button", name="退出登录").click()
+    other.wait_for_url("**/log-in")
+
+
+@pytest.mark.parametrize("path", ["/users", "/users/U003"], ids=["list", "rows-on-the-page"])
+def test_a_page_left_open_downloads_nothing_after_the_log_out(open_tab, path):
+    visitor, downloads = open_tab(), []
+    visitor.page.on("download", lambda download: downloads.append(download.url))
+    open_then_log_out(visitor, path)
+    visitor.page.get_by_role("button", name="下载 CSV").first.click()
+    visitor.page.wait_for_url("**/log-in?next=*")
+    assert downloads == []
+
+
+def test_a_page_left_open_shows_no_further_hours_after_the_log_out(open_tab):
+    visitor = open_tab()
+    open_then_log_out(visitor, "/users/U003")
+    visitor.page.locator(".js-toggle button").last.click()
+    visitor.page.wait_for_url("**/log-in?next=*")
+
+
 def test_a_user_sees_its_own_page_and_no_other(open_tab):
     visitor = open_tab()
     visitor.log_in("user")

@@ -51,6 +51,32 @@ def test_a_log_in_lasts_until_the_log_out(person):
     assert browser.get(f"{V1}/users").status_code == 401
 
 
+def test_a_log_out_ends_the_accounts_sessions_wherever_the_cookie_was_kept(person):
+    browser, other = person.at(), person.at()
+    kept = f"jieshui_session={browser.cookies['jieshui_session']}"
+    assert browser.delete(f"{V1}/session").status_code == 204
+    thief = person.city.client()
+    assert thief.get(f"{V1}/users", headers={"Cookie": kept}).status_code == 401
+    assert other.get(f"{V1}/users").status_code == 401
+    assert person.at().get(f"{V1}/users").status_code == 200
+
+
+def test_a_log_out_with_an_ended_session_ends_nobody_elses(person):
+    browser = person.at()
+    person.change(person.at(), new="another passphrase 1234")
+    here = person.at()
+    assert browser.delete(f"{V1}/session").status_code == 204
+    assert here.get(f"{V1}/users").status_code == 200
+
+
+def test_a_session_in_use_ends_by_its_age_too(person, monkeypatch):
+    browser = person.at()
+    log_in = time.time()
+    for hours, status in ((8, 200), (11.9, 200), (12.1, 401)):
+        monkeypatch.setattr(time, "time", lambda at=log_in + hours * 3600: at)
+        assert browser.get(f"{V1}/users").status_code == status
+
+
 def test_the_session_is_the_persons_not_the_rows_of_everybody(open_api_city):
     person = Person(open_api_city(), role="supplier", scope="north")
     browser = person.at()

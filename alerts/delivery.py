@@ -37,8 +37,10 @@ class DeliveryError(ValueError):
 class Delivery:
     """Sends what waits in the outbox.
 
-    `audiences` maps "bureau", "utility", "user", "supplier", or one of them by id
-    ("user:U001"), to apprise URLs. An audience without one is not sent to: the notice is kept.
+    `audiences` maps "bureau", "utility", one user ("user:U001") or one supplier ("supplier:S1")
+    to apprise URLs. Plain "user" or "supplier" is a desk that is sent the notices of all those
+    that are not named; one that is named, even without a URL, is its own. An audience without a
+    URL is not sent to: the notice is kept.
     """
 
     def __init__(self, store: Outbox, audiences: Mapping[str, Sequence[str]], clock: Clock) -> None:
@@ -70,8 +72,8 @@ class Delivery:
         return False
 
     def _senders_of(self, audience: str) -> Sequence[apprise.Apprise]:
-        role = audience.split(":", maxsplit=1)[0]
-        return self._audiences.get(audience) or self._audiences.get(role, ())
+        desk = audience.split(":", maxsplit=1)[0]
+        return self._audiences.get(audience, self._audiences.get(desk, ()))
 
     def _send(self, notice: StoredNotice, senders: Sequence[apprise.Apprise]) -> str | None:
         """Send to every address not reached yet; what went wrong, or None."""

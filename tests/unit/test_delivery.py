@@ -135,6 +135,27 @@ def test_an_address_by_id_goes_before_the_one_for_all(engine, clock, overrun, in
     assert [path for path, _ in inbox.posts] == ["/own"]
 
 
+def test_an_address_by_id_is_sent_no_other_ones_notice(engine, clock, overrun, inbox):
+    urls = {"user:U2": [inbox.url("other")], "supplier:U1": [inbox.url("supplier")]}
+    assert Delivery(AlertStore(engine), urls, clock).deliver_due() == 0
+    assert inbox.posts == []
+    assert notices(engine)["user:U1"].state == "kept"
+
+
+def test_the_desk_is_sent_the_notices_of_those_without_an_address(engine, clock, overrun, inbox):
+    urls = {"user": [inbox.url("desk")], "user:U2": [inbox.url("other")]}
+    Delivery(AlertStore(engine), urls, clock).deliver_due()
+    ((path, post),) = inbox.posts
+    assert (path, "U1" in post["title"]) == ("/desk", True)
+
+
+def test_who_is_named_without_an_address_is_kept_from_the_desk(engine, clock, overrun, inbox):
+    urls = {"user": [inbox.url("desk")], "user:U1": []}
+    Delivery(AlertStore(engine), urls, clock).deliver_due()
+    assert inbox.posts == []
+    assert notices(engine)["user:U1"].state == "kept"
+
+
 def test_nothing_is_sent_twice_also_after_a_restart(engine, clock, overrun, inbox):
     for _ in range(2):
         Delivery(AlertStore(engine), {"bureau": [inbox.url("b")]}, clock).deliver_due()

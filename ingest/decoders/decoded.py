@@ -143,11 +143,36 @@ def read_instant(value: object) -> int:
 def _parse_instant(text: str) -> int:
     """Meters read on the same quarter-hours: most texts come thousands of times."""
     try:
-        at = datetime.fromisoformat(text)
+        at = _parse_calendar(text.strip())
     except ValueError:
-        if text.strip().replace(".", "", 1).isdecimal():
+        if _is_decimal(text):
             return read_instant(float(text))
         raise _UnfitError(Refusal.BAD_TIME, text[:80]) from None
     if at.tzinfo is None:
         raise _UnfitError(Refusal.TIME_WITHOUT_ZONE, text[:80])
     return math.floor(at.timestamp())
+
+
+def _parse_calendar(text: str) -> datetime:
+    """The date and time that a text writes out.
+
+    fromisoformat takes any character for the one between date and time, so it reads a date of
+    the year 1781 out of the milliseconds "1781020312345". Of nine digits and more only those of
+    `_WRITTEN_OUT` are a calendar's.
+
+    Raises:
+        ValueError: it writes out none.
+    """
+    if len(text) < _EPOCH_DIGITS or not _is_decimal(text):
+        return datetime.fromisoformat(text)
+    return datetime.strptime(text, _WRITTEN_OUT.get(len(text), ""))  # noqa: DTZ007 (the missing zone is what the caller looks for)
+
+
+def _is_decimal(text: str) -> bool:
+    return text.strip().replace(".", "", 1).isdecimal()
+
+
+_EPOCH_DIGITS = 9
+"""Seconds have so many digits from 1973 on; a date without a time has eight."""
+_WRITTEN_OUT = {12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""Digits of a local time without separators: as milliseconds 1973 to 2001, or after 2286."""

@@ -4,9 +4,14 @@ Sources: wmbusmeters README and drivers/src tests (itron, kamwater, hydrus, izar
 documentation, integrations, event types. Field names and single values only.
 """
 
+from datetime import UTC, datetime
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from ingest.decoders import DIALECTS, Decoded, Unreadable
+from ingest.decoders.decoded import read_instant
 from water.readings import Quality
 from water.refusals import Refusal, SetAside, Undecodable
 
@@ -51,6 +56,19 @@ READINGS = [
      [Decoded("m1", AT, 1.0), Decoded("m1", AT + 900, 2.0)]),
     ("no zone", "jieshui", "m1/reading", b'{"at":"2026-01-01T00:15:00","register_m3":1}',
      [Decoded("m1", None, refusal=Refusal.TIME_WITHOUT_ZONE, detail="2026-01-01T00:15:00")]),
+    ("epoch milliseconds as text", "jieshui", "m1/reading",
+     b'{"at":"1781020312345","register_m3":1}', [Decoded("m1", 1_781_020_312, 1.0)]),
+    ("epoch seconds with a fraction as text", "jieshui", "m1/reading",
+     b'{"at":" 1767197700.9","register_m3":1}', [Decoded("m1", AT, 1.0)]),
+    ("digits of a day", "jieshui", "m1/reading", b'{"at":"20260101","register_m3":1}',
+     [Decoded("m1", None, refusal=Refusal.TIME_WITHOUT_ZONE, detail="20260101")]),
+    ("digits of a minute", "jieshui", "m1/reading", b'{"at":"202601010015","register_m3":1}',
+     [Decoded("m1", None, refusal=Refusal.TIME_WITHOUT_ZONE, detail="202601010015")]),
+    ("digits of a second", "jieshui", "m1/reading", b'{"at":"20260101001500","register_m3":1}',
+     [Decoded("m1", None, refusal=Refusal.TIME_WITHOUT_ZONE, detail="20260101001500")]),
+    ("more digits than any instant", "jieshui", "m1/reading",
+     b'{"at":"%s","register_m3":1}' % (b"9" * 400),
+     [Decoded("m1", None, refusal=Refusal.BAD_TIME, detail="inf")]),
     ("no time", "jieshui", "m1/reading", b'{"register_m3":1}',
      [Decoded("m1", None, refusal=Refusal.NO_TIME)]),
     ("no instant", "jieshui", "m1/reading", b'{"at":"yesterday","register_m3":1}',
@@ -191,3 +209,14 @@ def test_what_is_no_message_of_the_dialect_has_a_reason(_, dialect, rest, payloa
 
 def test_every_dialect_has_its_table():
     assert {dialect for _, dialect, *_ in READINGS} == set(DIALECTS)
+
+
+FROM_2020, TO_2035 = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (2020, 2035))
+
+
+@example(1_781_020_312, 345)
+@given(st.integers(FROM_2020, TO_2035), st.integers(0, 999))
+def test_an_epoch_as_text_is_the_same_instant_as_the_number(seconds, ms):
+    milliseconds = seconds * 1000 + ms
+    for value in (seconds, seconds + ms / 1000, milliseconds):
+        assert read_instant(str(value)) == read_instant(value) == seconds

@@ -203,7 +203,7 @@ def test_a_notice_is_given_up_after_fifty_attempts():
     assert wait_after(50) is None
 
 
-def test_an_address_that_is_none_is_refused_without_showing_it():
+def test_an_address_that_is_none_is_refused_without_showing_it(engine):
     with pytest.raises(DeliveryError, match="audience bureau: address 1") as refused:
-        Delivery(AlertStore(None), {"bureau": ["nonsense-with-secret"]}, Clock())
+        Delivery(AlertStore(engine), {"bureau": ["nonsense-with-secret"]}, Clock())
     assert "secret" not in str(refused.value)

@@ -1,9 +1,10 @@
-"""The two sums that always add up, a supplier, from the counts that the store keeps."""
+"""How far each supplier's messages are loaded, in the journal's own numbers; names of accounts.
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+The sums themselves are water.accounting's.
+"""
 
-from water.accounting import MessageSum, ReadingSum
+from collections.abc import Mapping
+
 from water.loading import Outcome, Tally
 
 ACCOUNTS = {
@@ -14,48 +15,30 @@ ACCOUNTS = {
 """The account of the readings' sum under which each outcome is counted."""
 
 
-def sum_messages(tallies: Mapping[Tally, int]) -> dict[str, MessageSum]:
-    """Messages a supplier; those received and not yet accounted for are waiting in the journal."""
-    sums: dict[str, MessageSum] = {}
-    for supplier, counts in _by_supplier(tallies, "messages"):
-        received = counts["received"]
-        kept = (counts["decoded"], counts["undecodable"], counts["set_aside"])
-        sums[supplier] = MessageSum(received, *kept, received - sum(kept))
-    return sums
+def find_loaded(tallies: Mapping[Tally, int]) -> dict[str, int]:
+    """The number of each supplier's newest message that was loaded.
 
-
-def sum_readings(tallies: Mapping[Tally, int]) -> dict[str, ReadingSum]:
-    """Readings a supplier; none waits, because a load decodes and stores in one transaction."""
+    From what stood beside the position when it was kept: received less waiting. What the messages
+    were counted as has no part in it, else a message that got lost would look loaded.
+    """
+    received = {t.supplier: n for t, n in tallies.items() if t[1:3] == ("messages", "received")}
     return {
-        supplier: ReadingSum(
-            counts["decoded"],
-            counts["stored"],
-            counts["duplicate"],
-            counts["conflict"],
-            counts["quarantined"],
-        )
-        for supplier, counts in _by_supplier(tallies, "readings")
+        supplier: count - tallies.get(Tally(supplier, "messages", "waiting"), 0)
+        for supplier, count in received.items()
     }
 
 
-def count_processed(tallies: Mapping[Tally, int]) -> dict[str, int]:
-    """Messages a supplier that are no longer waiting."""
-    return {
-        supplier: counts["decoded"] + counts["undecodable"] + counts["set_aside"]
-        for supplier, counts in _by_supplier(tallies, "messages")
-    }
+def count_journal(
+    tallies: Mapping[Tally, int], received: Mapping[str, int], loaded: Mapping[str, int]
+) -> dict[Tally, int]:
+    """What to add so that the store shows what the journal received and what waits in it.
 
-
-def count_received(tallies: Mapping[Tally, int], journal: Mapping[str, int]) -> dict[Tally, int]:
-    """What to add so that the store shows the journal's own count of received messages."""
-    shown = {supplier: Tally(supplier, "messages", "received") for supplier in journal}
-    grown = {tally: journal[supplier] - tallies.get(tally, 0) for supplier, tally in shown.items()}
+    `received` and `loaded` are numbers of messages: the newest of each supplier in the journal,
+    and the newest that the load takes the position to.
+    """
+    shown: dict[Tally, int] = {}
+    for supplier, count in received.items():
+        shown[Tally(supplier, "messages", "received")] = count
+        shown[Tally(supplier, "messages", "waiting")] = count - loaded.get(supplier, 0)
+    grown = {tally: count - tallies.get(tally, 0) for tally, count in shown.items()}
     return {tally: count for tally, count in grown.items() if count}
-
-
-def _by_supplier(tallies: Mapping[Tally, int], ledger: str) -> Iterator[tuple[str, Counter[str]]]:
-    suppliers: dict[str, Counter[str]] = {}
-    for tally, count in tallies.items():
-        if tally.ledger == ledger:
-            suppliers.setdefault(tally.supplier, Counter())[tally.account] += count
-    yield from suppliers.items()

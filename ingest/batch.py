@@ -1,7 +1,7 @@
 """One load in the making: what entries of the journal come to before the store has its say."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -80,6 +80,11 @@ class Batch:
         newest = self.entries[-1]
         return Position(newest.segment, newest.end, newest.entry)
 
+    @property
+    def newest(self) -> dict[str, int]:
+        """The number of each supplier's newest message in this batch."""
+        return {entry.supplier: entry.number for entry in self.entries}
+
     def settle(self, outcomes: Sequence[Outcome] | None) -> Counter[Tally]:
         """All counts of the batch, with what the store did with each reading."""
         tallies = Counter(self.tallies)
@@ -98,18 +103,8 @@ def count_outcomes(outcomes: Sequence[Outcome] | None, first: int, end: int) -> 
     return dict(Counter(ACCOUNTS[Outcome(outcome)] for outcome in outcomes[first:end]))
 
 
-def add_entry(
-    batch: Batch, entry: Entry, rules: Rules, quota: Quota, processed: Mapping[str, int]
-) -> None:
-    """Judge one message and add it to a batch.
-
-    `processed` tells how many messages of each supplier were accounted for before this one: the
-    journal numbers them, so that a number passed over is a message that damage took.
-    """
-    lost = entry.number - 1 - processed.get(entry.supplier, 0)
-    if lost > 0:
-        tally = Tally(entry.supplier, "messages", "undecodable", Undecodable.JOURNAL_LOST)
-        batch.tallies[tally] += lost
+def add_entry(batch: Batch, entry: Entry, rules: Rules, quota: Quota) -> None:
+    """Judge one message and add it to a batch."""
     contents = read_message(entry, rules.sources, rules.directory.suppliers)
     first, refused = len(batch.readings), list[tuple[int, str]]()
     received_at = entry.received_ms // 1000
@@ -123,7 +118,7 @@ def add_entry(
         refused.append((part, judged[0].value))
         if quota.admits(entry.supplier):
             batch.refused.append(_refuse(entry, contents.dialect, decoded, part, *judged))
-    _count(batch.tallies, entry.supplier, contents, refused)
+    _count(batch.tallies, entry, contents, refused)
     end = len(batch.readings)
     receipt = receipt_id(entry.payload, entry.flags)
     batch.judgements.append(
@@ -140,7 +135,7 @@ def refuse_entry(batch: Batch, entry: Entry, rules: Rules, detail: str) -> None:
         reason = Refusal.STORE_REFUSED
         refused.append((part, reason.value))
         batch.refused.append(_refuse(entry, contents.dialect, decoded, part, reason, detail))
-    _count(batch.tallies, entry.supplier, contents, refused)
+    _count(batch.tallies, entry, contents, refused)
     receipt = receipt_id(entry.payload, entry.flags)
     batch.judgements.append(Judgement(entry.supplier, receipt, 0, 0, refused, contents.reason))
     batch.entries.append(entry)
@@ -148,10 +143,13 @@ def refuse_entry(batch: Batch, entry: Entry, rules: Rules, detail: str) -> None:
 
 def _count(
     tallies: Counter[Tally],
-    supplier: str,
+    entry: Entry,
     contents: Contents,
     refused: Sequence[tuple[int, str]],
 ) -> None:
+    supplier = entry.supplier
+    if entry.lost:
+        tallies[Tally(supplier, "messages", "undecodable", Undecodable.JOURNAL_LOST)] += entry.lost
     if contents.reason is None:
         tallies[Tally(supplier, "messages", "decoded")] += 1
         tallies[Tally(supplier, "readings", "decoded")] += len(contents.readings)

@@ -15,7 +15,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from ingest.accounting import count_processed, count_received
+from ingest.accounting import count_journal, find_loaded
 from ingest.batch import Batch, Quota, Rules, Settled, add_entry, refuse_entry
 from ingest.journal import Entry, JournalReader
 from ingest.ports import ReadingsSink
@@ -52,16 +52,19 @@ class Loader:
         self.totals: Counter[Tally] = Counter(sink.tallies())
         self.quota = Quota(limits, Counter(sink.quarantine_depth()))
         self.position = sink.position(journal)
+        self._loaded = find_loaded(self.totals)
         self._read_to = self.position
+        self._numbers = Counter(self._loaded)
         self._ahead: deque[Entry] = deque()
+        self._oldest_ms: int | None = None
         self._failures = 0
-        self._loaded_ms: int | None = None
 
     def load_next(self, stop: threading.Event) -> bool:
         """Load one batch; False when nothing waits or `stop` was set while the store was away."""
         batch = self._assemble()
         if batch is None:
             return False
+        self._oldest_ms = batch.entries[0].received_ms
         tries = Retrying(
             wait=wait_random_exponential(multiplier=0.2, max=30),
             sleep=sleep_using_event(stop),
@@ -73,6 +76,9 @@ class Loader:
         except RetryError:
             self._ahead.extendleft(reversed(batch.entries))
             return False
+        if not self._ahead:
+            self._read_ahead()
+        self._oldest_ms = self._ahead[0].received_ms if self._ahead else None
         return True
 
     @property
@@ -81,10 +87,9 @@ class Loader:
         return self._reader.damage.bytes
 
     def lag_s(self, now: datetime) -> float:
-        """Seconds since the newest loaded message arrived; of use while others wait."""
-        if self._loaded_ms is None:
-            return 0.0
-        return max(0.0, now.timestamp() - self._loaded_ms / 1000)
+        """Seconds since the oldest message arrived that is not yet loaded; of use if one waits."""
+        oldest_ms = self._oldest_ms
+        return 0.0 if oldest_ms is None else max(0.0, now.timestamp() - oldest_ms / 1000)
 
     def recount(self) -> None:
         """Take the store's counts anew, after something else than a load has changed them."""
@@ -94,18 +99,22 @@ class Loader:
     def _assemble(self) -> Batch | None:
         """The next batch: full, or all that the journal holds."""
         batch, rules = Batch(), self._rules()
-        processed = Counter(count_processed(self.totals))
         self._failures = 0
         while len(batch.readings) < self._limits.batch_readings:
             if not self._ahead:
-                entries, self._read_to = self._reader.read(self._read_to)
-                self._ahead.extend(entries)
+                self._read_ahead()
             if not self._ahead or len(batch.entries) >= self._limits.batch_readings:
                 break
-            entry = self._ahead.popleft()
-            add_entry(batch, entry, rules, self.quota, processed)
-            processed[entry.supplier] = entry.number
+            add_entry(batch, self._ahead.popleft(), rules, self.quota)
         return batch if batch.entries else None
+
+    def _read_ahead(self) -> None:
+        """Read on; the journal numbers each supplier's messages, so what damage took is known."""
+        entries, self._read_to = self._reader.read(self._read_to)
+        for entry in entries:
+            lost = entry.number - 1 - self._numbers[entry.supplier]
+            self._numbers[entry.supplier] = entry.number
+            self._ahead.append(entry._replace(lost=lost) if lost > 0 else entry)
 
     def _load(self, batch: Batch) -> None:
         loaded = self._loaded_of(batch)
@@ -128,7 +137,7 @@ class Loader:
     def _load_alone(self, entry: Entry) -> None:
         """Load one message; if the store can't take it, its readings go to quarantine."""
         batch, rules = Batch(), self._rules()
-        add_entry(batch, entry, rules, self.quota, count_processed(self.totals))
+        add_entry(batch, entry, rules, self.quota)
         try:
             self._commit(batch)
         except Exception as error:
@@ -140,18 +149,17 @@ class Loader:
             self._commit(refused)
 
     def _commit(self, batch: Batch) -> None:
-        position = batch.position
+        position, loaded = batch.position, self._loaded | batch.newest
         with self._sink.load() as load:
             outcomes = load.add_readings(batch.readings) if batch.readings else None
             if batch.refused:
                 load.add_refused(batch.refused)
             tallies = batch.settle(outcomes)
-            tallies.update(count_received(self.totals, self._received()))
+            tallies.update(count_journal(self.totals, self._received(), loaded))
             load.add_tallies(tallies)
             load.set_position(self._journal, position)
         self.totals.update(tallies)
-        self.position = position
-        self._loaded_ms = batch.entries[-1].received_ms
+        self.position, self._loaded = position, loaded
         self._settled(batch, outcomes)
 
     def _sink_answers(self) -> bool:
@@ -171,4 +179,4 @@ def _log_failure(state: RetryCallState) -> None:
 
 def begin_after(sink: ReadingsSink, journal: str) -> tuple[Position, dict[str, int]]:
     """Where a journal that is only now begun must go on: position and messages a supplier."""
-    return sink.position(journal), count_processed(sink.tallies())
+    return sink.position(journal), find_loaded(sink.tallies())

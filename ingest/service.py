@@ -269,8 +269,9 @@ class IngestService:
             self._receipts.loaded(batch, outcomes)
 
     def _tallies(self) -> Mapping[Tally, int]:
-        """The counts as they are, `received` straight from the journal."""
-        tallies = dict(self._loader.totals) if self._loader else {}
+        """The counts as they are, `received` straight from the journal; what waits is a gauge."""
+        totals = dict(self._loader.totals) if self._loader else {}
+        tallies = {tally: n for tally, n in totals.items() if tally.account != "waiting"}
         received = self._journal.received() if self._journal else {}
         shown = {Tally(supplier, "messages", "received"): n for supplier, n in received.items()}
         return {**tallies, **shown}

@@ -1,11 +1,20 @@
-"""The two sums that always add up, a supplier."""
+"""The two sums of a supplier, from the counts that the readings store keeps; they must add up."""
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+
+from water.loading import Tally
 
 
 @dataclass(frozen=True, slots=True)
 class MessageSum:
-    """Messages of one supplier: received = decoded + undecodable + set_aside + waiting."""
+    """Messages of one supplier: received = decoded + undecodable + set_aside + waiting.
+
+    Every term is counted by itself, so that a message that got lost shows: `received` and
+    `waiting` (received and not yet passed by the loader) are the journal's numbers, the others are
+    counted as messages are loaded.
+    """
 
     received: int = 0
     decoded: int = 0
@@ -35,3 +44,42 @@ class ReadingSum:
         """Whether every decoded reading is accounted for."""
         kept = self.stored + self.duplicate + self.conflict + self.quarantined
         return self.decoded == kept + self.waiting
+
+
+def sum_messages(tallies: Mapping[Tally, int]) -> dict[str, MessageSum]:
+    """The messages' sum of every supplier that has one."""
+    return {
+        supplier: MessageSum(
+            counts["received"],
+            counts["decoded"],
+            counts["undecodable"],
+            counts["set_aside"],
+            counts["waiting"],
+        )
+        for supplier, counts in _by_supplier(tallies, "messages")
+    }
+
+
+def sum_readings(tallies: Mapping[Tally, int]) -> dict[str, ReadingSum]:
+    """The readings' sum of every supplier that has one.
+
+    None waits: a load decodes and stores in one transaction.
+    """
+    return {
+        supplier: ReadingSum(
+            counts["decoded"],
+            counts["stored"],
+            counts["duplicate"],
+            counts["conflict"],
+            counts["quarantined"],
+        )
+        for supplier, counts in _by_supplier(tallies, "readings")
+    }
+
+
+def _by_supplier(tallies: Mapping[Tally, int], ledger: str) -> Iterator[tuple[str, Counter[str]]]:
+    suppliers: dict[str, Counter[str]] = {}
+    for tally, count in tallies.items():
+        if tally.ledger == ledger:
+            suppliers.setdefault(tally.supplier, Counter())[tally.account] += count
+    yield from suppliers.items()

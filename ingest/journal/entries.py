@@ -42,7 +42,11 @@ class Message(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A message as the journal holds it, with its place (`offset` to `end` in `segment`)."""
+    """A message as the journal holds it, with its place (`offset` to `end` in `segment`).
+
+    `lost` messages of its supplier, directly before it, are not in the journal any more: damage
+    took them. Whoever reads in order fills it in.
+    """
 
     segment: int
     offset: int
@@ -54,6 +58,7 @@ class Entry(NamedTuple):
     payload: bytes
     received_ms: int
     flags: int
+    lost: int = 0
 
 
 class SegmentHeader(msgspec.Struct, frozen=True):

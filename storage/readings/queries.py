@@ -12,7 +12,7 @@ import pandas as pd
 from storage.readings.store import ReadingsStore
 from storage.readings.volumes import VolumesStore
 from water import columns
-from water.accounting import MessageSum, ReadingSum
+from water.accounting import MessageSum, ReadingSum, sum_messages, sum_readings
 from water.loading import Tally
 from water.pages import Page
 from water.viewer import Role, Viewer
@@ -87,6 +87,17 @@ class ReadingQueries:
         meters = _within(self._visible_meters(viewer), meter_ids)
         return self._volumes.load_daily(meters, first, last)
 
+    def conflicts(self, viewer: Viewer, start: datetime, end: datetime) -> pd.DataFrame:
+        """Values refused because another one stood there, of meters in sight, start <= at < end.
+
+        Columns meter_id, at, quantity, kept, offered, received_at.
+        """
+        found = self._readings.conflicts(start, end)
+        visible = self._visible_meters(viewer)
+        if visible is None:
+            return found
+        return found.loc[found[columns.METER_ID].isin(visible)].reset_index(drop=True)
+
 
 def _within(
     visible: frozenset[str] | None, meter_ids: Sequence[str] | None
@@ -115,8 +126,17 @@ class IngestQueries:
         `reasons` lists ledger, account, reason, count, the most frequent first.
         """
         tallies = self._readings.tallies()
-        suppliers = sorted({tally.supplier for tally in tallies if _sees(viewer, tally.supplier)})
-        return [_sum_up(supplier, tallies) for supplier in suppliers]
+        messages, readings = sum_messages(tallies), sum_readings(tallies)
+        suppliers = sorted(name for name in {*messages, *readings} if _sees(viewer, name))
+        return [
+            _show_sums(
+                supplier,
+                messages.get(supplier, MessageSum()),
+                readings.get(supplier, ReadingSum()),
+                _list_reasons(tallies, supplier),
+            )
+            for supplier in suppliers
+        ]
 
     def quarantine(
         self,
@@ -141,32 +161,25 @@ def _sees(viewer: Viewer, supplier: str) -> bool:
     return viewer.sees_all or (viewer.role is Role.SUPPLIER and viewer.scope == supplier)
 
 
-def _sum_up(supplier: str, tallies: dict[Tally, int]) -> Row:
-    terms: dict[str, dict[str, int]] = {"messages": {}, "readings": {}}
-    reasons: list[Row] = []
-    for tally, count in tallies.items():
-        if tally.supplier != supplier:
-            continue
-        ledger = terms[tally.ledger]
-        ledger[tally.account] = ledger.get(tally.account, 0) + count
-        if tally.reason:
-            reason = {"ledger": tally.ledger, "account": tally.account, "reason": tally.reason}
-            reasons.append({**reason, "count": count})
-    messages = _sum_messages(terms["messages"])
-    readings = ReadingSum(**terms["readings"])
+def _show_sums(
+    supplier: str, messages: MessageSum, readings: ReadingSum, reasons: list[Row]
+) -> Row:
     return {
         "supplier": supplier,
         "messages": {**asdict(messages), "balanced": messages.balanced},
         "readings": {**asdict(readings), "balanced": readings.balanced},
-        "reasons": sorted(reasons, key=lambda row: (-row["count"], row["reason"])),
+        "reasons": reasons,
         "balanced": messages.balanced and readings.balanced,
     }
 
 
-def _sum_messages(terms: dict[str, int]) -> MessageSum:
-    """What the journal received and no load accounted for yet is waiting in it."""
-    kept = sum(count for account, count in terms.items() if account != "received")
-    return MessageSum(**terms, waiting=max(0, terms.get("received", 0) - kept))
+def _list_reasons(tallies: dict[Tally, int], supplier: str) -> list[Row]:
+    rows = [
+        {"ledger": of.ledger, "account": of.account, "reason": of.reason, "count": count}
+        for of, count in tallies.items()
+        if of.supplier == supplier and of.reason
+    ]
+    return sorted(rows, key=lambda row: (-row["count"], row["reason"]))
 
 
 def _with_instants(row: Row) -> Row:

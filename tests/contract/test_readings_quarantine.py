@@ -24,6 +24,7 @@ def held(store, refused):
             {
                 Tally("s1", "messages", "received"): 3,
                 Tally("s1", "messages", "decoded"): 1,
+                Tally("s1", "messages", "waiting"): 2,
                 Tally("s1", "readings", "decoded"): 3,
                 Tally("s1", "readings", "quarantined", "future"): 2,
                 Tally("s1", "readings", "quarantined", "sentinel"): 1,

@@ -15,13 +15,13 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client import CollectorRegistry, generate_latest
 
-from ingest.accounting import sum_messages, sum_readings
 from ingest.errors import JournalError
 from ingest.identity import receipt_id
 from ingest.journal import writer
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings, Source
 from storage.readings import open_readings
+from water.accounting import sum_messages, sum_readings
 from water.city_time import CityTime
 from water.clock import SystemClock
 from water.jobs import Job

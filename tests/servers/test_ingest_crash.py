@@ -12,9 +12,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.accounting import sum_messages, sum_readings
 from ingest.journal import REPEATED, JournalReader, open_journal
 from storage.readings import open_readings
+from water.accounting import sum_messages, sum_readings
 from water.city_time import CityTime
 from water.clock import SystemClock
 from water.loading import Position, Tally

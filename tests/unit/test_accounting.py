@@ -1,14 +1,14 @@
 import random
-from collections import Counter
 
 import pytest
 
-from ingest.accounting import count_processed, count_received, sum_messages, sum_readings
+from ingest.accounting import count_journal, find_loaded
 from ingest.batch import Batch, Quota, Rules, add_entry
 from ingest.checks import make_directory
 from ingest.journal import OVERSIZE, RETAINED, Entry
 from ingest.settings import Limits, Source
 from ingest.topics import NOBODY, attribute
+from water.accounting import sum_messages, sum_readings
 from water.loading import Outcome, Tally
 from water.meters import KnownMeter
 from water.policy import Policy
@@ -32,11 +32,10 @@ def entry(number, topic="water/v1/north/jieshui/m1/reading", payload=GOOD, flags
                  NOW * 1000, flags)  # fmt: skip
 
 
-def judge(*entries, quota=None, processed=None):
-    batch, processed = Batch(), Counter(processed or {})
+def judge(*entries, quota=None):
+    batch = Batch()
     for one in entries:
-        add_entry(batch, one, RULES, quota or Quota(Limits()), processed)
-        processed[one.supplier] = one.number
+        add_entry(batch, one, RULES, quota or Quota(Limits()))
     return batch
 
 
@@ -82,7 +81,7 @@ def test_both_sums_add_up_whatever_arrives_and_whatever_the_store_says():
     batch = judge(*entries)
     outcomes = [chance.choice(list(Outcome)) for _ in batch.readings]
     tallies = batch.settle(outcomes)
-    tallies.update(count_received(tallies, {"north": 520}))
+    tallies.update(count_journal(tallies, {"north": 520}, batch.newest))
     messages, readings = sum_messages(tallies)["north"], sum_readings(tallies)["north"]
     assert messages.balanced
     assert (messages.received, messages.waiting) == (520, 21)
@@ -91,16 +90,18 @@ def test_both_sums_add_up_whatever_arrives_and_whatever_the_store_says():
     assert readings.quarantined
 
 
-def test_messages_that_damage_took_are_counted_when_the_next_one_comes():
-    batch = judge(entry(8), entry(9), processed={"north": 4})
+def test_messages_that_damage_took_are_counted_with_the_next_one():
+    batch = judge(entry(8)._replace(lost=3), entry(9))
     lost = Tally("north", "messages", "undecodable", "journal_lost")
     assert batch.tallies[lost] == 3
-    assert count_processed(batch.settle(None)) == {"north": 5}
 
 
-def test_received_follows_the_journal_even_if_the_store_was_behind():
-    received = Tally("north", "messages", "received")
-    assert count_received({received: 90}, {"north": 100, "south": 0}) == {received: 10}
+def test_the_counts_follow_the_journal_even_if_the_store_was_behind():
+    received, waiting = (Tally("north", "messages", name) for name in ("received", "waiting"))
+    kept = {received: 90, waiting: 30}
+    assert find_loaded(kept) == {"north": 60}
+    grown = count_journal(kept, {"north": 100, "south": 0}, {"north": 95})
+    assert grown == {received: 10, waiting: -25}
 
 
 def test_a_refused_reading_knows_its_place():

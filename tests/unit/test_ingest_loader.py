@@ -1,13 +1,14 @@
 """The loader over the real store: outages, messages that the store can't take, damage."""
 
 import threading
+from collections import deque
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from ingest.accounting import sum_messages, sum_readings
+from ingest import loader as loader_module
 from ingest.batch import Rules
 from ingest.checks import make_directory
 from ingest.journal import JournalReader, Message, open_journal
@@ -15,12 +16,15 @@ from ingest.journal.segments import segment_path
 from ingest.loader import Loader, begin_after
 from ingest.settings import Limits
 from storage.readings import open_readings
+from storage.readings.queries import IngestQueries
+from water.accounting import sum_messages, sum_readings
 from water.city_time import CityTime
 from water.clock import SystemClock
-from water.loading import Tally
+from water.loading import Position, Tally
 from water.meters import KnownMeter
 from water.policy import Policy
 from water.refusals import Refusal
+from water.viewer import Role, Viewer
 
 NOW = 1_767_200_000
 METER = KnownMeter("m1", "north", None, None, None, None)
@@ -74,11 +78,11 @@ def journal(tmp_path, sink):
     writer.close()
 
 
-def append(journal, *registers, first=0):
+def append(journal, *registers, first=0, received=NOW):
     journal.append(
         [
             Message("north", "water/v1/north/jieshui/m1/reading",
-                    b'{"at":%d,"register_m3":%d}' % (NOW - 60 * number, register), NOW * 1000)
+                    b'{"at":%d,"register_m3":%d}' % (NOW - 60 * number, register), received * 1000)
             for number, register in enumerate(registers, first)
         ]
     )  # fmt: skip
@@ -187,8 +191,85 @@ def test_a_journal_begun_anew_keeps_the_sums_going(journal, sink, tmp_path):
     assert (messages.received, messages.decoded, readings.stored) == (13, 13, 13)
 
 
-def test_the_lag_is_the_age_of_what_was_loaded_last(journal, sink):
-    append(journal, 1)
-    loader = make_loader(journal, sink)
+@pytest.mark.parametrize("place", ["judging", "reading ahead", "the newest"])
+def test_a_message_that_the_loader_loses_is_missed(journal, sink, monkeypatch, place):
+    append(journal, *range(40))
+    loader = make_loader(journal, sink, batch_readings=15)
+    if place == "reading ahead":
+        loader._ahead = Leaky(17)
+    else:
+        number = 17 if place == "judging" else 40
+        judge = loader_module.add_entry
+        monkeypatch.setattr(
+            loader_module,
+            "add_entry",
+            lambda batch, entry, *more: entry.number == number or judge(batch, entry, *more),
+        )
     load_all(loader)
-    assert loader.lag_s(datetime.fromtimestamp(NOW + 90, UTC)) == 90
+    monkeypatch.undo()
+    append(journal, 40, first=40)
+    load_all(make_loader(journal, sink) if place == "judging" else loader)
+    messages, readings = sums(sink)
+    assert (messages.received, messages.decoded, messages.undecodable) == (41, 40, 0)
+    assert messages.waiting == 0
+    assert not messages.balanced
+    assert readings.balanced
+    (row,) = IngestQueries(sink.store).sums(Viewer("b", Role.BUREAU))
+    assert not row["balanced"]
+
+
+class Leaky(deque):
+    """Loses the message of one number."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def append(self, entry):
+        if entry.number != self.number:
+            super().append(entry)
+
+
+def test_what_the_journal_holds_beyond_the_last_load_is_waiting(journal, sink):
+    append(journal, *range(40))
+    loader = make_loader(journal, sink, batch_readings=15)
+    waited = []
+    for _ in range(3):
+        assert loader.load_next(threading.Event())
+        messages, _ = sums(sink)
+        assert messages.balanced
+        waited.append(messages.waiting)
+    assert waited == [25, 10, 0]
+
+
+def test_damage_is_counted_once_when_the_message_after_it_goes_alone(journal, sink, tmp_path):
+    append(journal, *range(30))
+    path = segment_path(tmp_path / "journal", 1)
+    damaged = bytearray(path.read_bytes())
+    middle = len(damaged) // 2
+    damaged[middle : middle + 10] = b"\x00" * 10
+    path.write_bytes(damaged)
+    reader = JournalReader(journal._folder, journal.marker, journal.committed)
+    numbers = [entry.number for entry in reader.read(Position())[0]]
+    after = next(a for a, b in zip(numbers[1:], numbers, strict=False) if a - b == 2)
+    sink.poison = after - 1
+    load_all(make_loader(journal, sink))
+    messages, readings = sums(sink)
+    assert messages.balanced
+    assert (messages.undecodable, readings.quarantined, messages.waiting) == (1, 1, 0)
+
+
+def test_the_lag_is_the_age_of_the_oldest_message_that_waits(journal, sink):
+    for number in range(3):
+        append(journal, number, first=number, received=NOW + number * 100)
+    before = make_loader(journal, sink, batch_readings=1)
+    assert before.load_next(threading.Event())
+    loader, stop = make_loader(journal, sink, batch_readings=1), threading.Event()
+    at = datetime.fromtimestamp(NOW + 300, UTC)
+    sink.away = 10_000
+    threading.Timer(0.3, stop.set).start()
+    assert not loader.load_next(stop)
+    assert loader.lag_s(at) == 200
+    sink.away = 0
+    lags = [loader.lag_s(at) for _ in range(2) if loader.load_next(threading.Event())]
+    assert lags == [100, 0]

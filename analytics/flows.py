@@ -50,7 +50,8 @@ def detect_continuous_flow(
     """Find users whose meter's lowest hour rose and stays up (CONTINUOUS_FLOW, subject user).
 
     Every day from the onset to yesterday, at least `continuous_days`, has a lowest hour above the
-    earlier level by `continuous_min_m3_h` and by 5 % of the earlier mean flow.
+    earlier level by `continuous_min_m3_h` and by 5 % of the earlier mean flow. A user is clear when
+    every meter of it that is in service could be judged.
 
     Args:
         daily: columns DAILY of at least the last 120 days (a year is better: a season returns).
@@ -65,15 +66,17 @@ def detect_continuous_flow(
     ]
     grid = _recent_grid(daily, chosen, city, now)
     usable = (grid.measured_share >= WHOLE_DAY) & ~np.isnan(grid.lowest_hour_m3)
-    judged = set[tuple[str, str]]()
     found = dict[str, Finding]()
+    judged, unjudged = set[str](), set[str]()
     for index, meter in enumerate(grid.meters):
+        user_id = str(meter.user_id)
         days = np.flatnonzero(usable[index])
         least = LEAST_EARLIER_DAYS + policy.continuous_days
         if days.size < least or days[-1] < len(grid.days) - FRESH_DAYS:
+            if _serves(meter, now):
+                unjudged.add(user_id)
             continue
-        user_id = str(meter.user_id)
-        judged.add((user_id, ""))
+        judged.add(user_id)
         rise = _lasting_rise(grid.lowest_hour_m3[index, days], grid.volume_m3[index, days], policy)
         if rise is None:
             continue
@@ -83,7 +86,15 @@ def detect_continuous_flow(
         if before is None or rise.rise_m3_h > before.figures["rise_m3_h"]:
             found[user_id] = finding
     findings = tuple(found[user_id] for user_id in sorted(found))
-    return Evaluation(FindingKind.CONTINUOUS_FLOW, now, frozenset(judged), findings)
+    told = frozenset((user_id, "") for user_id in (judged - unjudged) | found.keys())
+    return Evaluation(FindingKind.CONTINUOUS_FLOW, now, told, findings)
+
+
+def _serves(meter: Meter, now: datetime) -> bool:
+    """Whether a meter is in service, or was so lately that its days are still looked at."""
+    lately = now - timedelta(days=FRESH_DAYS)
+    begun = meter.in_service_from is None or meter.in_service_from <= now
+    return begun and (meter.in_service_to is None or meter.in_service_to > lately)
 
 
 @dataclass(frozen=True, slots=True)

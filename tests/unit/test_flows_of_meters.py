@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
@@ -185,3 +186,18 @@ def test_a_silent_meter_or_a_gap_is_not_judged():
     gap = np.r_[np.ones(83), 0.5, 0.5, 0.5]
     assert stopped([10] * 80 + [0] * 6, measured=gap).judged == frozenset()
     assert stopped([10] * 20 + [0] * 6).judged == frozenset()
+
+
+def test_a_user_is_clear_only_when_all_its_meters_in_service_could_be_judged():
+    two = (METER, replace(METER, id="m2"))
+    clean = leak(0, 0).assign(meter_id="m2")
+    leaking = leak(20, 0.75)
+    assert judge(pd.concat([leaking, clean]), two).judged == {("u1", "")}
+    gappy = leaking.assign(measured_share=np.where(np.arange(200) >= 195, 0.5, 1.0))
+    assert judge(pd.concat([gappy, clean]), two).judged == set()
+    assert judge(pd.concat([leaking, clean[:-9]]), two).judged == {("u1", "")}
+    retired = (replace(METER, in_service_to=NOW - timedelta(days=9)), two[1])
+    assert judge(pd.concat([gappy, clean]), retired).judged == {("u1", "")}
+    assert judge(gappy, retired[:1]).judged == set()
+    # a user none of whose meters was ever heard is not clear
+    assert judge(leaking[:0], two).judged == set()

@@ -23,6 +23,7 @@ from analytics.frames import (
     to_local_hours,
     to_seconds,
 )
+from analytics.nesting import users_by_depth
 from water.city_time import CityTime
 from water.columns import (
     BASELINE_M3_H,
@@ -45,8 +46,10 @@ from water.columns import (
 from water.findings import Evaluation, Finding, FindingKind, SubjectKind
 from water.meters import Meter, MeterRole
 from water.policy import Policy
-from water.zones import Works
+from water.zones import Works, Zone
 
+_ROUNDING = 1e-9
+"""A share below this is arithmetic, not time."""
 INFLOW_DAYS = 56
 """Days over which a zone's mean inflow is taken."""
 FRESH_DAYS = 3
@@ -54,20 +57,26 @@ FRESH_DAYS = 3
 
 
 def compute_zone_nights(
-    zone_hours: pd.DataFrame, hourly: pd.DataFrame, meters: Sequence[Meter], city: CityTime
+    zone_hours: pd.DataFrame,
+    hourly: pd.DataFrame,
+    meters: Sequence[Meter],
+    city: CityTime,
+    zones: Sequence[Zone] = (),
 ) -> pd.DataFrame:
     """Night flow of each zone and local day on which an hour of the night window lies, m³/h.
 
     The minimum night flow is the least hourly sum over all inlets and outlets (CJJ 92-2016 4.4.7:
     02:00–05:00), from hours that all of them measured wholly; the night use is what the zone's
     large users' meters show in that very hour, the net night flow the difference. Where the hour
-    of a user in service is not known, both are NaN: the user's water would look like a leak.
+    of a user in service is not wholly known (measured or estimated), both are NaN: the user's water
+    would look like a leak.
 
     Args:
         zone_hours: columns ZONE_HOURS.
         hourly: columns HOURLY with the zones' large users in the same hours.
         meters: customer meters name the zone they lie in.
         city: says which hours are night.
+        zones: say which zone lies in which; the users of inner zones are users of the outer one.
 
     Returns:
         Columns ZONE_NIGHTS, sorted by (zone_id, day), baseline NaN; `measured_share` is the share
@@ -88,7 +97,7 @@ def compute_zone_nights(
     nights[DAY] = day[least].astype("datetime64[s]")
     nights[START] = nights[START].where(whole[least])
     nights[MINIMUM_NIGHT_FLOW_M3_H] = np.where(whole[least], inflow[least], np.nan)
-    nights[NIGHT_USE_M3_H] = _night_use(nights, hourly, meters, city)
+    nights[NIGHT_USE_M3_H] = _night_use(nights, hourly, meters, city, zones)
     nights[NET_NIGHT_FLOW_M3_H] = nights[MINIMUM_NIGHT_FLOW_M3_H] - nights[NIGHT_USE_M3_H]
     nights[MEASURED_SHARE] = measured / (city.night[1] - city.night[0])
     nights[BASELINE_M3_H] = np.full(len(nights), np.nan)
@@ -101,14 +110,31 @@ def _at_night(frame: pd.DataFrame, city: CityTime) -> Flags:
 
 
 def _night_use(
-    nights: pd.DataFrame, hourly: pd.DataFrame, meters: Sequence[Meter], city: CityTime
+    nights: pd.DataFrame,
+    hourly: pd.DataFrame,
+    meters: Sequence[Meter],
+    city: CityTime,
+    zones: Sequence[Zone],
 ) -> Floats:
     """Use of the large users of each night's zone in the hour of its minimum, m³/h."""
-    zone_ids = sorted({m.zone_id for m in meters if m.zone_id})
     users = [m for m in meters if m.zone_id and m.role is MeterRole.CUSTOMER]
+    whole = (to_floats(hourly, MISSING_SHARE) < _ROUNDING) & ~np.isnan(to_floats(hourly, VOLUME_M3))
+    uses = take_rows(hourly, _at_night(hourly, city) & whole)
+    use, unknown = np.zeros(len(nights)), np.zeros(len(nights))
+    for level in users_by_depth(users, zones):
+        used, silent = _use_of_level(nights, uses, level)
+        use, unknown = use + used, unknown + silent
+    known = (unknown == 0) & nights[START].notna().to_numpy(dtype=bool)
+    return np.where(known, use, np.nan)
+
+
+def _use_of_level(
+    nights: pd.DataFrame, uses: pd.DataFrame, users: Sequence[Meter]
+) -> tuple[Floats, Floats]:
+    """Use of these users in each night's hour, m³/h, and how many in service are not known."""
+    zone_ids = sorted({str(m.zone_id) for m in users} | set(nights[ZONE_ID]))
     zone_of = np.array([zone_ids.index(str(m.zone_id)) for m in users], dtype=np.int64)
     begin, end = _service_bounds(users)
-    uses = take_rows(hourly, _at_night(hourly, city))
     meter, start = code_of(uses, METER_ID, [m.id for m in users]), to_seconds(uses, START)
     row = np.flatnonzero(meter >= 0)
     row = row[(start[row] >= begin[meter[row]]) & (start[row] < end[meter[row]])]
@@ -117,14 +143,13 @@ def _night_use(
     both, index = np.unique(pairs.reshape(2, -1), axis=1, return_inverse=True)
     index = index.ravel()
     found, wanted = index[: row.size], index[row.size :]
-    use = np.asarray(np.bincount(found, to_floats(uses, VOLUME_M3)[row], both.shape[1]))
+    use = np.bincount(found, to_floats(uses, VOLUME_M3)[row], both.shape[1])[wanted]
     heard = np.bincount(found, minlength=both.shape[1])[wanted]
     expected = np.bincount(zone_of, minlength=len(zone_ids))[night_zone]
     for user in np.flatnonzero(np.isfinite(begin) | np.isfinite(end)):
         in_service = (night_start >= begin[user]) & (night_start < end[user])
         expected = expected - ((night_zone == zone_of[user]) & ~in_service)
-    known = (heard == expected) & nights[START].notna().to_numpy(dtype=bool)
-    return np.where(known, use[wanted], np.nan)
+    return np.asarray(use, dtype=np.float64), np.asarray(expected - heard, dtype=np.float64)
 
 
 def _service_bounds(meters: Sequence[Meter]) -> tuple[Floats, Floats]:

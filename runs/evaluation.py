@@ -189,7 +189,8 @@ class Evaluator:
 
     def _zone_days(self, meters: list[Meter], first: date, last: date) -> pd.DataFrame:
         daily = self._in.volumes.load_daily([m.id for m in meters], first, last)
-        return compute_zone_days(daily, meters)[list(ZONE_DAYS)]
+        zones = self._in.registry.zones()
+        return compute_zone_days(daily, meters, self._city, zones)[list(ZONE_DAYS)]
 
     def _judge_loss_rate(self, now: datetime) -> Iterable[Evaluation]:
         returns = self._in.registry.monthly_returns()

@@ -11,6 +11,7 @@ from typing import cast
 import pandas as pd
 import structlog
 
+from analytics.nesting import zones_around, zones_inside
 from runs.ports import JobQueue, Readings, Registry
 from runs.recompute import Known, Recomputation, ZoneSpan, read_known
 from runs.spans import plan_days, plan_spans
@@ -92,7 +93,8 @@ class RecomputeJobs:
     def _do(self, job: Job, now: datetime) -> dict[str, int]:
         known = read_known(self._registry)
         asked = _read(job, known, self._city.day_of(now))
-        lying = [m for m in known.meters.values() if m.zone_id in asked.zone_ids]
+        around = zones_inside(zones_around(asked.zone_ids, known.zones), known.zones)
+        lying = [m for m in known.meters.values() if m.zone_id in around]
         stored = self._stored_days([*asked.meters, *lying], asked)
         days = [
             plan_days([meter], *stored[meter.id]) for meter in asked.meters if meter.id in stored

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 
 import pandas as pd
 
+from analytics.nesting import zones_around, zones_inside
 from analytics.nights import compute_zone_nights
 from analytics.quality import compute_arrivals
 from analytics.series import Verdict, check_series
@@ -18,8 +19,9 @@ from runs.ports import Figures, Readings, Registry, Volumes
 from runs.spans import Span, far_spans
 from water.city_time import CityTime
 from water.columns import AT, DAY, METER_ID, START, VERDICT
-from water.meters import Meter, MeterChange
+from water.meters import Meter, MeterChange, MeterRole
 from water.policy import Policy
+from water.zones import Zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,12 @@ class Known:
 
     meters: Mapping[str, Meter]
     changes: list[MeterChange]
+    zones: list[Zone]
 
 
 def read_known(registry: Registry) -> Known:
     """Read what the registry says now."""
-    return Known({m.id: m for m in registry.meters()}, registry.meter_changes())
+    return Known({m.id: m for m in registry.meters()}, registry.meter_changes(), registry.zones())
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,32 +131,45 @@ class Recomputation:
             key = span.first, min(span.last, self._city.day_of(now))
             together[key] = together.get(key, frozenset()) | span.zone_ids
         for (first, last), zone_ids in together.items():
-            meters = [m for m in known.meters.values() if m.zone_id in zone_ids]
-            days = max(1, rows // (24 * len(meters)))
+            meters = _meters_of(zone_ids, known)
+            days = max(1, rows // (24 * max(1, len(meters))))
             begin = first
             while begin <= last:
                 end = min(last, begin + timedelta(days=days - 1))
-                self._save_zones(meters, begin, end, now)
+                self._save_zones(meters, known.zones, begin, end, now)
                 begin = end + timedelta(days=1)
         return min((first for first, _ in together), default=None)
 
-    def _save_zones(self, meters: list[Meter], first: date, last: date, now: datetime) -> None:
+    def _save_zones(
+        self, meters: list[Meter], zones: list[Zone], first: date, last: date, now: datetime
+    ) -> None:
         ids = [m.id for m in meters]
         start, end = self._city.day_start(first), self._city.day_start(last + timedelta(days=1))
         hourly = self._volumes.load_hourly(ids, start, end)
-        zone_hours = compute_zone_hours(hourly, meters)
-        nights = compute_zone_nights(zone_hours, hourly, meters, self._city)
+        zone_hours = compute_zone_hours(hourly, meters, zones)
+        nights = compute_zone_nights(zone_hours, hourly, meters, self._city, zones)
         # A night that is not over has no minimum yet.
         over = nights[DAY] <= pd.Timestamp(self._newest_night(now))
         self._figures.save_zone_nights(nights[over])
         daily = self._volumes.load_daily(ids, first, last)
-        self._figures.save_zone_days(compute_zone_days(daily, meters))
+        self._figures.save_zone_days(compute_zone_days(daily, meters, self._city, zones))
 
     def _newest_night(self, now: datetime) -> date:
         """The local day of the newest night window that has passed."""
         today = self._city.day_of(now)
         _, end = self._city.night_bounds(today)
         return today if now >= end else today - timedelta(days=1)
+
+
+def _meters_of(zone_ids: frozenset[str], known: Known) -> list[Meter]:
+    """Inlets and outlets of these zones and of those around them, and all users inside."""
+    around = zones_around(zone_ids, known.zones)
+    inside = zones_inside(around, known.zones)
+    return [
+        m
+        for m in known.meters.values()
+        if m.zone_id in around or (m.zone_id in inside and m.role is MeterRole.CUSTOMER)
+    ]
 
 
 def _local_days(at: pd.Series, city: CityTime) -> pd.Series:

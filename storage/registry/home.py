@@ -1,9 +1,10 @@
 """The figures of the first page, of what the viewer sees."""
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from storage.registry.cursors import columns_of
 from storage.registry.models import (
@@ -23,6 +24,7 @@ from storage.registry.sight import (
     zones_in_sight,
 )
 from water.alerts import AlertState, Severity
+from water.meters import MeterRole
 from water.pages import Row
 from water.viewer import Viewer
 
@@ -86,8 +88,9 @@ def _supply(connection: Connection, viewer: Viewer, today: date) -> Row:
         )  # fmt: skip
     month_end = (day + timedelta(days=1)).replace(day=1) - timedelta(days=1)
     month = month_end.replace(day=1)
-    day_supply, day_large_use = _zone_sums(connection, viewer, day, day)
-    month_supply, month_large_use = _zone_sums(connection, viewer, month, month_end)
+    outermost = _outermost(connection, viewer)
+    day_supply, day_large_use = _zone_sums(connection, outermost, day, day)
+    month_supply, month_large_use = _zone_sums(connection, outermost, month, month_end)
     return {
         "day": day,
         "day_supply_m3": day_supply,
@@ -99,22 +102,32 @@ def _supply(connection: Connection, viewer: Viewer, today: date) -> Row:
 
 
 def _zone_sums(
-    connection: Connection, viewer: Viewer, first: date, last: date
+    connection: Connection, zone_ids: Sequence[str], first: date, last: date
 ) -> tuple[float | None, float | None]:
-    query = (
-        select(func.sum(ZoneDayRow.inflow_m3), func.sum(ZoneDayRow.large_use_m3))
-        .join(ZoneRow, ZoneRow.id == ZoneDayRow.zone_id)
-        .where(_outermost(viewer), ZoneDayRow.day.between(first, last))
+    query = select(func.sum(ZoneDayRow.inflow_m3), func.sum(ZoneDayRow.large_use_m3)).where(
+        ZoneDayRow.zone_id.in_(zone_ids), ZoneDayRow.day.between(first, last)
     )
     supply, large_use = connection.execute(query).one()
     return supply, large_use
 
 
-def _outermost(viewer: Viewer) -> ColumnElement[bool]:
-    # A zone within another visible one would be counted twice.
-    visible = select(ZoneRow.id).where(zones_in_sight(viewer)).scalar_subquery()
-    top = or_(ZoneRow.parent_id.is_(None), ZoneRow.parent_id.not_in(visible))
-    return and_(zones_in_sight(viewer), top)
+def _outermost(connection: Connection, viewer: Viewer) -> list[str]:
+    """Visible zones with an inlet that lie in no other such: that one's supply holds theirs."""
+    zones = connection.execute(select(ZoneRow.id, ZoneRow.parent_id).where(zones_in_sight(viewer)))
+    parents = {row.id: row.parent_id for row in zones}
+    inlets = select(MeterRow.zone_id).where(MeterRow.role == MeterRole.ZONE_INLET)
+    supplied = parents.keys() & set(connection.scalars(inlets.distinct()))
+    return [zone for zone in supplied if supplied.isdisjoint(_around(zone, parents))]
+
+
+def _around(zone_id: str, parents: Mapping[str, str | None]) -> set[str]:
+    """The visible zones around a zone, itself not."""
+    around = set[str]()
+    outer = parents.get(zone_id)
+    while outer and outer not in around:
+        around.add(outer)
+        outer = parents.get(outer)
+    return around
 
 
 def _arrival(connection: Connection, viewer: Viewer, today: date) -> Row:

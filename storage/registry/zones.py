@@ -12,7 +12,7 @@ from water.pages import Row
 from water.viewer import Viewer
 
 ZONE_BALANCE_DAYS = 30
-"""Whole days over which the gross loss share of a zone is taken."""
+"""Days before today of which those that are wholly known make a zone's gross loss share."""
 
 
 def zones_query(viewer: Viewer, today: date) -> Select[Any]:
@@ -35,6 +35,7 @@ def zones_query(viewer: Viewer, today: date) -> Select[Any]:
             ZoneNightRow.baseline_m3_h,
             balance.c.inflow_m3,
             balance.c.large_use_m3,
+            balance.c.gross_loss_days,
         )
         .outerjoin(newest, newest.c.zone_id == ZoneRow.id)
         .outerjoin(ZoneNightRow, night)
@@ -44,17 +45,20 @@ def zones_query(viewer: Viewer, today: date) -> Select[Any]:
 
 
 def _zone_balance(today: date) -> Subquery:
+    # A day on which an inlet or a large user is partly unknown would look like a gain or a loss.
     first, last = today - timedelta(days=ZONE_BALANCE_DAYS), today - timedelta(days=1)
     return (
         select(
             ZoneDayRow.zone_id,
             func.sum(ZoneDayRow.inflow_m3).label("inflow_m3"),
             func.sum(ZoneDayRow.large_use_m3).label("large_use_m3"),
+            func.count().label("gross_loss_days"),
         )
         .where(
             ZoneDayRow.day.between(first, last),
             ZoneDayRow.inflow_m3.is_not(None),
             ZoneDayRow.large_use_m3.is_not(None),
+            ZoneDayRow.missing_share == 0,
         )
         .group_by(ZoneDayRow.zone_id)
         .subquery()
@@ -62,7 +66,7 @@ def _zone_balance(today: date) -> Subquery:
 
 
 def with_gross_loss(zone: Row) -> Row:
-    """The zone with gross_loss_share = (inflow − large use) / inflow."""
+    """The zone with gross_loss_share = (inflow − large use) / inflow of `gross_loss_days` days."""
     inflow_m3, large_use_m3 = zone["inflow_m3"], zone["large_use_m3"]
     share = (inflow_m3 - large_use_m3) / inflow_m3 if inflow_m3 else None
-    return zone | {"gross_loss_share": share}
+    return zone | {"gross_loss_share": share, "gross_loss_days": zone["gross_loss_days"] or 0}

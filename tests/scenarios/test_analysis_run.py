@@ -128,6 +128,10 @@ class House:
                 row = {**registry.rows(kind).get((row["id"],), {}), **row}
             registry.put(kind, [row])
 
+    def row(self, kind, row_id):
+        with RegistryStore(self.engine, Clock()).transaction() as registry:
+            return registry.rows(kind)[row_id,]
+
     def load(self, readings):
         with self.readings.load() as load:
             load.add_readings(readings)
@@ -635,3 +639,27 @@ def test_a_period_that_is_over_is_judged_while_its_days_can_change(
     if 2025 in status:
         assert status[2025].used_m3 == pytest.approx(12 * 240)
         assert status[2025].as_of == CITY.day_start(date(2026, 1, 1))
+
+
+def test_a_zone_within_another_counts_in_both(house):
+    house.register("zones", id="P", name="全城", parent_id=None, **_NO_MAINS)
+    house.register("zones", id="Z", parent_id="P")
+    inlet = house.row("meters", "Z1")
+    house.register("meters", **inlet | {"id": "P1", "zone_id": "P"})
+    house.load(flowing())
+    house.load([r._replace(meter_id="P1", register_m3=2 * r.register_m3) for r in flowing(["Z1"])])
+    work_off(house.service())
+    days = {(r.zone_id, r.day): r for r in house.rows(ZoneDayRow)}
+    both = [days[zone, date(2026, 1, 5)].large_use_m3 for zone in "PZ"]
+    assert both == pytest.approx([264, 264])
+    nights = {(r.zone_id, r.day): r for r in house.rows(ZoneNightRow)}
+    assert nights["P", LAST].net_night_flow_m3_h == pytest.approx(26 - 11)
+    # taken out again, the outer zone has no users
+    house.register("zones", id="Z", parent_id=None)
+    work_off(house.service())
+    nights = {(r.zone_id, r.day): r for r in house.rows(ZoneNightRow)}
+    assert nights["P", LAST].net_night_flow_m3_h == pytest.approx(26)
+    assert nights["Z", LAST].net_night_flow_m3_h == pytest.approx(2)
+
+
+_NO_MAINS = dict.fromkeys(("mains_km", "connections", "pressure_mpa"))

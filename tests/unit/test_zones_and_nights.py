@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from water.city_time import CityTime
 from water.columns import ZONE_DAYS, ZONE_HOURS, ZONE_NIGHTS
 from water.meters import Meter, MeterRole
 from water.policy import Policy
-from water.zones import Works, WorksKind
+from water.zones import Works, WorksKind, Zone
 
 CITY = CityTime(ZoneInfo("Asia/Shanghai"))
 DAY = date(2026, 3, 2)
@@ -64,7 +65,7 @@ def test_an_unknown_inlet_leaves_the_inflow_unknown():
     assert zones["inflow_m3"].isna().tolist() == [True]
 
 
-def test_zone_days_average_the_shares_of_their_inlets():
+def test_zone_days_average_the_shares_of_inlets_and_of_users_in_service():
     daily = pd.DataFrame(
         {
             "meter_id": pd.array(["in1", "in2", "user"], dtype="str"),
@@ -76,10 +77,70 @@ def test_zone_days_average_the_shares_of_their_inlets():
             "missing_share": [0.0, 0.25, 1.0],
         }
     )
-    days = compute_zone_days(daily, [IN_1, IN_2, USER])
+    days = compute_zone_days(daily, [IN_1, IN_2, USER], CITY)
     assert list(days.columns) == list(ZONE_DAYS)
-    assert days.iloc[0, 2:].tolist() == pytest.approx([340, 50, 0.75, 0.125, 0.125])
+    assert days.iloc[0, 2:].tolist() == pytest.approx([340, 50, 1.5 / 3, 0.25 / 3, 1.25 / 3])
     assert days["day"].tolist() == [pd.Timestamp(DAY)]
+    gone = replace(USER, in_service_to=datetime(2026, 1, 1, tzinfo=UTC))
+    days = compute_zone_days(daily[:2], [IN_1, IN_2, gone], CITY)
+    assert days.iloc[0, 4:].tolist() == pytest.approx([0.75, 0.125, 0.125])
+
+
+def test_a_silent_user_leaves_the_day_of_its_zone_incomplete():
+    daily = pd.DataFrame(
+        {
+            "meter_id": pd.array(["in1"], dtype="str"),
+            "day": np.array([DAY], dtype="datetime64[s]"),
+            "volume_m3": 240.0,
+            "lowest_hour_m3": 1.0,
+            "measured_share": 1.0,
+            "estimated_share": 0.0,
+            "missing_share": 0.0,
+        }
+    )
+    assert compute_zone_days(daily, [IN_1], CITY)["missing_share"].tolist() == [0]
+    assert compute_zone_days(daily, [IN_1, USER], CITY)["missing_share"].tolist() == [0.5]
+
+
+ZONES = [Zone("city", "C"), Zone("z", "Z", "city"), Zone("inner", "I", "z")]
+IN_CITY = Meter("in0", "s", MeterRole.ZONE_INLET, zone_id="city")
+INNER = Meter("inner", "s", MeterRole.CUSTOMER, user_id="v", zone_id="inner")
+
+
+def test_users_of_inner_zones_are_users_of_every_zone_around_them():
+    meters = [IN_CITY, IN_1, USER, INNER]
+    frame = hourly(
+        {"in0": [1, 20, 19, 18], "in1": [1, 10, 9, 8], "user": [2] * 4, "inner": [3] * 4}
+    )
+    hours = compute_zone_hours(frame, meters, ZONES)
+    assert hours.groupby("zone_id")["large_use_m3"].first().to_dict() == {"city": 5, "z": 5}
+    nights = compute_zone_nights(hours, frame, meters, CITY, ZONES)
+    assert nights["net_night_flow_m3_h"].tolist() == [13, 3]
+    silent = frame[frame["meter_id"] != "inner"]
+    nights = compute_zone_nights(
+        compute_zone_hours(silent, meters, ZONES), silent, meters, CITY, ZONES
+    )
+    assert nights["net_night_flow_m3_h"].isna().all()
+
+
+def test_users_of_inner_zones_count_in_the_days_of_those_around():
+    meters = [IN_CITY, IN_1, USER, INNER]
+    ids = ["in0", "in1", "inner", "user"]
+    daily = pd.DataFrame(
+        {
+            "meter_id": pd.array(ids, dtype="str"),
+            "day": np.array([DAY] * 4, dtype="datetime64[s]"),
+            "volume_m3": [400.0, 240.0, 30.0, 50.0],
+            "lowest_hour_m3": 1.0,
+            "measured_share": [1.0, 1.0, 0.6, 1.0],
+            "estimated_share": 0.0,
+            "missing_share": [0.0, 0.0, 0.4, 0.0],
+        }
+    )
+    days = compute_zone_days(daily, meters, CITY, ZONES)
+    assert days["zone_id"].tolist() == ["city", "z"]
+    assert days["large_use_m3"].tolist() == [80, 80]
+    assert days["missing_share"].tolist() == pytest.approx([0.4 / 3, 0.4 / 3])
 
 
 def nights_of(volumes, meters):
@@ -117,6 +178,18 @@ def test_a_user_without_readings_leaves_the_net_flow_unknown():
     assert nights["net_night_flow_m3_h"].isna().all()
     nights = nights_of({"in1": [1, 10, 9, 8]}, [IN_1, USER])
     assert nights["net_night_flow_m3_h"].isna().all()
+
+
+def test_a_user_known_for_a_part_of_the_hour_leaves_the_net_flow_unknown():
+    meters = [IN_1, USER]
+    frame = hourly({"in1": [1, 10, 9, 8], "user": [7, 7, 7, 0.7]})
+    partly = (frame["meter_id"] == "user") & (frame["volume_m3"] < 1)
+    frame.loc[partly, ["measured_share", "missing_share"]] = [0.1, 0.9]
+    nights = compute_zone_nights(compute_zone_hours(frame, meters), frame, meters, CITY)
+    assert nights["net_night_flow_m3_h"].isna().all()
+    frame.loc[partly, ["estimated_share", "missing_share"]] = [0.9, 0.0]
+    nights = compute_zone_nights(compute_zone_hours(frame, meters), frame, meters, CITY)
+    assert nights["net_night_flow_m3_h"].tolist() == pytest.approx([7.3])
 
 
 def test_a_user_whose_meter_is_out_of_service_is_not_waited_for():

@@ -369,3 +369,25 @@ def test_home_of_a_supplier_is_of_its_own(queries):
 def test_city_rates_are_for_those_who_see_all(queries):
     assert len(queries.city_rates(BUREAU)) == 6
     assert queries.city_rates(NORTH) == queries.city_rates(HOTEL) == []
+
+
+def test_home_counts_zones_inside_one_without_an_inlet(queries, engine):
+    with Session(engine) as session, session.begin():
+        session.add(ZoneRow(id="z9", name="全市"))
+        session.flush()
+        for zone_id in ("z1", "z3"):
+            session.get_one(ZoneRow, zone_id).parent_id = "z9"
+        # z2 has an inlet of its own now, but its water came through that of z1
+        session.add(MeterRow(id="m8", supplier_id="north", role="zone_inlet", zone_id="z2"))
+    home = queries.home(BUREAU)
+    assert (home["day_supply_m3"], home["day_large_use_m3"]) == (110.0, 45.0)
+
+
+def test_gross_loss_is_of_days_that_are_wholly_known(queries, engine):
+    with Session(engine) as session, session.begin():
+        session.add(_day("z1", date(2026, 9, 11), 900.0, 0.0))
+        session.get_one(ZoneDayRow, ("z1", date(2026, 9, 13))).missing_share = 0.25
+        session.get_one(ZoneDayRow, ("z1", date(2026, 9, 11))).missing_share = 0.01
+    zone = queries.zone(BUREAU, "z1")
+    assert (zone["gross_loss_share"], zone["gross_loss_days"]) == (pytest.approx(100 / 150), 2)
+    assert queries.zone(BUREAU, "z2")["gross_loss_days"] == 1

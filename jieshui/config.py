@@ -225,6 +225,8 @@ class Settings(BaseSettings):
         """
         if self.city.policy is None:
             return Policy()
+        if not self.city.policy.exists():
+            raise JieshuiError(f"city.policy names {self.city.policy}, and nothing is there")
         rows = _read_toml(self.city.policy)
         try:
             return parse_policy(rows)
@@ -287,6 +289,9 @@ def _first_error(error: ValidationError, path: Path | None) -> str:
     place = [str(part) for part in first["loc"]]
     name = ".".join(place)
     reason = "is no setting of jieshui" if first["type"] == "extra_forbidden" else first["msg"]
+    variable = PREFIX + "__".join(place).upper()
+    if variable in os.environ:
+        return f"the environment's {variable}: {reason}"
     if path is None:
         return f"setting {name}: {reason}"
     line = _line_of(path.read_text(encoding="utf-8"), place)

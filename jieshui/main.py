@@ -1,6 +1,8 @@
 """The command line of jieshui."""
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -10,7 +12,6 @@ from jieshui.errors import sentences
 
 app = typer.Typer(
     name="jieshui",
-    help="节水 jieshui: water metering and monitoring for a city.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
@@ -26,6 +27,22 @@ app.command(rich_help_panel=LOOK)(status.status)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=LOOK)
 app.add_typer(people.accounts, name="account", rich_help_panel=PEOPLE)
 app.add_typer(people.keys, name="key", rich_help_panel=PEOPLE)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("jieshui"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="The version."),
+    ] = False,
+) -> None:
+    """节水 jieshui: water metering and monitoring for a city."""
 
 
 def run() -> None:

@@ -78,7 +78,7 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
     """Open every store, migrated to this version; closed on the way out."""
     folder = settings.store.folder
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise JieshuiError(f"the store's folder can't be made: {error}") from None
     clock, city = settings.make_clock(), settings.city_time()
@@ -196,9 +196,12 @@ def _read_secret(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        return path.read_text(encoding="utf-8").strip()
+        secret = path.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise JieshuiError(f"the password file can't be read: {error}") from None
+    if not secret:
+        raise JieshuiError(f"the password file {path} is empty")
+    return secret
 
 
 class RefusedLedger:

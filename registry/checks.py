@@ -7,6 +7,7 @@ from registry import credit_code
 from registry.kinds import KINDS, Kind
 from registry.report import Problem
 from registry.tables import Row
+from water.dialects import Dialect
 
 
 def check_row(kind: Kind, row: Row) -> Iterator[Problem]:
@@ -41,6 +42,13 @@ def _check_meter(row: Row) -> Iterator[Problem]:
         yield row.problem("in_service_to", "this lies not after in_service_from")
 
 
+def _check_device(row: Row) -> Iterator[Problem]:
+    values = row.values
+    address = values["address"]
+    if values["dialect"] == Dialect.CHIRPSTACK and address != address.lower():
+        yield row.problem("address", f"a devEui in lower case: {address.lower()}")
+
+
 def _check_plan(row: Row) -> Iterator[Problem]:
     if not any(row.values[f"m{i:02}"] for i in range(1, 13)):
         yield row.problem("", "the plan of every month is 0", warning=True)
@@ -70,6 +78,7 @@ _RULES: Mapping[str, Callable[[Row], Iterator[Problem]]] = {
     "users": _check_user,
     "zones": _check_zone,
     "meters": _check_meter,
+    "devices": _check_device,
     "plans": _check_plan,
     "monthly_returns": _check_return,
     "works": _check_works,
@@ -108,6 +117,24 @@ def check_references(
             value = row.values.get(column.name)
             if value is not None and value not in ids:
                 yield row.problem(column.name, wanted)
+
+
+def check_owners(rows: list[Row], suppliers: Mapping[str, str]) -> Iterator[Problem]:
+    """Devices of one supplier at the meter of another; `suppliers` of every meter, new ones too."""
+    for row in rows:
+        owner = suppliers.get(row.values.get("meter_id", ""))
+        if owner is not None and row.values.get("supplier_id") not in {None, owner}:
+            yield row.problem("supplier_id", f"{owner}, whose meter this is")
+
+
+def check_moves(rows: list[Row], standing: Mapping[tuple[Any, ...], Any]) -> Iterator[Problem]:
+    """Addresses that led to another meter until now."""
+    for row in rows:
+        values = row.values
+        before = standing.get(tuple(values.get(name) for name in KINDS["devices"].key))
+        if before is not None and before["meter_id"] != values.get("meter_id"):
+            wanted = f"this address led to meter {before['meter_id']} until now"
+            yield row.problem("meter_id", wanted, warning=True)
 
 
 def check_nesting(rows: list[Row], parents: Mapping[str, str | None]) -> Iterator[Problem]:

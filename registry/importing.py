@@ -9,7 +9,14 @@ from typing import Any
 import structlog
 
 from registry.changes import Change, compare, keep_absent
-from registry.checks import check_keys, check_nesting, check_references, check_row
+from registry.checks import (
+    check_keys,
+    check_moves,
+    check_nesting,
+    check_owners,
+    check_references,
+    check_row,
+)
 from registry.files import read_sheets
 from registry.kinds import KINDS
 from registry.ports import Key, RegistryRows, RegistryTransaction
@@ -108,6 +115,13 @@ def _check_rows(
             problems += check_row(KINDS[name], row)
         problems += check_keys(KINDS[name], some)
         problems += check_references(KINDS[name], some, ids_of)
+    if "devices" in rows:
+        suppliers = {key[0]: meter["supplier_id"] for key, meter in registry.rows("meters").items()}
+        suppliers |= {
+            row.values.get("id"): row.values.get("supplier_id") for row in rows.get("meters", [])
+        }
+        problems += check_owners(rows["devices"], suppliers)
+        problems += check_moves(rows["devices"], standing["devices"])
     if "zones" in rows:
         parents = {key[0]: zone["parent_id"] for key, zone in standing["zones"].items()}
         parents |= {row.values.get("id"): row.values.get("parent_id") for row in rows["zones"]}

@@ -20,10 +20,12 @@ from registry.fields import (
     as_month,
     as_text,
 )
+from water.dialects import Dialect
 from water.meters import MeterRole
 from water.users import Sector
 from water.zones import WorksKind
 
+DIALECT_TITLES = {"jieshui": "节水", "wmbusmeters": "无线抄表", "chirpstack": "LoRa 网关"}
 SECTOR_TITLES = {
     "market": "市场", "textile": "纺织", "printing": "印染", "food": "食品", "machinery": "机械",
     "hotel": "宾馆", "school": "学校", "hospital": "医院", "office": "机关办公",
@@ -96,10 +98,19 @@ def _link(name: str, title: str, kind: str, example: str, *, required: bool = Tr
     return Column(name, title, wanted, as_id, example, required=required, refers_to=kind)
 
 
-def _words(name: str, title: str, words: Any, titles: dict[str, str], example: str) -> Column:
+def _words(
+    name: str,
+    title: str,
+    words: Any,
+    titles: dict[str, str],
+    example: str,
+    aliases: tuple[str, ...] = (),
+) -> Column:
     choices = tuple(word.value for word in words)
     wanted = ", ".join(f"{word} {titles[word]}" for word in choices)
-    return Column(name, title, wanted, a_word(words, titles), example, choices=choices)
+    return Column(
+        name, title, wanted, a_word(words, titles), example, choices=choices, aliases=aliases
+    )
 
 
 def _volume(name: str, title: str, example: str) -> Column:
@@ -211,7 +222,7 @@ _DEVICES = Kind(
     ("supplier_id", "dialect", "address"),
     (
         _link("supplier_id", "供水单位编号", "suppliers", "north-water"),
-        Column("dialect", "协议", "name of the dialect", as_id, "chirpstack", aliases=("方言",)),
+        _words("dialect", "协议", Dialect, DIALECT_TITLES, "chirpstack", aliases=("方言",)),
         Column("address", "地址", _ID, as_id, "a84041000181c061", aliases=("设备地址",)),
         _link("meter_id", "表号", "meters", "M0001"),
     ),

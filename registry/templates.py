@@ -53,8 +53,11 @@ def write_template(kind: str | None, path: Path) -> None:
     folder of CSV files named by kind.
 
     Raises:
-        RegistryError: when the kind is unknown, or the path fits none of these.
+        RegistryError: when the path exists, the kind is unknown, or the path fits none of these.
     """
+    if path.exists():
+        raise RegistryError(f"{path} is there already and stays as it is; name another")
+    path.parent.mkdir(parents=True, exist_ok=True)
     kinds = list(KINDS.values()) if kind is None or kind == "all" else [_kind(kind)]
     suffix = path.suffix.lower()
     if suffix == ".xlsx":
@@ -66,7 +69,10 @@ def write_template(kind: str | None, path: Path) -> None:
         for one in kinds:
             _write_csv(one, path / f"{one.name}.csv")
     else:
-        raise RegistryError(f"{path}: .xlsx, .csv for one kind, or a folder's name is wanted")
+        raise RegistryError(
+            f"{path}: a name ending in .xlsx, a folder's name, or .csv with the one kind it holds "
+            f"(--kind) is wanted"
+        )
 
 
 def _kind(name: str) -> Kind:

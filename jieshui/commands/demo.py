@@ -46,8 +46,10 @@ def demo(
     with stop_on_signals() as stop:
         if check_only:
             installation = Installation(folder or Path("var") / f"check-{seed}")
-            checked = run_check(installation, size, stop, packaged=packaged)
+            with installation.held():
+                checked = run_check(installation, size, stop, packaged=packaged)
             print_table(checked, as_json=as_json)
             raise typer.Exit(0 if checked.passed else 1)
         installation = Installation(folder or Path("var/demo"))
-        show(installation, size, speed, port, stop, fresh=fresh, packaged=packaged)
+        with installation.held():
+            show(installation, size, speed, port, stop, fresh=fresh, packaged=packaged)

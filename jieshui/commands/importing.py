@@ -62,13 +62,11 @@ def _print(report: "ImportReport", *, as_json: bool) -> None:
         typer.echo(json.dumps(report.as_rows(), ensure_ascii=False, default=str))
         return
     out = Console(soft_wrap=True)
+    for problem in (*report.errors, *report.warnings):
+        out.print(str(problem), markup=False, highlight=False)
     if report.errors:
-        for error in report.errors:
-            out.print(str(error), markup=False, highlight=False)
-        out.print(f"[bold red]Nothing was imported:[/] {len(report.errors)} errors.")
+        out.print(f"[bold red]Nothing was imported.[/] Errors: {len(report.errors)}.")
         return
-    for warning in report.warnings:
-        out.print(str(warning), markup=False, highlight=False)
     table = Table("kind", "created", "changed", "unchanged")
     for name, counts in report.counts.items():
         table.add_row(name, str(counts.created), str(counts.changed), str(counts.unchanged))

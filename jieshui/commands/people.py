@@ -1,6 +1,6 @@
 """`jieshui account` and `jieshui key`: people and programs."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -9,6 +9,9 @@ from rich.table import Table
 from jieshui.commands.options import ConfigOption, settings_from
 from jieshui.errors import JieshuiError
 from water.viewer import Role
+
+if TYPE_CHECKING:
+    from jieshui.wiring import Stores
 
 accounts = typer.Typer(help="Accounts of people.", no_args_is_help=True)
 keys = typer.Typer(help="API keys of programs.", no_args_is_help=True)
@@ -44,11 +47,58 @@ def create_account(
     from jieshui.wiring import open_stores
 
     with open_stores(settings_from(config)) as stores:
+        _check_scope(stores, role, scope)
         try:
             password = stores.accounts.create_account(login, name, role, scope, ACTOR)
         except ValueError as error:
             raise JieshuiError(str(error)) from None
     Console().print(f"One-time password of {login}: [bold]{password}[/]")
+
+
+@accounts.command("reset-password")
+def reset_password(login: str, config: ConfigOption = None) -> None:
+    """Replace a forgotten password by a one-time password, and end the sessions."""
+    from jieshui.wiring import open_stores
+
+    with open_stores(settings_from(config)) as stores:
+        password = stores.accounts.reset_password(login, ACTOR)
+    Console().print(f"One-time password of {login}: [bold]{password}[/]")
+
+
+@accounts.command("disable")
+def disable_account(login: str, config: ConfigOption = None) -> None:
+    """Let nobody in with this login any more, and end its sessions."""
+    from jieshui.wiring import open_stores
+
+    with open_stores(settings_from(config)) as stores:
+        stores.accounts.disable_account(login, ACTOR)
+    Console().print(f"{login} is disabled.")
+
+
+@accounts.command("enable")
+def enable_account(login: str, config: ConfigOption = None) -> None:
+    """Let a disabled account in again."""
+    from jieshui.wiring import open_stores
+
+    with open_stores(settings_from(config)) as stores:
+        stores.accounts.enable_account(login, ACTOR)
+    Console().print(f"{login} is enabled.")
+
+
+def _check_scope(stores: "Stores", role: Role, scope: str | None) -> None:
+    """Refuse a supplier or user that is not registered: its holder would see nothing.
+
+    Raises:
+        JieshuiError: naming the scope.
+    """
+    if role is Role.SUPPLIER:
+        known = scope in stores.registry.suppliers()
+    elif role is Role.USER:
+        known = scope in {user.id for user in stores.registry.users()}
+    else:
+        return
+    if not known:
+        raise JieshuiError(f"--scope: there is no {role} {scope!r} in the registry")
 
 
 @keys.command("list")
@@ -75,11 +125,14 @@ def create_key(
     from jieshui.wiring import open_stores
 
     with open_stores(settings_from(config)) as stores:
+        _check_scope(stores, role, scope)
         try:
             key_id, key = stores.accounts.create_key(name, role, scope, ACTOR)
         except ValueError as error:
             raise JieshuiError(str(error)) from None
-    Console(soft_wrap=True).print(f"{key_id}: [bold]{key}[/]", highlight=False)
+    out = Console(soft_wrap=True, highlight=False)
+    out.print(f"Key {key_id}, shown this once:")
+    out.print(key)
 
 
 @keys.command("revoke")

@@ -52,7 +52,7 @@ def serve_all(config: ConfigOption = None) -> None:
     One that ends by itself is started again; one that can't start ends them all.
     """
     set_up_logs()
-    settings_from(config)
+    settings_from(config).policy()
     path = config_path(config)
     if path is None:
         raise JieshuiError("`serve all` needs a configuration file; `jieshui init` writes one")

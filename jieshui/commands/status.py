@@ -46,6 +46,12 @@ def _print(facts: dict[str, Any]) -> None:
             balanced = "yes" if counts["balanced"] else "[bold red]NO[/]"
             table.add_row(row["supplier"], *(f"{counts[term]:,}" for term in terms), balanced)
         out.print(table)
+    reasons = [(row["supplier"], r) for row in facts["suppliers"] for r in row["reasons"]]
+    if reasons:
+        table = Table("refused or set aside", "what", "why", "count")
+        for supplier, reason in reasons:
+            table.add_row(supplier, reason["account"], reason["reason"], f"{reason['count']:,}")
+        out.print(table)
     evaluated, home = facts["analysis"], facts["home"]
     out.print(f"Analysis: for {evaluated['at']}" if evaluated else "Analysis: never ran")
     alerts = ", ".join(f"{count} {severity}" for severity, count in home["alerts"].items() if count)

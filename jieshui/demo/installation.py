@@ -1,7 +1,10 @@
 """The demonstration's folder: configuration, registry, truth, and what a second start needs."""
 
+import fcntl
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,6 +88,24 @@ class Installation:
     def remember(self, shown: datetime) -> None:
         """Write down what the clock shows, so that the next start goes on from there."""
         self._write(replace(self.state(), shown=shown.isoformat()))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder: one demonstration runs in it at a time.
+
+        Raises:
+            JieshuiError: another one runs here.
+        """
+        lock = self.folder.with_name(f".{self.folder.name}.lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise JieshuiError(
+                    f"a demonstration runs in {self.folder}; stop it, or take another --folder"
+                ) from None
+            yield
 
     def remove(self) -> None:
         """Remove everything of this demonstration."""

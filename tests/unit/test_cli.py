@@ -1,9 +1,11 @@
 import re
+from importlib.metadata import version
 
 import pytest
 from typer.testing import CliRunner
 
 from jieshui import main
+from jieshui.demo.installation import Installation
 from jieshui.errors import JieshuiError
 from jieshui.main import app
 
@@ -49,7 +51,7 @@ def test_a_second_init_changes_nothing(tmp_path, monkeypatch):
 def test_a_key_is_made_listed_and_revoked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run("init")
-    key_id = run("key", "create", "report", "bureau").split(":")[0]
+    key_id = re.search(r"Key (\w+),", run("key", "create", "report", "bureau"))[1]
     assert key_id in run("key", "list")
     assert "is revoked" in run("key", "revoke", key_id)
 
@@ -76,3 +78,41 @@ def test_an_error_is_one_sentence_and_exit_code_1(tmp_path, monkeypatch, capsys)
         main.run()
     assert ended.value.code == 1
     assert re.search(r"jieshui\.toml, line 2: api\.prot", capsys.readouterr().err.replace("\n", ""))
+
+
+def test_the_version_is_the_installed_one():
+    assert run("--version").strip() == version("jieshui")
+
+
+def test_a_forgotten_password_can_be_replaced_without_logging_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    first = re.search(r"one-time password (\S+)", run("init"))[1]
+    second = re.search(r"admin: (\S+)", run("account", "reset-password", "admin"))[1]
+    assert first != second
+
+
+@pytest.mark.parametrize("role", ["supplier", "user"])
+def test_a_key_for_somebody_who_is_not_registered_is_refused(tmp_path, monkeypatch, role):
+    monkeypatch.chdir(tmp_path)
+    run("init")
+    with pytest.raises(JieshuiError, match="NOPE"):
+        run("key", "create", "x", role, "--scope", "NOPE")
+
+
+def test_a_rerun_for_no_known_reason_or_supplier_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("init")
+    with pytest.raises(JieshuiError, match="nope"):
+        run("quarantine", "rerun", "--reason", "nope")
+    with pytest.raises(JieshuiError, match="nope"):
+        run("quarantine", "rerun", "--supplier", "nope")
+
+
+def test_one_demonstration_runs_in_a_folder_at_a_time(tmp_path):
+    installation = Installation(tmp_path / "demo")
+    with (
+        installation.held(),
+        pytest.raises(JieshuiError, match="stop it"),
+        Installation(tmp_path / "demo").held(),
+    ):
+        pass

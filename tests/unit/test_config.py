@@ -72,6 +72,18 @@ def test_a_broken_policy_names_its_file_and_setting(tmp_path):
         settings.policy()
 
 
+def test_a_wrong_variable_is_named_and_not_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("JIESHUI_API__PORT", "abc")
+    with pytest.raises(JieshuiError, match="environment's JIESHUI_API__PORT"):
+        load_settings(write(tmp_path, "[api]\nport = 8000\n"))
+
+
+def test_a_policy_that_is_not_there_is_said_as_such(tmp_path):
+    settings = load_settings(write(tmp_path, '[city]\npolicy = "none.toml"\n'))
+    with pytest.raises(JieshuiError, match=r"city\.policy names .*none\.toml"):
+        settings.policy()
+
+
 def test_a_clock_table_makes_a_scaled_clock(tmp_path):
     text = "[clock]\nanchor = 2026-01-01T00:00:00Z\nshown = 2026-09-15T00:00:00+08:00\nspeed = 60\n"
     assert isinstance(load_settings(write(tmp_path, text)).make_clock(), ScaledClock)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.decoders import DIALECTS, Decoded, Unreadable
 from ingest.decoders.decoded import read_instant
+from water.dialects import Dialect
 from water.readings import Quality
 from water.refusals import Refusal, SetAside, Undecodable
 
@@ -220,3 +221,7 @@ def test_an_epoch_as_text_is_the_same_instant_as_the_number(seconds, ms):
     milliseconds = seconds * 1000 + ms
     for value in (seconds, seconds + ms / 1000, milliseconds):
         assert read_instant(str(value)) == read_instant(value) == seconds
+
+
+def test_every_named_dialect_has_a_decoder():
+    assert set(DIALECTS) == set(Dialect)

@@ -309,3 +309,28 @@ def test_a_report_for_scripts_has_counts_and_problems(hand_in):
     bad = hand_in("suppliers.csv", "id,name\na b,A\n")
     assert bad.as_rows()["problems"][0]["value"] == "a b"
     assert str(bad.errors[0]).startswith("suppliers.csv, row 2, column id: 'a b': an id")
+
+
+@pytest.mark.parametrize(
+    ("device", "column", "wanted"),
+    [
+        ("s1,chripstack,a9,m1", "dialect", "chirpstack"),
+        ("s1,chirpstack,A9,m1", "address", "a9"),
+        ("s2,wmbusmeters,9,m1", "supplier_id", "s1"),
+    ],
+    ids=["misspelt dialect", "devEui in upper case", "another supplier's meter"],
+)
+def test_a_device_fits_its_dialect_and_its_meter(city, store, hand_in, device, column, wanted):
+    import_path(city, store, actor="hand")
+    hand_in("suppliers.csv", "id,name\ns2,South\n")
+    report = hand_in("devices.csv", f"supplier_id,dialect,address,meter_id\n{device}\n")
+    assert [problem.column for problem in report.errors] == [column]
+    assert wanted in report.errors[0].wanted
+
+
+def test_an_address_that_moves_to_another_meter_is_said(city, store, hand_in):
+    import_path(city, store, actor="hand")
+    hand_in("meters.csv", "id,supplier_id,role,user_id\nm2,s1,customer,u1\n")
+    report = hand_in("devices.csv", "supplier_id,dialect,address,meter_id\ns1,chirpstack,a8,m2\n")
+    assert [problem.column for problem in report.warnings] == ["meter_id"]
+    assert report.imported

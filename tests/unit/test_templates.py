@@ -93,3 +93,16 @@ def test_the_page_on_importing_has_every_kind_and_column(kind):
     assert listed == [
         (f"`{c.name}`", c.title, "yes" if c.required else "", c.wanted) for c in kind.columns
     ]
+
+
+def test_a_template_never_overwrites_what_is_there(tmp_path):
+    filled = tmp_path / "city.xlsx"
+    filled.write_bytes(b"my rows")
+    with pytest.raises(RegistryError, match="stays as it is"):
+        write_template("all", filled)
+    assert filled.read_bytes() == b"my rows"
+
+
+def test_a_template_makes_the_folder_it_is_to_lie_in(tmp_path):
+    write_template("users", tmp_path / "new" / "users.csv")
+    assert (tmp_path / "new" / "users.csv").exists()

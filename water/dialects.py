@@ -1,0 +1,11 @@
+"""The names of the dialects that suppliers speak: the level of the topic after the supplier."""
+
+from enum import StrEnum
+
+
+class Dialect(StrEnum):
+    """A payload dialect; ingest.decoders has one module for each."""
+
+    JIESHUI = "jieshui"
+    WMBUSMETERS = "wmbusmeters"
+    CHIRPSTACK = "chirpstack"

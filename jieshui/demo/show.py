@@ -104,17 +104,28 @@ def _stream(
         Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TextColumn("readings"), TimeElapsedColumn(), transient=True,
+            console=Console(stderr=True),
         ) as bar,
         _watched(installation, demonstration, stop),
     ):  # fmt: skip
         task = bar.add_task("History", total=None)
+        tenths = 0
+
+        def progress(done: int, total: int) -> None:
+            nonlocal tenths
+            bar.update(task, completed=done, total=total)
+            # A log has no bar: it gets a line every tenth of the history.
+            if not bar.console.is_terminal and total and done * 10 // total > tenths:
+                tenths = done * 10 // total
+                bar.console.print(f"{done:,} of {total:,} readings", highlight=False)
+
         streamed = stream(
             city,
             demonstration.address,
             clock=demonstration.clock,
             state_path=installation.suppliers_state,
             stop=stop,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
+            progress=progress,
             finish_at=finish_at,
         )
     if finish_at is not None and stop.is_set():

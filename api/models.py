@@ -452,6 +452,17 @@ class SupplierSums(BaseModel):
     reasons: list[CountedReason]
 
 
+class Conflict(BaseModel):
+    """冲突 A value that came where another one stood; the one that was first is kept."""
+
+    meter_id: str
+    at: datetime
+    quantity: str
+    kept: float
+    offered: float
+    received_at: datetime = Field(description="后到值的接收时间 when the other one was received")
+
+
 class Quarantined(BaseModel):
     """隔离读数 A refused reading: why, and where it lies in the journal."""
 

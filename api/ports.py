@@ -157,6 +157,14 @@ class ReadingQueries(Protocol):
         self, viewer: Viewer, meter_ids: Sequence[str], first: date, last: date
     ) -> pd.DataFrame: ...
 
+    def conflicts(self, viewer: Viewer, start: datetime, end: datetime) -> pd.DataFrame:
+        """Values that were offered where another one stood, start <= at < end.
+
+        Columns meter_id, at, quantity, kept, offered, received_at (when it was offered); one row
+        a meter, instant, quantity and offered value, of the meters in sight.
+        """
+        ...
+
 
 class IngestQueries(Protocol):
     """What ingest counted and holds back."""

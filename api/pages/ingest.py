@@ -1,6 +1,7 @@
-"""What was received of each supplier: both sums with their reasons, and the quarantine."""
+"""What was received of each supplier: both sums, their reasons, conflicts and the quarantine."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from nicegui import ui
 
@@ -8,10 +9,14 @@ from api.pages import parts
 from api.pages.frame import PageKind
 from api.pages.tables import Column, instant, number, show_table, word
 from api.pages.visit import Visit
+from api.tables import rows_of
 from water.pages import Page, Row
 from water.refusals import Refusal
 
 PAGE_ROWS = 50
+
+CONFLICT_DAYS = 30
+"""Conflicts of so many days back are shown; the API gives older ones."""
 
 MESSAGES = ("received", "decoded", "undecodable", "set_aside", "waiting")
 READINGS = ("decoded", "stored", "duplicate", "conflict", "quarantined", "waiting")
@@ -22,19 +27,21 @@ class Intake:
     """What the page shows."""
 
     sums: list[Row]
+    conflicts: list[Row]
     quarantine: Page
 
 
 def load(visit: Visit) -> Intake:
-    """Both sums of every supplier in sight and one page of the quarantine."""
+    """Both sums of every supplier in sight, newest conflicts, one page of the quarantine."""
     return Intake(
         visit.context.ingest.sums(visit.viewer),
+        _load_conflicts(visit)[:PAGE_ROWS],
         _fetch(visit, visit.query("cursor") or None, PAGE_ROWS),
     )
 
 
 def draw(visit: Visit, intake: Intake) -> None:
-    """Messages, readings, reasons, then the quarantine."""
+    """Messages, readings, reasons, conflicts, then the quarantine."""
     texts = visit.texts
     parts.title(texts["ingest"], texts["sums"])
     for ledger, accounts in (("messages", MESSAGES), ("readings", READINGS)):
@@ -52,6 +59,8 @@ def draw(visit: Visit, intake: Intake) -> None:
             number("count", texts["count"]),
         ]
         show_table(visit, "reasons", columns, Page(_reasons(intake.sums)), side=side)
+    with parts.panel(texts.say("conflicts", days=CONFLICT_DAYS)) as side:
+        _draw_conflicts(visit, intake.conflicts, side)
     with parts.panel(texts["quarantine"]) as side:
         _draw_quarantine(visit, intake.quarantine, side)
 
@@ -74,6 +83,31 @@ def _reasons(sums: list[Row]) -> list[Row]:
     """One row a supplier, ledger, account and reason, the most frequent first."""
     rows = [reason | {"supplier": row["supplier"]} for row in sums for reason in row["reasons"]]
     return sorted(rows, key=lambda row: -row["count"])
+
+
+def _load_conflicts(visit: Visit) -> list[Row]:
+    """Contradicting values of the meters in sight, newest first."""
+    now = visit.context.clock.now()
+    start, end = now - timedelta(days=CONFLICT_DAYS), now + timedelta(days=1)
+    rows = rows_of(visit.context.readings.conflicts(visit.viewer, start, end))
+    return sorted(rows, key=lambda row: row["at"], reverse=True)
+
+
+def _draw_conflicts(visit: Visit, newest: list[Row], side: ui.element) -> None:
+    texts = visit.texts
+    columns = [
+        Column("meter_id", texts["meter_id"]),
+        instant("at", texts["measured_at"], visit),
+        Column("quantity", texts["quantity"]),
+        number("kept", texts["kept"], 3),
+        number("offered", texts["offered"], 3),
+        instant("received_at", texts["received_at"], visit),
+    ]
+    show_table(
+        visit, "conflicts", columns, Page(newest),
+        fetch=lambda _cursor: Page(_load_conflicts(visit)), side=side,
+    )  # fmt: skip
+    ui.label(texts["conflicts_rule"]).classes("js-note")
 
 
 def _draw_quarantine(visit: Visit, page: Page, side: ui.element) -> None:

@@ -4,18 +4,22 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 
-from api.models import Job, JobAsked, Quarantined, QuarantineRerun, SupplierSums
+from api.models import Conflict, Job, JobAsked, Quarantined, QuarantineRerun, SupplierSums
 from api.paging import Cursor, Limit, Listing, cut, list_described
+from api.parameters import Instant
 from api.problems import FORBIDDEN, NOT_FOUND, described
-from api.rights import Context, DataSteward, NotUser, found
+from api.rights import Asker, Context, DataSteward, NotUser, found
 from api.routes import PREFIX
-from api.tables import Format, answer, cleaned
+from api.routes.volumes import check_length
+from api.tables import Format, answer, cleaned, rows_of
 from water.pages import Row
 
 routes = APIRouter(prefix=PREFIX, tags=["接入 Ingest"])
 
 RERUN_QUARANTINE = "rerun_quarantine"
 """The kind of job that ingest takes; a stored name."""
+
+_CONFLICT_KEY = ("at", "meter_id", "quantity", "offered")
 
 
 @routes.get(
@@ -72,6 +76,36 @@ def get_quarantine(
         limit=limit,
         form=format,
         name="quarantine",
+    )
+
+
+@routes.get(
+    "/conflicts",
+    response_model=Listing[Conflict],
+    summary="冲突读数 Values that contradict each other",
+    responses=list_described(),
+)
+def get_conflicts(
+    request: Request,
+    viewer: Asker,
+    context: Context,
+    start: Instant,
+    end: Instant,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+    format: Format = None,  # noqa: A002 (the name in the address)
+) -> Any:
+    """Values with start <= at < end that came after another one, in time order."""
+    check_length(context, start, end)
+    rows = rows_of(context.readings.conflicts(viewer, start, end))
+    return answer(
+        request,
+        Conflict,
+        lambda at, count: cut(rows, _CONFLICT_KEY, at, count),
+        cursor=cursor,
+        limit=limit,
+        form=format,
+        name="conflicts",
     )
 
 

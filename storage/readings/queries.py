@@ -96,7 +96,7 @@ class ReadingQueries:
         visible = self._visible_meters(viewer)
         if visible is None:
             return found
-        return found.loc[found[columns.METER_ID].isin(visible)].reset_index(drop=True)
+        return found.loc[found[columns.METER_ID].isin(list(visible))].reset_index(drop=True)
 
 
 def _within(

@@ -38,6 +38,7 @@ from water.clock import ScaledClock
 from water.columns import DAILY, HOURLY
 from water.findings import Evaluation, Finding, FindingKind, SubjectKind
 from water.loading import Refused, Tally
+from water.readings import Reading
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
@@ -90,6 +91,7 @@ def _seed_intake(readings):
     at = int(NOW.timestamp())
     refused = ["negative_register", "unknown_meter", "future"] * 30
     with readings.load() as load:
+        load.add_readings([Reading("M-U003", at, at, value) for value in (120.0, 12.0)])
         load.add_tallies({
             Tally("water-group", "messages", "received"): 182_400,
             Tally("water-group", "messages", "decoded"): 182_400,

@@ -123,6 +123,13 @@ def test_the_next_page_goes_on_where_the_first_one_ended(bureau):
     assert bureau.page.locator(".js-table tbody tr").count() == 14
 
 
+def test_contradicting_values_are_shown_with_the_one_that_was_kept(bureau):
+    bureau.open("/ingest")
+    row = bureau.page.locator("tr", has=bureau.page.get_by_role("cell", name="M-U003"))
+    cells = ["M-U003", "2026-09-15 08:30", "register_m3", "120.000", "12.000", "2026-09-15 08:30"]
+    assert row.locator("td").all_inner_texts() == cells
+
+
 def open_then_log_out(visitor, path):
     """A page of somebody who logs out in another tab meanwhile."""
     visitor.log_in("user")

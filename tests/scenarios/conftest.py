@@ -59,13 +59,16 @@ SHARES = {"measured_share": 1.0, "estimated_share": 0.0, "missing_share": 0.0}
 
 
 def _fill_readings(readings, volumes):
-    """Three hourly readings of every meter, one without a flow; sums; one refusal a supplier."""
+    """Three hourly readings of every meter, each contradicted later, one without a flow; sums;
+    two refusals a supplier.
+    """
     meters = [f"meter-{supplier}-{i}" for supplier in SUPPLIERS for i in range(2)]
     with readings.load() as load:
         for hour in HOURS:
             flow_m3_h = None if hour == HOURS[1] else 4.0
             at = int(hour.timestamp())
             load.add_readings([Reading(meter, at, at, 1.5, flow_m3_h) for meter in meters])
+            load.add_readings([Reading(meter, at, at + 9, 2.5) for meter in meters])
         for supplier in SUPPLIERS:
             load.add_refused(
                 Refused(supplier, "future", "", "jieshui", f"a-{supplier}", 1, 1, 0, 0, part)

@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from structlog.testing import capture_logs
@@ -32,6 +33,8 @@ def test_every_kind_of_problem_has_its_own_lasting_type():
         ("GET", "/alerts?cursor=WzFd", 400, "bad-cursor"),
         ("GET", "/city/rates?cursor=WzFd", 400, "bad-cursor"),
         ("GET", "/quarantine?cursor=x", 400, "bad-cursor"),
+        ("GET", f"/conflicts?{urlencode(SPAN)}&cursor=x", 400, "bad-cursor"),
+        ("GET", "/conflicts", 422, "invalid"),
         ("GET", "/users/%00", 400, "bad-request"),
         ("GET", "/users/nobody", 404, "not-found"),
         ("GET", "/nothing", 404, "not-found"),
@@ -149,6 +152,20 @@ def test_a_download_turns_every_page(client, monkeypatch):
     monkeypatch.setattr("api.tables.CSV_PAGE", 1)
     lines = client.get(READINGS, params=SPAN | {"format": "csv"}).text.splitlines()
     assert len(lines) == 1 + 3
+
+
+def test_a_value_that_contradicts_another_one_is_listed_with_both(client):
+    rows = client.get(f"{V1}/conflicts", params=SPAN | {"limit": 12}).json()
+    assert rows["next"] is None
+    assert len(rows["items"]) == 12, "four meters, three instants"
+    assert rows["items"][0] == {
+        "meter_id": "meter-north-0", "at": "2026-09-13T16:00:00Z", "quantity": "register_m3",
+        "kept": 1.5, "offered": 2.5, "received_at": "2026-09-13T16:00:09Z",
+    }  # fmt: skip
+    instants = [row["at"] for row in rows["items"]]
+    assert instants == sorted(instants)
+    hour = SPAN | {"end": "2026-09-14T01:00:00+08:00"}
+    assert len(client.get(f"{V1}/conflicts", params=hour).json()["items"]) == 4
 
 
 def test_an_alert_is_acknowledged_once(open_api_city):

@@ -18,6 +18,7 @@ LISTS = {
     "/alerts?state=all": "subject_id",
     "/ingest/status": "supplier",
     "/quarantine": "supplier",
+    f"/conflicts?{SPAN}": "meter_id",
 }
 ONE_OF = {  # path below a row of the supplier
     "/users/user-{}-0": None,
@@ -116,6 +117,7 @@ def test_a_user_sees_itself_and_its_meter(api_city):
     assert [row["id"] for row in _list(client, "/meters")] == ["meter-north-0"]
     assert _list(client, "/zones") == []
     assert [row["subject_id"] for row in _list(client, "/alerts")] == ["meter-north-0"]
+    assert {row["meter_id"] for row in _list(client, f"/conflicts?{SPAN}")} == {"meter-north-0"}
     assert client.get("/api/v1/users/user-north-1").status_code == 404
     assert client.get("/api/v1/home").json()["users"] == 1
 
@@ -129,6 +131,7 @@ MATRIX = {
     ("GET", "/city/rates"): (200, 200, 200, 200, 200),
     ("GET", "/ingest/status"): (200, 200, 200, 200, 403),
     ("GET", "/quarantine"): (200, 200, 200, 200, 403),
+    ("GET", f"/conflicts?{SPAN}"): (200, 200, 200, 200, 200),
     ("POST", "/quarantine/rerun"): (202, 403, 202, 403, 403),
     ("GET", "/jobs/1"): (200, 403, 200, 403, 403),
     ("POST", "/alerts/1/acknowledge"): (200, 200, 200, 403, 403),

@@ -324,7 +324,9 @@ class Home(BaseModel):
     arrival_day: date | None
     arrival_rate: float | None
     city_rates: list[CityRate]
-    as_of: datetime | None
+    as_of: datetime | None = Field(
+        description="计算时刻，非最新读数时刻 when this was computed, not the newest reading"
+    )
 
 
 class Job(BaseModel):

@@ -109,8 +109,8 @@ class RegistryQueries(Protocol):
         day_supply_m3 and day_large_use_m3, month (its first day) with month_supply_m3 and
         month_large_use_m3: the newest whole day that has figures and the newest whole month
         before it; arrival_day with arrival_rate (received / expected); city_rates: newest row of
-        each kind of period (year, month, rolling 12 months); as_of. Figures are of what the
-        viewer sees; null where there is nothing.
+        each kind of period (year, month, rolling 12 months); as_of (when the newest of these were
+        computed). Figures are of what the viewer sees; null where there is nothing.
         """
         ...
 

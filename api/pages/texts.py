@@ -23,7 +23,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "log_out": ("退出登录", "Log out"),
     "change_password": ("修改密码", "Change password"),
     "city_clock": ("城市时间", "City time"),
-    "as_of": ("数据截至", "As of"),
+    "as_of": ("计算时间", "Computed"),
     "demo_note": (
         "演示：时钟以真实时间的 {speed} 倍运行，部分数据为模拟。",
         "Demo: the clock runs at {speed} times real time; part of the data is simulated.",

@@ -53,7 +53,7 @@ def draw(visit: Visit, shown: ZoneFigures) -> None:
     mains = texts.say("zone_mains", km=write_number(zone["mains_km"], 1))
     count = texts.say("zone_connections", count=write_number(zone["connections"]))
     parts.title(zone["name"], f"{texts['zone_id']} {zone['id']}", mains, count)
-    _draw_cards(visit, zone)
+    _draw_cards(visit, zone, _newest_net_night(shown.nights))
     with parts.columns():
         with parts.panel(texts["inflow_by_day"], "js-half"):
             _draw_inflow(visit, shown)
@@ -64,18 +64,25 @@ def draw(visit: Visit, shown: ZoneFigures) -> None:
     _draw_tables(visit, shown)
 
 
-def _draw_cards(visit: Visit, zone: Row) -> None:
+def _newest_net_night(nights: list[Row]) -> Row:
+    """The newest night whose net flow is known; an empty row where there is none."""
+    known = (row for row in reversed(nights) if is_known(row["net_night_flow_m3_h"]))
+    return next(known, {})
+
+
+def _draw_cards(visit: Visit, zone: Row, night: Row) -> None:
     texts = visit.texts
-    night = f"{texts['latest_night']} {write_day(zone['night_day'])}"
+    when = f"{texts['latest_night']} {write_day(night.get('day'))}"
     with parts.cards():
         parts.card(texts["inflow"], write_number(zone["inflow_m3"]), "m³", texts["days_30"])
         parts.card(texts["gross_share"], write_percent(zone["gross_loss_share"]), "",
                    texts["gross_share_note"])  # fmt: skip
-        baseline = texts.say("against_baseline", flow=write_number(zone["baseline_m3_h"], 1))
+        flow = write_number(night.get("baseline_m3_h"), 1)
+        against = f"{when} · {texts.say('against_baseline', flow=flow)}"
         for key, under in (
-            ("minimum_night_flow", night), ("night_use", night), ("net_night_flow", baseline),
+            ("minimum_night_flow", when), ("night_use", when), ("net_night_flow", against),
         ):  # fmt: skip
-            parts.card(texts[key], write_number(zone[f"{key}_m3_h"], 1), "m³/h", under)
+            parts.card(texts[key], write_number(night.get(f"{key}_m3_h"), 1), "m³/h", under)
 
 
 def _draw_inflow(visit: Visit, shown: ZoneFigures) -> None:

@@ -175,6 +175,10 @@ def _seed_zones(session):
                 net_night_flow_m3_h=22 * z + 2 * wave + burst, baseline_m3_h=22.4 * z,
                 measured_share=1.0,
             ))  # fmt: skip
+        session.add(models.ZoneNightRow(  # its users have not all reported yet
+            zone_id=f"Z{z}", day=TODAY, start=CITY.day_start(TODAY) + timedelta(hours=3),
+            minimum_night_flow_m3_h=99.9, measured_share=0.4,
+        ))  # fmt: skip
 
 
 def _seed_rates(session):

@@ -52,7 +52,7 @@ def test_one_logs_in_and_sees_the_over_plan_user_first(open_tab):
     assert "/log-in?next=" in visitor.page.url
     visitor.log_in()
     visitor.wait()
-    assert visitor.page.get_by_text("数据截至 2026-09-15 08:30").count() == 1  # the city's clock
+    assert visitor.page.get_by_text("计算时间 2026-09-15 08:30").count() == 1  # the city's clock
     first = visitor.page.locator(".js-table").first.locator("tbody tr").first
     assert "华盛印染" in first.inner_text()
     assert "25,888" in first.inner_text()
@@ -128,6 +128,16 @@ def test_contradicting_values_are_shown_with_the_one_that_was_kept(bureau):
     row = bureau.page.locator("tr", has=bureau.page.get_by_role("cell", name="M-U003"))
     cells = ["M-U003", "2026-09-15 08:30", "register_m3", "120.000", "12.000", "2026-09-15 08:30"]
     assert row.locator("td").all_inner_texts() == cells
+
+
+def test_a_zones_cards_show_the_newest_night_that_is_net_under_its_date(bureau):
+    bureau.open("/zones/Z2")
+    cards = bureau.page.locator(".js-card").all_inner_texts()
+    flows = [card for card in cards if "m³/h" in card]
+    assert len(flows) == 3
+    assert all("2026-09-14" in card and "–" not in card for card in flows)
+    assert "18.0" in flows[1], "9 m³/h of use at night for each number of the zone"
+    assert "44.8" in flows[2], "the baseline"
 
 
 def open_then_log_out(visitor, path):

@@ -25,6 +25,8 @@ BACKWARD_DAYS = 30
 """A register that ran backwards is told of for so many days."""
 REFUSED_SHARE = 0.05
 REFUSED_LEAST = 20
+NOBODY = "?"
+"""The supplier under whom ingest counts messages whose topic names none."""
 
 
 def compute_arrivals(
@@ -112,21 +114,30 @@ def detect_backward(
     return Evaluation(FindingKind.BACKWARD_REGISTER, now, judged, tuple(findings))
 
 
-def detect_refused(counts: Mapping[str, Mapping[str, int]], *, now: datetime) -> Evaluation:
+def detect_refused(
+    counts: Mapping[str, Mapping[str, int]],
+    before: Mapping[str, Mapping[str, int]] | None = None,
+    *,
+    now: datetime,
+) -> Evaluation:
     """Find suppliers too much of whose data is refused (SUPPLIER_REFUSED, subject supplier).
 
-    share = (undecodable + quarantined) / (decoded + undecodable); a finding above 5 % when at
-    least 20 were refused.
+    share = (undecodable + quarantined) / (decoded + undecodable) of what came since `before`; a
+    finding above 5 % when at least 20 were refused.
 
     Args:
-        counts: supplier → {decoded, undecodable, quarantined, …} since the beginning.
+        counts: supplier → {decoded, undecodable, quarantined, …} since the beginning; "?" is
+            nobody (no supplier in the topic) and never judged.
+        before: the counts of about a day ago; None = of the beginning.
         now: the instant of the analysis.
     """
     findings = list[Finding]()
     judged = set[tuple[str, str]]()
     for supplier_id, count in sorted(counts.items()):
-        undecodable, quarantined = count.get("undecodable", 0), count.get("quarantined", 0)
-        refused, received = undecodable + quarantined, count.get("decoded", 0) + undecodable
+        if supplier_id == NOBODY:
+            continue
+        undecodable, quarantined, decoded = _increase(count, (before or {}).get(supplier_id, {}))
+        refused, received = undecodable + quarantined, decoded + undecodable
         if received < REFUSED_LEAST:
             continue
         judged.add((supplier_id, ""))
@@ -140,9 +151,19 @@ def detect_refused(counts: Mapping[str, Mapping[str, int]], *, now: datetime) ->
                     "refused_share": refused / received,
                     "undecodable": float(undecodable),
                     "quarantined": float(quarantined),
-                    "decoded": float(count.get("decoded", 0)),
+                    "decoded": float(decoded),
                 },
                 thresholds={"refused_share": REFUSED_SHARE, "refused": float(REFUSED_LEAST)},
             )
             findings.append(finding)
     return Evaluation(FindingKind.SUPPLIER_REFUSED, now, frozenset(judged), tuple(findings))
+
+
+def _increase(count: Mapping[str, int], before: Mapping[str, int]) -> tuple[int, int, int]:
+    """Undecodable, quarantined, decoded since then; from 0 where counting began anew."""
+    names = ("undecodable", "quarantined", "decoded")
+    anew = any(count.get(name, 0) < before.get(name, 0) for name in names)
+    undecodable, quarantined, decoded = (
+        count.get(name, 0) - (0 if anew else before.get(name, 0)) for name in names
+    )
+    return undecodable, quarantined, decoded

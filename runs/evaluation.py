@@ -18,7 +18,8 @@ from analytics.plans import compute_plan_status, detect_over_plan
 from analytics.quality import compute_arrivals, detect_backward, detect_refused
 from analytics.zones import compute_zone_days
 from runs.metrics import RunMetrics
-from runs.ports import Figures, FindingsListener, Ledger, Readings, Registry, Volumes
+from runs.ports import Figures, FindingsListener, Ledger, Readings, Registry, RunState, Volumes
+from runs.refusals import counts_before
 from water.calendar import Calendar
 from water.city_time import CityTime
 from water.columns import (
@@ -55,13 +56,14 @@ _METERS_AT_ONCE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The stores that an evaluation reads and the figures that it writes."""
+    """The stores that an evaluation reads, and where it writes figures and marks."""
 
     readings: Readings
     volumes: Volumes
     registry: Registry
     figures: Figures
     ledger: Ledger
+    state: RunState
 
 
 class Evaluator:
@@ -95,7 +97,7 @@ class Evaluator:
             "nights": lambda: self._judge_nights(meters, now),
             "loss_rate": lambda: self._judge_loss_rate(now),
             "backward": lambda: self._judge_backward(meters, now),
-            "refused": lambda: [detect_refused(self._in.ledger.refused_counts(), now=now)],
+            "refused": lambda: self._judge_refused(now),
         }
         return [name for name, detect in detectors.items() if not self._run(name, detect)]
 
@@ -203,6 +205,10 @@ class Evaluator:
         heard = set(self._in.readings.newest()[METER_ID])
         checked = [m for m in meters if m.id in heard]
         return [detect_backward(verdicts, checked, now=now)]
+
+    def _judge_refused(self, now: datetime) -> Iterable[Evaluation]:
+        counts = self._in.ledger.refused_counts()
+        return [detect_refused(counts, counts_before(self._in.state, counts, now), now=now)]
 
     def record_silence(self, day: date) -> None:
         """Say of the meters that were silent on a closed local day that nothing arrived.

@@ -106,7 +106,7 @@ class AnalysisService:
             else None
         )
         self._evaluator = Evaluator(
-            Inputs(readings, volumes, registry, figures, ledger),
+            Inputs(readings, volumes, registry, figures, ledger, state),
             listener,
             self._metrics,
             policy=policy,
@@ -118,7 +118,11 @@ class AnalysisService:
         self._evaluation_took = 0.0
         self._compacted_at = time.monotonic()
         self._changed = True
-        self._health: dict[str, Any] = {"backlog_meter_days": None, "last_cycle": None}
+        self._health: dict[str, Any] = {
+            "ready": False,
+            "backlog_meter_days": None,
+            "last_cycle": None,
+        }
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a store that is away is retried for ever.
@@ -129,10 +133,13 @@ class AnalysisService:
         with only_one(self._settings.lock_path):
             if self._jobs:
                 self._jobs.release()
-            while not stop.is_set():
-                report = self._cycle(stop)
-                if report is None or report.idle:
-                    stop.wait(self._settings.poll_s)
+            try:
+                while not stop.is_set():
+                    report = self._cycle(stop)
+                    if report is None or report.idle:
+                        stop.wait(self._settings.poll_s)
+            finally:
+                self._health["ready"] = False
 
     def _cycle(self, stop: threading.Event) -> RunReport | None:
         """One cycle, tried again while a store is away; None when stopped meanwhile."""
@@ -150,7 +157,7 @@ class AnalysisService:
 
     def _note_outage(self, error: BaseException | None) -> None:
         self._metrics.outages.inc()
-        self._health["error"] = str(error)
+        self._health |= {"ready": False, "error": str(error)}
         _log.warning("a store is away, trying again", error=str(error))
 
     def run_once(self) -> RunReport:
@@ -176,7 +183,10 @@ class AnalysisService:
         return report
 
     def health(self) -> dict[str, Any]:
-        """Where the analysis stands: mark, backlog (one batch at most), last cycle, durations."""
+        """Where the analysis stands: mark, backlog (one batch at most), last cycle, durations.
+
+        `ready` says that the last cycle came to its end: no store is away.
+        """
         return dict(self._health)
 
     def _note(self, report: RunReport, now: datetime, took: float) -> None:
@@ -186,6 +196,7 @@ class AnalysisService:
             "backlog_meter_days": report.meter_days,
             "last_cycle": now.isoformat(),
             "last_cycle_s": round(took, 3),
+            "ready": True,
             "error": None,
         }
         if report.evaluated:

@@ -431,18 +431,39 @@ def test_a_store_that_is_away_is_tried_again(house):
             return getattr(house.readings, name)
 
     service = house.service(readings=Away())
+    assert not service.health()["ready"]
     stop = threading.Event()
     worker = threading.Thread(target=service.run, args=[stop])
     worker.start()
     deadline = datetime.now(UTC) + timedelta(seconds=20)
     while datetime.now(UTC) < deadline and not service.health().get("last_evaluation"):
         stop.wait(0.02)
+    assert service.health()["ready"]
     stop.set()
     worker.join(timeout=20)
     assert not worker.is_alive()
     assert house.metrics.get_sample_value("jieshui_runs_outages_total") == 2
     assert len(house.rows(PlanStatusRow)) == 2
     assert service.health()["mark"] > 0
+    assert not service.health()["ready"]
+
+
+def test_the_analysis_is_not_ready_while_a_store_is_away(house):
+    class Away:
+        def __getattr__(self, name):
+            raise StoreUnavailableError("the disk is away")
+
+    service = house.service(readings=Away())
+    stop = threading.Event()
+    worker = threading.Thread(target=service.run, args=[stop])
+    worker.start()
+    deadline = datetime.now(UTC) + timedelta(seconds=20)
+    while datetime.now(UTC) < deadline and "error" not in service.health():
+        stop.wait(0.02)
+    stop.set()
+    worker.join(timeout=20)
+    health = service.health()
+    assert (health["ready"], health["error"]) == (False, "the disk is away")
 
 
 def test_only_one_process_analyses(house, tmp_path):

@@ -90,3 +90,21 @@ def test_a_supplier_is_told_when_too_much_is_refused(decoded, undecodable, quara
 
 def test_a_supplier_that_sent_little_is_not_judged():
     assert detect_refused({"s1": {"decoded": 3, "undecodable": 2}}, now=NOW).judged == frozenset()
+
+
+def test_what_is_refused_is_told_of_the_last_day():
+    before = {"s1": {"decoded": 1_000, "undecodable": 500, "quarantined": 0}}
+    better = {"s1": {"decoded": 2_000, "undecodable": 500, "quarantined": 0}}
+    evaluation = detect_refused(better, before, now=NOW)
+    assert (evaluation.judged, evaluation.findings) == ({("s1", "")}, ())
+    worse = {"s1": {"decoded": 1_100, "undecodable": 500, "quarantined": 25}}
+    (finding,) = detect_refused(worse, before, now=NOW).findings
+    assert finding.figures["refused_share"] == 0.25
+    assert detect_refused(before, before, now=NOW).judged == frozenset()
+    begun_anew = {"s1": {"decoded": 50, "undecodable": 25}}
+    assert detect_refused(begun_anew, before, now=NOW).findings[0].figures["decoded"] == 50
+
+
+def test_nobody_is_no_supplier():
+    evaluation = detect_refused({"?": {"undecodable": 20}}, now=NOW)
+    assert (evaluation.judged, evaluation.findings) == (frozenset(), ())

@@ -158,7 +158,9 @@ def _as_date(cell: Cell, form: re.Pattern[str], wanted: str) -> date:
 
 def a_word(words: type[StrEnum], titles: dict[str, str]) -> Callable[[Cell], str]:
     """A parser of the words of an enumeration, in English or by their Chinese titles."""
-    known = {word.value: word.value for word in words} | {zh: en for en, zh in titles.items()}
+    known = {word.value: word.value for word in words} | {
+        zh.lower(): en for en, zh in titles.items()
+    }
     wanted = "one of " + ", ".join(f"{en} {titles[en]}" for en in words)
 
     def parse(cell: Cell) -> str:

@@ -43,9 +43,13 @@ _ROOM_S = 1.0
 
 @dataclass(slots=True)
 class ReceiverState:
-    """What the receiver says of itself; written by its thread, read by others."""
+    """What the receiver says of itself; written by its thread, read by others.
+
+    `subscribed` = the broker has accepted every subscription of this connection.
+    """
 
     connected: bool = False
+    subscribed: bool = False
     journal_unwritable: bool = False
     trouble: str = ""
 
@@ -191,7 +195,7 @@ class Receiver:
         if reason_code.is_failure:
             self._refusal = f"broker refuses us: {reason_code}"
             return
-        self.state.connected = True
+        self.state.connected, self.state.subscribed = True, False
         self.state.trouble = ""
         client.subscribe([(topic_filter, 1) for topic_filter in self._filters])
 
@@ -202,6 +206,7 @@ class Receiver:
             for topic_filter, code in zip(self._filters, reason_codes, strict=False)
             if code.is_failure
         ]
+        self.state.subscribed = not refused
         if refused:
             self.state.trouble = f"broker refuses the subscription: {', '.join(refused)}"
             log.error("subscription refused", filters=refused)

@@ -30,7 +30,7 @@ from ingest.rerun import RERUN_QUARANTINE, rerun_quarantine
 from ingest.settings import IngestSettings
 from ingest.topics import TOPIC_FILTER, attribute
 from water.clock import Clock
-from water.loading import Outcome, Tally
+from water.loading import Outcome, Position, Tally
 from water.policy import Policy
 
 log = structlog.get_logger()
@@ -113,9 +113,11 @@ class IngestService:
     def health(self) -> dict[str, object]:
         """What a person or a probe asks first; `ready` = messages are received and kept."""
         gauges, receiver = self._gauges(), self._receiver_state
+        subscribed = receiver.connected and receiver.subscribed
         return {
-            "ready": receiver.connected and not receiver.journal_unwritable,
+            "ready": subscribed and not receiver.journal_unwritable,
             "connected": receiver.connected,
+            "subscribed": subscribed,
             "trouble": receiver.trouble,
             "journal_unwritable": receiver.journal_unwritable,
             "journal_waiting": gauges["journal_waiting"],
@@ -195,17 +197,17 @@ class IngestService:
                 self._poll(loader, reader)
                 polled = time.monotonic()
             if time.monotonic() - dropped > _DROP_S:
-                self._drop_loaded(journal, loader)
+                self._drop_loaded(journal, loader.position)
                 dropped = time.monotonic()
 
-    def _drop_loaded(self, journal: JournalWriter, loader: Loader) -> None:
+    def _drop_loaded(self, journal: JournalWriter, loaded: Position) -> None:
         """Delete old segments, but none that a row of the quarantine still points to."""
         try:
             needed = self._sink.oldest_refused_segment()
         except Exception as error:  # noqa: BLE001 (an outage of the store; they can wait)
             log.warning("store does not answer", error=repr(error))
             return
-        journal.drop_loaded(loader.position, self._settings.journal.keep_days * 86_400, needed)
+        journal.drop_loaded(loaded, self._settings.journal.keep_days * 86_400, needed)
 
     def _make_loader(self, journal: JournalWriter, reader: JournalReader) -> Loader:
         return Loader(

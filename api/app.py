@@ -15,7 +15,7 @@ from api.middleware import (
     MetricsMiddleware,
     SameOriginMiddleware,
 )
-from api.parameters import refuse_nul
+from api.parameters import refuse_nul, refuse_unknown
 from api.ports import Accounts, AlertActions, IngestQueries, Jobs, ReadingQueries, RegistryQueries
 from api.problems import (
     BAD_REQUEST,
@@ -95,7 +95,7 @@ def create_app(
 def _subjects() -> APIRouter:
     routes = APIRouter(
         responses=problems.described(BAD_REQUEST, UNAUTHENTICATED, INVALID),
-        dependencies=[Depends(refuse_nul)],
+        dependencies=[Depends(refuse_nul), Depends(refuse_unknown)],
     )
     for subject in _SUBJECTS:
         routes.include_router(subject.routes)

@@ -6,7 +6,7 @@ Units are in the names: m3, m3_h, mpa, m, km. Rates and shares are fractions of 
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.parameters import Text
 from water.viewer import Role
@@ -350,6 +350,8 @@ class JobAsked(BaseModel):
 
 class QuarantineRerun(BaseModel):
     """隔离重放 Which quarantined readings to try again; empty means any."""
+
+    model_config = ConfigDict(extra="forbid")
 
     supplier: Text = Field("", max_length=200)
     reason: Text = Field("", max_length=200)

@@ -5,10 +5,12 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from api.problems import BAD_REQUEST, ProblemError
+from api.problems import BAD_REQUEST, INVALID, ProblemError
 
 EARLIEST, LATEST = date(1970, 1, 1), date(2199, 12, 31)
 """Days beyond these are refused: no meter is that old, and arithmetic on them overflows."""
@@ -62,6 +64,24 @@ def refuse_nul(request: Request) -> None:
     """Refuse NUL characters in the address: PostgreSQL holds none and would fail on them."""
     if "\x00" in request.url.path or "%00" in request.url.query:
         raise ProblemError(BAD_REQUEST, "the address contains a NUL character")
+
+
+def refuse_unknown(request: Request) -> None:
+    """Refuse a query parameter that the route doesn't know: a misspelt filter filters nothing."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return
+    known = _query_names(route.dependant)
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        named = ", ".join(sorted(known)) or "none"
+        raise ProblemError(INVALID, f"unknown parameter {unknown[0]!r:.80}; there are: {named}")
+
+
+def _query_names(dependant: Dependant) -> set[str]:
+    """The query parameters of a route and of everything that it depends on."""
+    names = {field.alias for field in dependant.query_params}
+    return names.union(*(_query_names(part) for part in dependant.dependencies))
 
 
 def _check_text(value: str) -> str:

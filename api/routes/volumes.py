@@ -41,7 +41,9 @@ def _span(
             raise ProblemError(INVALID, "hourly volumes need start and a later end")
         return VolumeSpan(by, hours=(start, end))
     if first is None or last is None or last < first:
-        raise ProblemError(INVALID, "daily volumes need first and last, not before it")
+        raise ProblemError(
+            INVALID, "daily volumes need first and last; last must not lie before first"
+        )
     return VolumeSpan(by, days=(first, last))
 
 
@@ -52,7 +54,7 @@ def check_length(context: ApiContext, start: datetime, end: datetime) -> None:
     """Refuse a period that is empty or longer than the settings allow (422)."""
     longest = context.settings.longest_span_days
     if end <= start:
-        raise ProblemError(INVALID, "end lies after start")
+        raise ProblemError(INVALID, "end must lie after start")
     if end - start > timedelta(days=longest):
         raise ProblemError(INVALID, f"at most {longest} days at a time")
 

@@ -448,21 +448,28 @@ def test_a_store_that_is_away_is_tried_again(house):
     assert not service.health()["ready"]
 
 
-def test_the_analysis_is_not_ready_while_a_store_is_away(house):
+def test_the_analysis_is_ready_after_a_cycle_and_not_before_nor_after_an_outage(house):
     class Away:
+        now = False
+
         def __getattr__(self, name):
-            raise StoreUnavailableError("the disk is away")
+            if self.now:
+                raise StoreUnavailableError("the disk is away")
+            return getattr(house.readings, name)
 
     service = house.service(readings=Away())
+    service.run_once()
+    assert service.health()["ready"]
+    Away.now = True
     stop = threading.Event()
     worker = threading.Thread(target=service.run, args=[stop])
     worker.start()
     deadline = datetime.now(UTC) + timedelta(seconds=20)
-    while datetime.now(UTC) < deadline and "error" not in service.health():
+    while datetime.now(UTC) < deadline and not service.health()["error"]:
         stop.wait(0.02)
+    health = service.health()
     stop.set()
     worker.join(timeout=20)
-    health = service.health()
     assert (health["ready"], health["error"]) == (False, "the disk is away")
 
 
@@ -667,8 +674,10 @@ def test_a_zone_within_another_counts_in_both(house):
     house.register("zones", id="Z", parent_id="P")
     inlet = house.row("meters", "Z1")
     house.register("meters", **inlet | {"id": "P1", "zone_id": "P"})
-    house.load(flowing())
+    house.load(flowing(["Z1"]))
     house.load([r._replace(meter_id="P1", register_m3=2 * r.register_m3) for r in flowing(["Z1"])])
+    work_off(house.service())
+    house.load(flowing(["C1", "C2"]))
     work_off(house.service())
     days = {(r.zone_id, r.day): r for r in house.rows(ZoneDayRow)}
     both = [days[zone, date(2026, 1, 5)].large_use_m3 for zone in "PZ"]
@@ -684,3 +693,15 @@ def test_a_zone_within_another_counts_in_both(house):
 
 
 _NO_MAINS = dict.fromkeys(("mains_km", "connections", "pressure_mpa"))
+
+
+def test_a_supplier_that_sends_well_again_is_clear_after_a_day(house, monkeypatch):
+    sent = {"decoded": 1000, "undecodable": 500, "quarantined": 0}
+    monkeypatch.setattr(Ledger, "refused_counts", lambda _: {"S1": dict(sent), "?": dict(sent)})
+    now = NOW
+    monkeypatch.setattr(Clock, "now", lambda _: now)
+    house.service().run_once()
+    assert [(a.rule, a.subject_id) for a in house.rows(AlertRow)] == [("supplier_refused", "S1")]
+    now, sent["decoded"] = NOW + timedelta(hours=25), 2000
+    house.service().run_once()
+    assert "supplier_refused" not in {a.rule for a in house.rows(AlertRow) if a.state == "firing"}

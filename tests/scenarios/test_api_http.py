@@ -248,3 +248,16 @@ def test_the_documentation_names_every_route_and_problem(api_city):
             assert f"`{method.upper()} {path}`" in text
     for kind in KINDS:
         assert f"`{kind.name}`" in text
+
+
+def test_a_misspelt_parameter_is_refused_and_not_ignored(client):
+    answer = client.get("/api/v1/users?lvel=over")
+    assert answer.status_code == 422
+    assert "lvel" in answer.json()["detail"]
+    assert "level" in answer.json()["detail"]
+    assert client.get("/api/v1/users?level=over").status_code == 200
+
+
+def test_a_misspelt_field_of_a_rerun_does_not_run_everything(client):
+    answer = client.post("/api/v1/quarantine/rerun", json={"reson": "future"})
+    assert answer.status_code == 422

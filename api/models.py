@@ -139,6 +139,9 @@ class Zone(BaseModel):
     gross_loss_share: float | None = Field(
         description="(进水−大户用水)/进水，漏损上限 (inflow − large use) / inflow: an upper bound"
     )
+    gross_loss_days: int = Field(
+        description="参与计算的完整日数 whole days that these figures cover"
+    )
 
 
 class ZoneDay(Shares):

@@ -50,7 +50,8 @@ class RegistryQueries(Protocol):
 
         The night: night_day, minimum_night_flow_m3_h, night_use_m3_h, net_night_flow_m3_h,
         baseline_m3_h. The days: inflow_m3, large_use_m3 and gross_loss_share = (inflow − large
-        use) / inflow, an upper bound of loss, since small users are not metered here.
+        use) / inflow, an upper bound of loss, since small users are not metered here, over the
+        gross_loss_days of them that miss nothing.
         """
         ...
 

@@ -3,18 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
 
 import structlog
 from prometheus_client import CollectorRegistry
-from tenacity import (
-    RetryCallState,
-    RetryError,
-    Retrying,
-    sleep_using_event,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+from tenacity import RetryError
 
 from ingest.batch import Batch, Rules
 from ingest.checks import Directory, make_directory
@@ -24,6 +16,7 @@ from ingest.journal import JournalReader, JournalWriter, Message, open_journal
 from ingest.loader import Loader, begin_after
 from ingest.metrics import IngestMetrics
 from ingest.mqtt import Receiver, ReceiverState
+from ingest.outages import until_it_answers
 from ingest.ports import JobQueue, MeterDirectory, ReadingsSink
 from ingest.receipts import Receipts
 from ingest.rerun import RERUN_QUARANTINE, rerun_quarantine
@@ -34,8 +27,6 @@ from water.loading import Outcome, Position, Tally
 from water.policy import Policy
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 _POLL_S = 2.0
 """Seconds between looks at the directory's version and at the jobs."""
@@ -86,7 +77,7 @@ class IngestService:
             JournalError: the journal folder can't be used as it is.
         """
         try:
-            self._directory = _until_it_answers(self._load_directory, stop)
+            self._directory = until_it_answers(self._load_directory, stop)
             journal = self._open_journal(stop)
         except RetryError:
             return
@@ -128,7 +119,7 @@ class IngestService:
 
     def _open_journal(self, stop: threading.Event) -> JournalWriter:
         settings = self._settings.journal
-        after, received = _until_it_answers(lambda: begin_after(self._sink, settings.name), stop)
+        after, received = until_it_answers(lambda: begin_after(self._sink, settings.name), stop)
         journal = open_journal(
             settings.folder, settings.segment_bytes, after=after, received=received
         )
@@ -183,7 +174,7 @@ class IngestService:
     def _load(self, journal: JournalWriter, stop: threading.Event) -> None:
         reader = JournalReader(self._settings.journal.folder, journal.marker, journal.committed)
         try:
-            loader = _until_it_answers(lambda: self._make_loader(journal, reader), stop)
+            loader = until_it_answers(lambda: self._make_loader(journal, reader), stop)
         except RetryError:
             return
         self._loader = loader
@@ -298,23 +289,3 @@ class IngestService:
             "journal_damaged_bytes": damaged,
             "receipts_dropped": self._receipts.dropped if self._receipts else None,
         }
-
-
-def _until_it_answers(ask: Callable[[], T], stop: threading.Event) -> T:
-    """What a store or registry answers, asked again while it is away.
-
-    Raises:
-        RetryError: `stop` was set before it answered.
-    """
-    tries = Retrying(
-        wait=wait_random_exponential(multiplier=0.2, max=30),
-        sleep=sleep_using_event(stop),
-        stop=stop_when_event_set(stop),
-        before_sleep=_log_away,
-    )
-    return tries(ask)
-
-
-def _log_away(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    log.warning("store or registry does not answer, asking again", error=repr(error))

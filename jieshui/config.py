@@ -108,7 +108,7 @@ class Journal(Section):
     """[journal]: size of a segment and how long loaded segments are kept."""
 
     segment_mb: int = Field(default=64, ge=1)
-    keep_days: float = Field(default=30, ge=0)
+    keep_days: float = Field(default=30, ge=1)
 
 
 class Ingest(Section):

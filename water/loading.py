@@ -46,7 +46,8 @@ class Tally(NamedTuple):
     """What is counted: `ledger` is "messages" or "readings".
 
     `account` is a term of the sum (received, decoded, undecodable, set_aside, waiting, stored,
-    duplicate, conflict, quarantined); `reason` says more for undecodable, set_aside and quarantined, else "".
+    duplicate, conflict, quarantined); `reason` says more for undecodable, set_aside and
+    quarantined, else "".
     """
 
     supplier: str

@@ -13,13 +13,13 @@ from water.columns import AT, METER_ID, REGISTER_M3
 from water.meters import Meter, MeterChange
 
 BACKWARD_TOLERANCE_M3 = 0.01
-"""A decrease of at most so much is rounding (domain.md 8.6)."""
+"""A decrease of at most so much is rounding (common VEE practice)."""
 OVERLOAD = 1.25
 """Q4 / Q3 (GB/T 778.1-2018)."""
 UNKNOWN_Q4_M3_H = 1e15
 """Stands for no limit; finite, because infinity x 0 h is no number."""
 ROLLOVER_ABOVE, ROLLOVER_BELOW = 0.9, 0.1
-"""A dial rolls over from above 90 % of its modulus to below 10 % (domain.md 8.6)."""
+"""A dial rolls over from above 90 % of its modulus to below 10 % (own rule)."""
 
 
 class Step(IntEnum):

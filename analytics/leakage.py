@@ -110,19 +110,13 @@ def _pressure_correction(pressure_mpa: float) -> float:
     return 0.02
 
 
-def region_rate(rates: Sequence[float], system_inputs_m3: Sequence[float]) -> float:
-    """Supply-weighted mean of several utilities' rates (CJJ 92 2018 5.3.3)."""
-    weighted = sum(r * q for r, q in zip(rates, system_inputs_m3, strict=True))
-    return weighted / sum(system_inputs_m3)
-
-
 def city_rates(
     returns: Sequence[MonthlyReturn], *, policy: Policy, now: datetime, city: CityTime
 ) -> list[dict[str, Any]]:
     """Loss rates of every month, year and rolling year that the returns cover.
 
-    Corrections apply to whole years only (domain.md 1.7): a month or an open year has the gross
-    rate alone. Months without system input are left out.
+    Corrections apply to whole years only (CJJ 92 2018 5.2.1: assessed by calendar year): a month
+    or an open year has the gross rate alone. Months without system input are left out.
 
     Returns:
         Rows with the columns of the city_rate table: period ("2026-08", "2026", "r12:2026-08"),

@@ -165,7 +165,7 @@ def _status(
 
 
 def _plan_to_date(plan: Plan, months: Iterable[date], city: CityTime, now: datetime) -> float:
-    """The plans of the closed months and the elapsed part of the present one (domain.md 5.4)."""
+    """The plans of the closed months and the elapsed part of the present one."""
     total = 0.0
     for month in months:
         begin, end = city.month_bounds(month)

@@ -34,9 +34,8 @@ def compute_arrivals(
 ) -> pd.DataFrame:
     """Readings expected, received and valid of each meter in service and local day.
 
-    Arrival rate 数据到报率 = received / expected, completeness 数据完整率 = valid / expected
-    (domain.md 8.6). Expected = seconds in service / nominal interval; valid = not excluded by the
-    series check.
+    Arrival rate 数据到报率 = received / expected, completeness 数据完整率 = valid / expected.
+    Expected = seconds in service / nominal interval; valid = not excluded by the series check.
 
     Args:
         checked: the frame that `check_series` returned, of these days.

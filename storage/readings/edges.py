@@ -3,7 +3,7 @@
 """Registers around instants, pushed down to DuckDB: volumes straight from readings.
 
 The volume of a period is the register at its end minus that at its start, each interpolated
-between the reading at or before the instant and the one at or after it (design.md, Time). Meters
+between the reading at or before the instant and the one at or after it (docs/glossary.md). Meters
 that freeze their register on the hour have a reading at the very instant: it is both neighbours.
 For the others few readings lie near an instant: those are looked at first; only (meter, instant)s
 without a reading near are looked for farther away.

@@ -8,7 +8,6 @@ from analytics.leakage import (
     cjj92_rates,
     detect_loss_rate,
     gross_loss_rate,
-    region_rate,
 )
 from water.city_time import CityTime
 from water.plans import MonthlyReturn
@@ -63,10 +62,6 @@ def test_pressure_bands_include_their_upper_bound(pressure, correction):
 
 def test_frost_of_just_1_4_m_corrects_nothing():
     assert rates_of(10_000, 8_750, 4_200, 850, 0.4, 1.4).r4 == 0
-
-
-def test_a_region_is_weighted_by_supply():
-    assert region_rate([7.0857, 9.6], [10_000, 50_000]) == pytest.approx(9.18095)
 
 
 def test_a_rate_of_no_water_is_refused():

@@ -11,6 +11,7 @@ ACCOUNTS = {
     Outcome.STORED: "stored",
     Outcome.DUPLICATE: "duplicate",
     Outcome.CONFLICT: "conflict",
+    Outcome.REFUSED: "quarantined",
 }
 """The account of the readings' sum under which each outcome is counted."""
 

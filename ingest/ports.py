@@ -22,6 +22,10 @@ class LoadTransaction(Protocol):
         """
         ...
 
+    def refusals(self) -> Mapping[int, str]:
+        """Of readings with outcome REFUSED: index in what was added → the server's reason."""
+        ...
+
     def add_refused(self, refused: Sequence[Refused]) -> None:
         """Keep refused readings in quarantine."""
         ...

@@ -6,6 +6,7 @@ import tomllib
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -71,6 +72,34 @@ class Store(Section):
     registry_url: str = ""
 
 
+class Influx(Section):
+    """[influx]: the InfluxDB 2 that keeps readings and volumes; left out, the embedded store does.
+
+    `retention_days` 0 = for ever.
+    """
+
+    url: str
+    organisation: str = "jieshui"
+    bucket: str = "water"
+    token_file: Path
+    ca_file: Path | None = None
+    retention_days: int = Field(default=0, ge=0)
+    timeout_s: float = Field(default=30, gt=0)
+    trust_network: bool = False
+
+    @model_validator(mode="after")
+    def _no_token_in_clear(self) -> Self:
+        parts = urlsplit(self.url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError(f"{self.url!r} is no address like https://influxdb:8086")
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK and not self.trust_network:
+            raise ValueError(
+                f"the token would go to {parts.hostname} in clear: use https, or say "
+                "trust_network = true where nobody else is on that network"
+            )
+        return self
+
+
 class MqttSource(Section):
     """[[mqtt.sources]]: a platform that can't choose its topic."""
 
@@ -112,8 +141,13 @@ class Journal(Section):
 
 
 class Ingest(Section):
-    """[ingest]: port of health and metrics (0 = none) and limits of one message and supplier."""
+    """[ingest]: port of health and metrics (0 = none) and limits of one message and supplier.
 
+    `shared_group` "" = one ingest process takes the whole stream; with a name, several share it.
+    """
+
+    shared_group: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
+    worker: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
     port: int = Field(default=9101, ge=0, le=65535)
     max_payload_kb: int = Field(default=256, ge=1)
     quarantine_quota: int = Field(default=10_000, ge=0)
@@ -132,6 +166,37 @@ class Api(Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     secure_cookies: bool = False
+
+
+class SingleSignOn(Section):
+    """[sso]: log-in through the organisation's OpenID Connect provider, beside local accounts.
+
+    The claim names an account that an administrator has made: who may see what stays here.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret_file: Path
+    login_claim: str = "preferred_username"
+    label: str = "单点登录"
+    public_url: str
+    ca_file: Path | None = None
+
+
+class Watch(Section):
+    """[watch]: the process that watches the others and tells people by itself.
+
+    `targets`: name → address that answers 200 while all is well. `addresses`: whom to tell;
+    none = those of notify.bureau. `certificates`: files whose end is warned of.
+    """
+
+    port: int = Field(default=9103, ge=0, le=65535)
+    targets: dict[str, str] = {}
+    addresses: tuple[str, ...] = ()
+    pause_s: float = Field(default=15, gt=0)
+    silent_s: float = Field(default=120, gt=0)
+    certificates: tuple[Path, ...] = ()
+    warn_days: int = Field(default=30, ge=1)
 
 
 _ADDRESSES = TypeAdapter(tuple[str, ...])
@@ -179,12 +244,15 @@ class Settings(BaseSettings):
     )
     city: City = City()
     store: Store = Store()
+    influx: Influx | None = None
     mqtt: Mqtt = Mqtt()
     journal: Journal = Journal()
     ingest: Ingest = Ingest()
     analysis: Analysis = Analysis()
     api: Api = Api()
     notify: Notify = Notify()
+    sso: SingleSignOn | None = None
+    watch: Watch = Watch()
     clock: ClockSection | None = None
 
     file: ClassVar[Path | None] = None
@@ -315,16 +383,17 @@ def _line_of(text: str, place: list[str]) -> int | None:
 def _anchored(settings: Settings, base: Path) -> Settings:
     """Make the paths of the file absolute."""
 
-    def absolute(path: Path | None) -> Path | None:
-        return None if path is None else (base / path)
+    def anchor(value: Any) -> Any:
+        if isinstance(value, Path):
+            return base / value
+        if isinstance(value, tuple):
+            return tuple(anchor(part) for part in value)
+        if isinstance(value, Section):
+            fields = {name: anchor(part) for name, part in value}
+            return value.model_copy(update=fields)
+        return value
 
-    store = settings.store.model_copy(update={"folder": base / settings.store.folder})
-    city = settings.city.model_copy(update={"policy": absolute(settings.city.policy)})
-    names = ("password_file", "ca_file", "certificate_file", "key_file")
-    mqtt = settings.mqtt.model_copy(
-        update={name: absolute(getattr(settings.mqtt, name)) for name in names}
-    )
-    return settings.model_copy(update={"store": store, "city": city, "mqtt": mqtt})
+    return settings.model_copy(update={name: anchor(part) for name, part in settings})
 
 
 def clock_rows(anchor: datetime, shown: datetime, speed: float) -> dict[str, Any]:

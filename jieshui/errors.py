@@ -17,7 +17,7 @@ def sentences() -> tuple[type[Exception], ...]:
     from registry.report import RegistryError
     from runs.lock import AlreadyRunningError
     from simulators.errors import CityError
-    from storage.readings.errors import StoreError, StoreUnavailableError
+    from storage.errors import StoreError, StoreUnavailableError
 
     return (
         JieshuiError, RegistryError, IngestError, DeliveryError, AlreadyRunningError, CityError,

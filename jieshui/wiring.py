@@ -20,13 +20,17 @@ from api.settings import ApiSettings
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
 from jieshui.calendar import ChineseCalendar
-from jieshui.config import Settings
+from jieshui.config import Influx, Settings
 from jieshui.errors import JieshuiError
 from registry.accounts import Accounts
 from runs.service import AnalysisService
 from runs.settings import RunSettings
-from storage.readings import ReadingsStore, VolumesStore, open_readings, open_volumes
-from storage.readings.queries import IngestQueries, ReadingQueries
+from storage.contracts import ReadingsStore, VolumesStore
+from storage.influx import InfluxSettings
+from storage.influx import open_readings as open_influx_readings
+from storage.influx import open_volumes as open_influx_volumes
+from storage.queries import IngestQueries, ReadingQueries
+from storage.readings import open_readings, open_volumes
 from storage.registry.accounts import AccountStore
 from storage.registry.alerts import AlertStore
 from storage.registry.engine import migrate, open_registry
@@ -81,17 +85,46 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise JieshuiError(f"the store's folder can't be made: {error}") from None
-    clock, city = settings.make_clock(), settings.city_time()
+    clock = settings.make_clock()
     engine = open_registry(settings.registry_url)
     migrate(engine)
-    readings = open_readings(folder / "readings", city, clock)
-    volumes = open_volumes(folder / "volumes", city, clock)
+    readings, volumes = _open_readings(settings, engine, clock)
     try:
         yield Stores(engine, readings, volumes, clock)
     finally:
         volumes.close()
         readings.close()
         engine.dispose()
+
+
+def _open_readings(
+    settings: Settings, engine: Engine, clock: Clock
+) -> tuple[ReadingsStore, VolumesStore]:
+    """The stores of readings and volumes: InfluxDB where one is configured, else embedded."""
+    folder, city = settings.store.folder, settings.city_time()
+    if settings.influx is None:
+        return (
+            open_readings(folder / "readings", city, clock),
+            open_volumes(folder / "volumes", city, clock),
+        )
+    influx = influx_settings(settings.influx)
+    return (
+        open_influx_readings(influx, engine, city, clock),
+        open_influx_volumes(influx, city, clock),
+    )
+
+
+def influx_settings(influx: Influx) -> InfluxSettings:
+    """How to reach InfluxDB."""
+    return InfluxSettings(
+        url=influx.url,
+        token=read_secret(influx.token_file),
+        organisation=influx.organisation,
+        bucket=influx.bucket,
+        ca_file=influx.ca_file,
+        retention_days=influx.retention_days,
+        timeout_s=influx.timeout_s,
+    )
 
 
 def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry) -> IngestService:
@@ -112,7 +145,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
             version=mqtt.protocol,
             client_id=mqtt.client_id,
             username=mqtt.username,
-            password=_read_secret(mqtt.password_file),
+            password=read_secret(mqtt.password_file) if mqtt.password_file else None,
             tls=mqtt.tls or mqtt.ca_file is not None,
             ca_file=mqtt.ca_file,
             cert_file=mqtt.certificate_file,
@@ -192,15 +225,18 @@ def session_secret(folder: Path) -> str:
     return path.read_text(encoding="ascii")
 
 
-def _read_secret(path: Path | None) -> str | None:
-    if path is None:
-        return None
+def read_secret(path: Path) -> str:
+    """The secret that a file holds.
+
+    Raises:
+        JieshuiError: it can't be read, or is empty.
+    """
     try:
         secret = path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise JieshuiError(f"the password file can't be read: {error}") from None
+        raise JieshuiError(f"the secret's file can't be read: {error}") from None
     if not secret:
-        raise JieshuiError(f"the password file {path} is empty")
+        raise JieshuiError(f"the file {path} is empty: it should hold a secret")
     return secret
 
 

@@ -17,11 +17,12 @@ class Position(NamedTuple):
 
 
 class Outcome(IntEnum):
-    """What the store did with one reading."""
+    """What the store did with one reading; REFUSED: its server can't take it, and says why."""
 
     STORED = 0
     DUPLICATE = 1
     CONFLICT = 2
+    REFUSED = 3
 
 
 class Refused(NamedTuple):

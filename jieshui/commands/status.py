@@ -18,7 +18,7 @@ READINGS = ("decoded", "stored", "duplicate", "conflict", "quarantined", "waitin
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show both sums of every supplier, the state of the analysis and the open alerts."""
     from jieshui.wiring import open_stores
-    from storage.readings.queries import IngestQueries
+    from storage.queries import IngestQueries
     from storage.registry.queries import RegistryQueries
 
     settings = settings_from(config)

@@ -16,7 +16,7 @@ from jieshui.demo.processes import Running
 from jieshui.errors import JieshuiError
 from jieshui.wiring import Stores, open_stores
 from simulators.run import StreamCounts
-from storage.readings.queries import IngestQueries
+from storage.queries import IngestQueries
 from storage.registry.figures import FigureStore
 from storage.registry.queries import RegistryQueries
 from water.columns import AT, DAY, METER_ID, VERDICT, VOLUME_M3

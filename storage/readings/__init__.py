@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from storage.readings.errors import StoreError, StoreUnavailableError
+from storage.errors import StoreError, StoreUnavailableError
 from storage.readings.store import ReadingsStore
 from storage.readings.volumes import VolumesStore
 from water.city_time import CityTime

@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from storage.readings.errors import StoreError, StoreUnavailableError
+from storage.errors import StoreError, StoreUnavailableError
 from storage.readings.locks import hold_lock
 
 STORED_FORMAT = 1

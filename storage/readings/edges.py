@@ -18,8 +18,8 @@ from math import gcd
 import numpy as np
 import pyarrow as pa
 
+from storage.errors import StoreError
 from storage.readings import frames
-from storage.readings.errors import StoreError
 from storage.readings.snapshot import Snapshot
 
 _REACHES_S = (3_600, 86_400, 32 * 86_400)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from storage.readings.errors import StoreError
+from storage.errors import StoreError
 from storage.readings.partitions import numbered_day
 from storage.readings.tier import Tier
 from water import columns

@@ -5,8 +5,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 
+from storage.merging import Disagreement, Row, merge
 from storage.readings import cold, counts, touched
-from storage.readings.merging import Disagreement, Row, merge
 from storage.readings.meters import MeterKeys
 from storage.readings.partitions import day_number, partitions_between
 from storage.readings.tier import Tier
@@ -180,6 +180,10 @@ class Load:
         Returns the ids that were still there; the others were released before: don't load them.
         """
         return counts.release_refused(self._connection, ids)
+
+    def refusals(self) -> Mapping[int, str]:
+        """None: SQLite takes every reading."""
+        return {}
 
     def add_tallies(self, tallies: Mapping[Tally, int]) -> None:
         """Add to the counts."""

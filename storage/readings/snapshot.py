@@ -12,9 +12,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from storage.errors import StoreUnavailableError
 from storage.readings import frames
 from storage.readings.cold import ColdFile, files_between
-from storage.readings.errors import StoreUnavailableError
 from storage.readings.tier import Tier
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from storage.errors import StoreError
+from storage.merging import Row
 from storage.readings import cold, counts, edges, frames, neighbours, series, touched
 from storage.readings.compaction import Compactor
 from storage.readings.database import Database
-from storage.readings.errors import StoreError
 from storage.readings.loading import LOADING, Load
-from storage.readings.merging import Row
 from storage.readings.meters import METERS, MeterKeys
 from storage.readings.partitions import LocalDays
 from storage.readings.snapshot import Engine, Snapshot
@@ -36,7 +36,7 @@ _PAGE = 'SELECT * FROM rows WHERE "at" > $after ORDER BY "at" LIMIT $limit'
 class ReadingsStore:
     """Readings in one SQLite file and a folder of Parquet files (a file a closed local day).
 
-    Implements ingest.ports.ReadingsSink, runs.ports.Readings and what storage.readings.queries
+    Implements ingest.ports.ReadingsSink, runs.ports.Readings and what storage.queries
     needs. Any number of processes may have it open; any thread may call any method.
 
     Args:

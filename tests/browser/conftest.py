@@ -25,8 +25,8 @@ from alerts.service import AlertService
 from api.app import create_app
 from api.settings import ApiSettings
 from registry.accounts import Accounts
+from storage.queries import IngestQueries, ReadingQueries
 from storage.readings import open_readings, open_volumes
-from storage.readings.queries import IngestQueries, ReadingQueries
 from storage.registry import models
 from storage.registry.accounts import AccountStore
 from storage.registry.alerts import AlertStore

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from storage.queries import ReadingQueries
 from storage.readings import StoreError
-from storage.readings.queries import ReadingQueries
 from water.columns import READINGS
 from water.viewer import Role, Viewer
 

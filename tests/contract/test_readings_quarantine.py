@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage.readings.queries import IngestQueries
+from storage.queries import IngestQueries
 from water.loading import Tally
 from water.viewer import Role, Viewer
 

@@ -15,8 +15,8 @@ from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal.segments import segment_path
 from ingest.loader import Loader, begin_after
 from ingest.settings import Limits
+from storage.queries import IngestQueries
 from storage.readings import open_readings
-from storage.readings.queries import IngestQueries
 from water.accounting import sum_messages, sum_readings
 from water.city_time import CityTime
 from water.clock import SystemClock

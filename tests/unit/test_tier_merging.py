@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from storage.merging import merge
 from storage.readings import touched
 from storage.readings.edges import Edges, _cells
-from storage.readings.merging import merge
 from storage.readings.partitions import (
     LocalDays,
     LocalMonths,

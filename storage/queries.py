@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from storage.readings.store import ReadingsStore
-from storage.readings.volumes import VolumesStore
+from storage.contracts import ReadingsStore, VolumesStore
 from water import columns
 from water.accounting import MessageSum, ReadingSum, sum_messages, sum_readings
 from water.loading import Tally

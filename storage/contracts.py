@@ -1,0 +1,162 @@
+# pyright: standard
+# pandas ships no stubs: strict rules about unknown types have nothing to hold on to.
+"""What every kind of readings store answers: held by the contract tests, wired by jieshui."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import date, datetime
+from typing import Any, Protocol
+
+import pandas as pd
+
+from water.loading import Outcome, Position, Refused, Tally
+from water.pages import Page
+from water.readings import Reading
+
+
+class LoadTransaction(Protocol):
+    """One load: its counts become visible together with the journal position, or not at all."""
+
+    def add_readings(self, readings: Sequence[Reading]) -> Sequence[Outcome] | None:
+        """Store readings, first value wins; None if every one was stored, else an outcome each."""
+        ...
+
+    def refusals(self) -> Mapping[int, str]:
+        """Of the readings with outcome REFUSED: index in what was added → the server's reason."""
+        ...
+
+    def add_refused(self, refused: Sequence[Refused]) -> None:
+        """Keep refused readings in quarantine."""
+        ...
+
+    def release_refused(self, ids: Sequence[int]) -> Sequence[int]:
+        """Take quarantine rows out for a re-run; the ids that were still there."""
+        ...
+
+    def add_tallies(self, tallies: Mapping[Tally, int]) -> None:
+        """Add to the counts that outlive a restart."""
+        ...
+
+    def set_position(self, journal: str, position: Position) -> None:
+        """Everything of `journal` before `position` is loaded."""
+        ...
+
+
+class Touched(Protocol):
+    """Meter-days that changed (columns meter_id, day) and the mark up to which this looked."""
+
+    @property
+    def days(self) -> pd.DataFrame:
+        """Columns meter_id, day."""
+        ...
+
+    @property
+    def mark(self) -> int:
+        """Grows with every load."""
+        ...
+
+
+class ReadingsStore(Protocol):
+    """Readings with ingest's ledger; any thread may call any method.
+
+    Raises StoreUnavailableError (an OSError) where the store is away: nothing was done, try again.
+    """
+
+    def close(self) -> None:
+        """Close every connection; nothing is lost without it."""
+        ...
+
+    def load(self) -> AbstractContextManager[LoadTransaction]:
+        """Begin a load; leaving the block commits it, an exception undoes it."""
+        ...
+
+    def position(self, journal: str) -> Position:
+        """Where loading of `journal` goes on."""
+        ...
+
+    def tallies(self) -> dict[Tally, int]:
+        """Every count kept so far."""
+        ...
+
+    def quarantine_depth(self) -> dict[str, int]:
+        """Rows now held in quarantine, a supplier."""
+        ...
+
+    def oldest_refused_segment(self) -> int | None:
+        """The first journal segment in which a row of the quarantine stands."""
+        ...
+
+    def load_refused(self, ids: Sequence[int]) -> Sequence[Mapping[str, Any]]:
+        """The quarantine rows of these ids that are still there."""
+        ...
+
+    def page_refused(
+        self,
+        *,
+        supplier: str = "",
+        reason: str = "",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """A page of the quarantine, newest first; "" = any."""
+        ...
+
+    def conflicts(self, start: datetime, end: datetime) -> pd.DataFrame:
+        """Columns meter_id, at, quantity, kept, offered, received_at; start <= at < end."""
+        ...
+
+    def touched_days(self, after: int, limit: int) -> Touched:
+        """Up to about `limit` meter-days touched after a mark, oldest mark first."""
+        ...
+
+    def load_readings(
+        self, meter_ids: Sequence[str], start: datetime, end: datetime, *, neighbours: bool = False
+    ) -> pd.DataFrame:
+        """Readings with start <= at < end (columns READINGS), sorted by (meter_id, at)."""
+        ...
+
+    def newest(self, meter_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """The newest reading by event time of each meter (columns READINGS); None = every one."""
+        ...
+
+    def compact(self, closed_before: date) -> int:
+        """Tidy what is closed; how many days were written."""
+        ...
+
+    def load_page(
+        self, meter_id: str, start: datetime, end: datetime, *, after: datetime | None, limit: int
+    ) -> pd.DataFrame:
+        """The first `limit` readings of a meter with start <= at < end and at > after."""
+        ...
+
+    def load_series(
+        self, meter_id: str, quantity: str, start: datetime, end: datetime, points: int
+    ) -> pd.DataFrame:
+        """A quantity thinned to about `points` rows (columns at, value), extremes kept."""
+        ...
+
+
+class VolumesStore(Protocol):
+    """Kept volumes, hourly and daily."""
+
+    def close(self) -> None:
+        """Close every connection; nothing is lost without it."""
+        ...
+
+    def save(self, hourly: pd.DataFrame, daily: pd.DataFrame) -> None:
+        """Replace the volumes of exactly the (meter, hour)s and (meter, day)s given, durably."""
+        ...
+
+    def load_hourly(
+        self, meter_ids: Sequence[str] | None, start: datetime, end: datetime
+    ) -> pd.DataFrame:
+        """Hourly volumes with start <= hour < end (columns HOURLY); None = every meter."""
+        ...
+
+    def load_daily(self, meter_ids: Sequence[str] | None, first: date, last: date) -> pd.DataFrame:
+        """Daily volumes with first <= day <= last (columns DAILY); None = every meter."""
+        ...
+
+    def compact(self, closed_before: date) -> int:
+        """Tidy what is closed; how many partitions were written."""
+        ...

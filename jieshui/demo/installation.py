@@ -65,10 +65,15 @@ class DemoState:
 
 
 class Installation:
-    """One demonstration in one folder."""
+    """One demonstration in one folder.
+
+    `stores` are the tables of its configuration that say where things are kept: embedded stores
+    unless somebody puts servers there.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.stores: Tables = {"store": {"folder": "store"}}
         self.config = folder / "jieshui.toml"
         self.truth = folder / "truth.json"
         self.suppliers_state = folder / "suppliers.json"
@@ -156,7 +161,7 @@ class Installation:
         return self._configured(rows)
 
     def _configured(self, rows: Tables) -> Settings:
-        self.config.write_text(_as_toml({"store": {"folder": "store"}, **rows}), encoding="utf-8")
+        self.config.write_text(_as_toml({**self.stores, **rows}), encoding="utf-8")
         return load_settings(self.config)
 
     def _write(self, state: DemoState) -> None:

@@ -1,0 +1,218 @@
+"""The servers of a production installation, started as programs of this machine for a while."""
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+from tenacity import RetryError, retry, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from jieshui.broker import HOST, free_port
+from jieshui.errors import JieshuiError
+
+ORGANISATION = "jieshui"
+BUCKET = "water"
+_PATIENCE_S = 30
+
+
+class Program:
+    """One server in a child process of its own session, with its log in its folder."""
+
+    name = "server"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> Path:
+        """What the server says of itself."""
+        return self.folder / f"{self.name}.log"
+
+    def _run(self, command: list[str], answers: Callable[[], object], **options: Any) -> None:
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen[bytes](
+                command, stdout=out, stderr=out, start_new_session=True, **options
+            )
+        try:
+            _until_it_answers(answers)
+        except RetryError:
+            self.stop()
+            raise JieshuiError(f"{self.name} did not start; its log is {self.log}") from None
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """End it; safe to call twice."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+
+class InfluxDB(Program):
+    """InfluxDB 2 with one organisation, one bucket and a token that may do everything."""
+
+    name = "influxd"
+
+    def __init__(self, program: str, folder: Path, token: str = "") -> None:
+        super().__init__(folder)
+        self._program = program
+        self.organisation = ORGANISATION
+        self.bucket = BUCKET
+        self.token = token or secrets.token_urlsafe(32)
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def token_file(self) -> Path:
+        """Holds the token, for the configuration."""
+        return self.folder / "token"
+
+    def start(self) -> None:
+        """Start it, set it up when it is new, and return once it answers.
+
+        Raises:
+            JieshuiError: it doesn't answer; the message names its log.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.token_file.exists():
+            self.token = self.token_file.read_text(encoding="ascii").strip()
+        self._run(
+            [
+                self._program,
+                f"--bolt-path={self.folder / 'influxd.bolt'}",
+                f"--engine-path={self.folder / 'engine'}",
+                f"--sqlite-path={self.folder / 'influxd.sqlite'}",
+                f"--http-bind-address={HOST}:{self.port}",
+                "--reporting-disabled",
+                "--log-level=warn",
+            ],
+            self._set_up,
+        )
+
+    def _set_up(self) -> None:
+        """Make the first user, organisation, bucket and token; nothing where they are there."""
+        with httpx.Client(base_url=self.url, timeout=10, trust_env=False) as http:
+            if not http.get("/api/v2/setup").raise_for_status().json()["allowed"]:
+                return
+            made = http.post(
+                "/api/v2/setup",
+                json={
+                    "username": ORGANISATION,
+                    "password": secrets.token_urlsafe(16),
+                    "org": ORGANISATION,
+                    "bucket": BUCKET,
+                    "token": self.token,
+                },
+            )
+            made.raise_for_status()
+        self.token_file.touch(mode=0o600)
+        self.token_file.write_text(self.token, encoding="ascii")
+
+
+class PostgreSQL(Program):
+    """PostgreSQL for whoever reaches the loopback of this machine: demonstrations and tests only.
+
+    It refuses to run as root; the package's own user postgres runs it then.
+    """
+
+    name = "postgresql"
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        super().__init__(folder)
+        self._programs = programs
+
+    @property
+    def url(self) -> str:
+        """Its SQLAlchemy URL."""
+        return f"postgresql+psycopg://jieshui@{HOST}:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it, with a new cluster where there is none, and return once it answers.
+
+        Raises:
+            JieshuiError: it doesn't answer; the message names its log.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        data = self.folder / "data"
+        options = _as_postgres(self.folder)
+        if not (data / "PG_VERSION").exists():
+            made = subprocess.run(
+                [self._programs / "initdb", "-D", data, "-A", "trust", "-U", "jieshui",
+                 "-E", "UTF8", "--locale", "C"],
+                check=False, capture_output=True, text=True, **options,
+            )  # fmt: skip
+            if made.returncode:
+                raise JieshuiError(f"PostgreSQL can't make a cluster: {made.stderr.strip()}")
+        self._run(
+            [str(self._programs / "postgres"), "-D", str(data), "-p", str(self.port),
+             "-k", "", "-h", HOST],
+            self._connect, **options,
+        )  # fmt: skip
+
+    def _connect(self) -> None:
+        psycopg.connect(self.url.replace("+psycopg", ""), connect_timeout=2).close()
+
+    def stop(self) -> None:
+        """End it without waiting for those who are still connected; safe to call twice."""
+        if self._process is not None:
+            # SIGINT is its "fast" shutdown: connections are closed, nothing committed is lost.
+            self._process.send_signal(2)
+        super().stop()
+
+
+def _as_postgres(folder: Path) -> dict[str, Any]:
+    if os.getuid():
+        return {"cwd": folder}
+    for parent in folder.parents:
+        if not parent.stat().st_mode & 0o001:
+            raise JieshuiError(
+                f"PostgreSQL does not run as root, and its user postgres may not pass {parent}: "
+                "take another --folder, or start the demonstration as somebody else"
+            )
+    shutil.chown(folder, "postgres", "postgres")
+    return {"cwd": folder, "user": "postgres", "group": "postgres", "extra_groups": []}
+
+
+def find_influxd() -> str | None:
+    """The influxd of this machine: on the path, else the one that `make servers` has built."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jieshui"
+    built = sorted(caches.glob("influxd-*/influxd"), reverse=True)
+    return shutil.which("influxd") or (str(built[0]) if built else None)
+
+
+def find_postgresql() -> Path | None:
+    """The folder with PostgreSQL's programs; Debian keeps it off the path."""
+    on_path = shutil.which("initdb")
+    found = [Path(on_path).parent] if on_path else []
+    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in found if (folder / "initdb").exists()), None)
+
+
+@retry(
+    stop=stop_after_delay(_PATIENCE_S),
+    wait=wait_fixed(0.1),
+    retry=retry_if_exception_type((OSError, httpx.HTTPError, psycopg.OperationalError)),
+)
+def _until_it_answers(answers: Callable[[], object]) -> None:
+    answers()

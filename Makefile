@@ -6,10 +6,10 @@ STAMP  := $(VENV)/.installed
 SEED   ?= $(shell date +%N | sed 's/^0*//')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check test check format servers bench bench-ingest bench-store lock clean
+.PHONY: help setup demo demo-check demo-servers-check test check format servers bench bench-ingest bench-store lock clean
 
 help: ## print this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the virtual environment from requirements.lock
 
@@ -23,11 +23,14 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: setup ## a virtual city with real water, streaming; dashboard on a port of this machine
-	$(BIN)/jieshui demo
+demo: setup ## a virtual city with real water, streaming; SERVERS=1: on InfluxDB and PostgreSQL
+	$(BIN)/jieshui demo $(if $(SERVERS),--servers)
 
 demo-check: setup ## stream a year, compare planted and found (SEED=… to choose the city)
 	$(BIN)/jieshui demo --check --seed $(SEED)
+
+demo-servers-check: setup ## the same over Mosquitto, InfluxDB and PostgreSQL, started for it
+	$(BIN)/jieshui demo --check --servers --seed $(SEED)
 
 test: setup ## every test; parts that are missing are skipped with the reason
 	$(BIN)/pytest -n 2

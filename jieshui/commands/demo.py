@@ -31,6 +31,10 @@ def demo(
         bool,
         typer.Option("--packaged-broker", help="Use the packaged broker though Mosquitto is here."),
     ] = False,
+    servers: Annotated[
+        bool,
+        typer.Option("--servers", help="Keep everything in InfluxDB and PostgreSQL, started here."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --check: print JSON.")] = False,
 ) -> None:
     """Show a virtual city around the real inflow of ten districts, streaming over MQTT.
@@ -47,9 +51,12 @@ def demo(
         if check_only:
             installation = Installation(folder or Path("var") / f"check-{seed}")
             with installation.held():
-                checked = run_check(installation, size, stop, packaged=packaged)
+                checked = run_check(installation, size, stop, packaged=packaged, servers=servers)
             print_table(checked, as_json=as_json)
             raise typer.Exit(0 if checked.passed else 1)
-        installation = Installation(folder or Path("var/demo"))
+        installation = Installation(folder or Path("var") / ("demo-servers" if servers else "demo"))
         with installation.held():
-            show(installation, size, speed, port, stop, fresh=fresh, packaged=packaged)
+            show(
+                installation, size, speed, port, stop,
+                fresh=fresh, packaged=packaged, servers=servers,
+            )  # fmt: skip

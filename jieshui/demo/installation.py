@@ -52,6 +52,7 @@ class DemoState:
     shown: str
     password: str | None
     keys: dict[str, str]
+    servers: bool = False
 
     @property
     def size(self) -> CitySize:
@@ -118,15 +119,17 @@ class Installation:
             raise JieshuiError(f"{self.folder} holds something that is no demonstration")
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def claim(self) -> None:
+        """Mark the folder as ours, so that what an interrupted start leaves can be removed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._mark.touch()
+
     def build(self) -> City:
         """The city that was set up here, the same again."""
         return self.state().size.build()
 
-    def create(self, size: CitySize) -> City:
+    def create(self, size: CitySize, *, servers: bool = False) -> City:
         """Build the city, import its registry as a utility would, make the log-ins."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # First of all, so that what an interrupted start leaves behind can be removed.
-        self._mark.touch()
         city = size.build()
         write_registry(city, self.folder / "registry")
         write_truth(city, self.truth)
@@ -140,7 +143,10 @@ class Installation:
                 "bureau": stores.accounts.create_key("demo", Role.BUREAU, None, ACTOR)[1],
                 "supplier": stores.accounts.create_key("demo", Role.SUPPLIER, supplier, ACTOR)[1],
             }
-        self._write(DemoState(size.seed, size.users, size.days, UNTIL.isoformat(), password, keys))
+        shown = UNTIL.isoformat()
+        self._write(
+            DemoState(size.seed, size.users, size.days, shown, password, keys, servers=servers)
+        )
         return city
 
     def configure(self, broker: DemoBroker, speed: float, port: int | None) -> Settings:

@@ -1,4 +1,4 @@
-"""The demonstration's processes: broker, ingest, analysis and api."""
+"""The demonstration's processes: servers or embedded parts, ingest, analysis and api."""
 
 import contextlib
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Event
 from urllib.request import urlopen
 
-from jieshui.broker import open_broker
+from jieshui.broker import find_mosquitto, open_broker
 from jieshui.config import Settings
 from jieshui.demo.installation import Installation
 from jieshui.errors import JieshuiError
@@ -31,6 +31,44 @@ class Running:
     def url(self) -> str:
         """Where the dashboard is."""
         return f"http://127.0.0.1:{self.settings.api.port}"
+
+
+@contextmanager
+def stored(installation: Installation, *, servers: bool) -> Iterator[str]:
+    """Where an installation keeps things, ready before it is created; what to call it.
+
+    With `servers`, InfluxDB and PostgreSQL run as programs in its folder; else nothing runs.
+
+    Raises:
+        JieshuiError: a program is missing, or doesn't start.
+    """
+    installation.claim()
+    if not servers:
+        yield "embedded stores"
+        return
+    from jieshui.demo.servers import InfluxDB, PostgreSQL, find_programs  # noqa: PLC0415 (an extra)
+
+    if find_mosquitto() is None:
+        raise JieshuiError("Mosquitto is not on this machine: make servers")
+    influxd, postgresql_folder = find_programs()
+    influxdb = InfluxDB(influxd, installation.folder / "influxdb")
+    postgresql = PostgreSQL(postgresql_folder, installation.folder / "postgresql")
+    try:
+        influxdb.start()
+        postgresql.start()
+        installation.stores = {
+            "store": {"folder": "store", "registry_url": postgresql.url},
+            "influx": {
+                "url": influxdb.url,
+                "organisation": influxdb.organisation,
+                "bucket": influxdb.bucket,
+                "token_file": str(influxdb.token_file),
+            },
+        }
+        yield f"InfluxDB ({influxd}) and PostgreSQL ({postgresql_folder})"
+    finally:
+        postgresql.stop()
+        influxdb.stop()
 
 
 @contextmanager

@@ -209,6 +209,20 @@ def find_postgresql() -> Path | None:
     return next((folder for folder in found if (folder / "initdb").exists()), None)
 
 
+def find_programs() -> tuple[str, Path]:
+    """Where influxd is, and the folder of PostgreSQL's programs.
+
+    Raises:
+        JieshuiError: naming the one that is missing.
+    """
+    influxd, postgresql = find_influxd(), find_postgresql()
+    if influxd is None:
+        raise JieshuiError("influxd is not on this machine: make servers builds it")
+    if postgresql is None:
+        raise JieshuiError("PostgreSQL is not on this machine: make servers")
+    return influxd, postgresql
+
+
 @retry(
     stop=stop_after_delay(_PATIENCE_S),
     wait=wait_fixed(0.1),

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from jieshui.demo.check import Checked, check
 from jieshui.demo.installation import UNTIL, CitySize, DemoState, Installation
-from jieshui.demo.processes import Running, running, wait_until_answering
+from jieshui.demo.processes import Running, running, stored, wait_until_answering
 from jieshui.errors import JieshuiError
 from simulators.city import City
 from simulators.run import StreamCounts, stream
@@ -19,23 +19,32 @@ from simulators.run import StreamCounts, stream
 
 def show(
     installation: Installation, size: CitySize, speed: float, port: int | None, stop: Event,
-    *, fresh: bool, packaged: bool,
+    *, fresh: bool, packaged: bool, servers: bool,
 ) -> None:  # fmt: skip
     """Stream history, then live, until `stop`."""
     out = Console(soft_wrap=True, highlight=False)
-    city = _open_city(installation, size, out, fresh=fresh)
-    with running(installation, speed, port, packaged=packaged) as demonstration:
-        wait_until_answering(demonstration, stop)
-        for line in _introduction(demonstration, installation.state()):
-            out.print(line)
-        out.print("History streams in; Ctrl-C stops everything.")
-        _stream(city, installation, demonstration, stop)
-        installation.remember(demonstration.clock.now())
-        out.print("Stopping.")
+    if fresh or not installation.exists:
+        installation.remove()
+    elif difference := _differs(installation.state(), size, servers=servers):
+        raise JieshuiError(
+            f"{installation.folder} shows {difference}; "
+            "--fresh forgets it, --folder takes another place"
+        )
+    with stored(installation, servers=servers) as stores:
+        city = _open_city(installation, size, out, servers=servers)
+        with running(installation, speed, port, packaged=packaged) as demonstration:
+            wait_until_answering(demonstration, stop)
+            for line in _introduction(demonstration, installation.state()):
+                out.print(line)
+            out.print(f"Kept in {stores}.")
+            out.print("History streams in; Ctrl-C stops everything.")
+            _stream(city, installation, demonstration, stop)
+            installation.remember(demonstration.clock.now())
+            out.print("Stopping.")
 
 
 def run_check(
-    installation: Installation, size: CitySize, stop: Event, *, packaged: bool
+    installation: Installation, size: CitySize, stop: Event, *, packaged: bool, servers: bool
 ) -> Checked:
     """Stream the history, wait for the analysis, compare; the folder goes when all holds.
 
@@ -45,15 +54,17 @@ def run_check(
     out = Console(stderr=True, soft_wrap=True, highlight=False)
     began = time.monotonic()
     installation.remove()
-    with out.status("Building the virtual city"):
-        city = installation.create(size)
     # The clock stands still, so that what is checked doesn't depend on the machine's speed.
-    with running(installation, 0, packaged=packaged) as demonstration:
-        wait_until_answering(demonstration, stop)
-        out.print(f"Streaming through {demonstration.broker}; dashboard {demonstration.url}")
-        streamed = _stream(city, installation, demonstration, stop, finish_at=UNTIL)
-        out.print(f"Streamed {streamed.readings} readings by {time.monotonic() - began:.0f} s.")
-        checked = check(installation, demonstration, streamed, stop)
+    with stored(installation, servers=servers) as stores:
+        city = _open_city(installation, size, out, servers=servers)
+        with running(installation, 0, packaged=packaged) as demonstration:
+            wait_until_answering(demonstration, stop)
+            out.print(f"Streaming through {demonstration.broker} into {stores}")
+            out.print(f"Dashboard {demonstration.url}")
+            streamed = _stream(city, installation, demonstration, stop, finish_at=UNTIL)
+            seconds = time.monotonic() - began
+            out.print(f"Streamed {streamed.readings} readings by {seconds:.0f} s.")
+            checked = check(installation, demonstration, streamed, stop)
     out.print(f"Checked after {time.monotonic() - began:.0f} s.")
     if checked.passed:
         installation.remove()
@@ -62,20 +73,23 @@ def run_check(
     return checked
 
 
-def _open_city(installation: Installation, size: CitySize, out: Console, *, fresh: bool) -> City:
-    if fresh or not installation.exists:
-        installation.remove()
-        with out.status("Building the virtual city"):
-            return installation.create(size)
-    state = installation.state()
+def _differs(state: DemoState, size: CitySize, *, servers: bool) -> str:
+    """What an earlier demonstration shows that this one would not; "" = the same."""
     if state.seed != size.seed:
-        raise JieshuiError(
-            f"{installation.folder} shows the city of seed {state.seed}; "
-            "--fresh forgets it, --folder takes another place"
-        )
-    out.print(f"Going on in {installation.folder}; its clock shows {state.shown}.")
+        return f"the city of seed {state.seed}"
+    if state.servers != servers:
+        return "a city on servers" if state.servers else "a city on embedded stores"
+    return ""
+
+
+def _open_city(installation: Installation, size: CitySize, out: Console, *, servers: bool) -> City:
+    if installation.exists:
+        shown = installation.state().shown
+        out.print(f"Going on in {installation.folder}; its clock shows {shown}.")
     with out.status("Building the virtual city"):
-        return installation.build()
+        if installation.exists:
+            return installation.build()
+        return installation.create(size, servers=servers)
 
 
 def _introduction(demonstration: Running, state: DemoState) -> list[str]:

@@ -194,7 +194,7 @@ class IngestService:
     def _drop_loaded(self, journal: JournalWriter, loaded: Position) -> None:
         """Delete old segments, but none that a row of the quarantine still points to."""
         try:
-            needed = self._sink.oldest_refused_segment()
+            needed = self._sink.oldest_refused_segment(self._settings.journal.name)
         except Exception as error:  # noqa: BLE001 (an outage of the store; they can wait)
             log.warning("store does not answer", error=repr(error))
             return

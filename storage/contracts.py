@@ -82,8 +82,8 @@ class ReadingsStore(Protocol):
         """Rows now held in quarantine, a supplier."""
         ...
 
-    def oldest_refused_segment(self) -> int | None:
-        """The first journal segment in which a row of the quarantine stands."""
+    def oldest_refused_segment(self, journal: str) -> int | None:
+        """The first segment of a journal in which a row of the quarantine stands, or None."""
         ...
 
     def load_refused(self, ids: Sequence[int]) -> Sequence[Mapping[str, Any]]:

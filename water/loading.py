@@ -28,7 +28,8 @@ class Outcome(IntEnum):
 class Refused(NamedTuple):
     """A reading that a check refused: a row of the quarantine, with its place in the journal.
 
-    `part` is the number of the reading within its message.
+    `part` is the number of the reading within its message; `journal` is the name of the journal
+    that `segment` and `offset` belong to.
     """
 
     supplier: str
@@ -41,6 +42,7 @@ class Refused(NamedTuple):
     segment: int
     offset: int
     part: int
+    journal: str = "ingest"
 
 
 class Tally(NamedTuple):
@@ -48,7 +50,8 @@ class Tally(NamedTuple):
 
     `account` is a term of the sum (received, decoded, undecodable, set_aside, waiting, stored,
     duplicate, conflict, quarantined); `reason` says more for undecodable, set_aside and
-    quarantined, else "".
+    quarantined. For received and waiting, which every journal counts for itself, it is the name of
+    the journal ("" for the journal "ingest"). Else it is "".
     """
 
     supplier: str

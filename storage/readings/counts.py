@@ -18,13 +18,13 @@ COUNTS = (
         id INTEGER PRIMARY KEY AUTOINCREMENT, supplier TEXT NOT NULL, reason TEXT NOT NULL,
         detail TEXT NOT NULL, dialect TEXT NOT NULL, address TEXT NOT NULL, at INTEGER,
         received_at INTEGER NOT NULL, segment INTEGER NOT NULL, "offset" INTEGER NOT NULL,
-        part INTEGER NOT NULL) STRICT""",
+        part INTEGER NOT NULL, journal TEXT NOT NULL DEFAULT 'ingest') STRICT""",
     "CREATE INDEX IF NOT EXISTS quarantine_of_supplier ON quarantine (supplier, reason, id)",
 )
 
 QUARANTINE = (
     "id", "supplier", "reason", "detail", "dialect", "address", "at", "received_at", "segment",
-    "offset", "part",
+    "offset", "part", "journal",
 )  # fmt: skip
 """Columns of a quarantine row; `at` and `received_at` are epoch seconds."""
 
@@ -32,6 +32,15 @@ _AT = 5
 """Where Refused has its instant."""
 
 _SELECT = f"SELECT {', '.join(f'{chr(34)}{name}{chr(34)}' for name in QUARANTINE)} FROM quarantine"  # noqa: S608 - own names
+
+
+def add_journal_column(connection: sqlite3.Connection) -> None:
+    """Bring a quarantine up to date that was made when there was one journal only."""
+    present = connection.execute("SELECT name FROM pragma_table_info('quarantine')").fetchall()
+    if ("journal",) not in present:
+        connection.execute(
+            "ALTER TABLE quarantine ADD COLUMN journal TEXT NOT NULL DEFAULT 'ingest'"
+        )
 
 
 def add_tallies(connection: sqlite3.Connection, tallies: Mapping[Tally, int]) -> None:
@@ -103,9 +112,11 @@ def quarantine_depth(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT supplier, count(*) FROM quarantine GROUP BY supplier"))
 
 
-def oldest_refused_segment(connection: sqlite3.Connection) -> int | None:
-    """The first journal segment in which a row of the quarantine stands; None without rows."""
-    (segment,) = connection.execute("SELECT min(segment) FROM quarantine").fetchone()
+def oldest_refused_segment(connection: sqlite3.Connection, journal: str) -> int | None:
+    """The first segment of a journal in which a row of the quarantine stands; None without rows."""
+    (segment,) = connection.execute(
+        "SELECT min(segment) FROM quarantine WHERE journal = ?", (journal,)
+    ).fetchone()
     return segment
 
 

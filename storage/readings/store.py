@@ -54,6 +54,8 @@ class ReadingsStore:
         self._folder = path / "readings"
         schema = [METERS, self._tier.create, TOUCHED, *LOADING, *counts.COUNTS, *cold.MANIFEST]
         self._database = Database(path / "readings.sqlite", schema, "NORMAL")
+        with self._database.writing() as connection:
+            counts.add_journal_column(connection)
         self._keys = MeterKeys()
         self._engine = Engine(path / "spill")
         self._compactor = Compactor(
@@ -124,10 +126,10 @@ class ReadingsStore:
         with self._database.reading() as connection:
             return counts.quarantine_depth(connection)
 
-    def oldest_refused_segment(self) -> int | None:
-        """The first journal segment in which a row of the quarantine stands; None without rows."""
+    def oldest_refused_segment(self, journal: str) -> int | None:
+        """The first segment of a journal in which a row of the quarantine stands, or None."""
         with self._database.reading() as connection:
-            return counts.oldest_refused_segment(connection)
+            return counts.oldest_refused_segment(connection, journal)
 
     def load_refused(self, ids: Sequence[int]) -> list[dict[str, Any]]:
         """The quarantine rows (columns counts.QUARANTINE) of these ids that are still there."""

@@ -72,13 +72,14 @@ def test_a_row_released_twice_is_counted_once(held):
 
 
 def test_the_oldest_segment_that_a_row_points_to_is_known(store, refused):
-    assert store.oldest_refused_segment() is None
+    assert store.oldest_refused_segment("ingest") is None
     with store.load() as transaction:
         transaction.add_refused([refused(segment=9), refused(segment=4), refused(segment=7)])
-    assert store.oldest_refused_segment() == 4
+        transaction.add_refused([refused(segment=2, journal="ingest-b")])
+    assert store.oldest_refused_segment("ingest") == 4
     with store.load() as transaction:
         transaction.release_refused([2])
-    assert store.oldest_refused_segment() == 7
+    assert store.oldest_refused_segment("ingest") == 7
 
 
 def test_sums_show_what_waits_and_whether_they_balance(held):

@@ -1,6 +1,7 @@
 """`python -m simulators`: stream a virtual city into any MQTT broker."""
 
 import argparse
+import json
 import signal
 import sys
 import threading
@@ -32,8 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     counts = stream(
         city,
-        BrokerAddress(host, int(port)),
-        clock=ScaledClock(SystemClock().now(), city.until, options.speed),
+        BrokerAddress(host, int(port), _credentials(options.passwords), options.ca_file),
+        clock=ScaledClock(options.anchor or SystemClock().now(), city.until, options.speed),
         state_path=options.folder / "stream.json",
         stop=stop,
         progress=_print_progress,
@@ -49,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulators", description=main.__doc__)
     parser.add_argument("--seed", type=int, required=True, help="the same seed, the same city")
     parser.add_argument("--broker", required=True, metavar="HOST:PORT")
+    parser.add_argument("--ca-file", type=Path, help="speak TLS and trust these certificates")
+    parser.add_argument("--passwords", type=Path, help="JSON: supplier's id → its password")
     parser.add_argument("--folder", type=Path, required=True, help="for files and the state")
     parser.add_argument(
         "--until",
@@ -56,11 +59,22 @@ def _parser() -> argparse.ArgumentParser:
         default=datetime.fromisoformat("2026-09-15T00:00:00+08:00"),
         help="end of the history, a local midnight with its zone",
     )
+    parser.add_argument(
+        "--anchor",
+        type=datetime.fromisoformat,
+        help="when the clock shows the end of the history, with its zone; default now",
+    )
     parser.add_argument("--days", type=int, default=365, help="days of history")
     parser.add_argument("--users", type=int, default=240, help="large users")
     parser.add_argument("--live", action="store_true", help="go on after the history")
     parser.add_argument("--speed", type=float, default=1.0, help="of the clock after the history")
     return parser
+
+
+def _credentials(path: Path | None) -> dict[str, tuple[str, str]]:
+    """Supplier → (user name, password); the user name is the supplier's id."""
+    passwords = json.loads(path.read_text("utf-8")) if path else {}
+    return {supplier: (supplier, password) for supplier, password in passwords.items()}
 
 
 def _print_progress(done: int, total: int) -> None:

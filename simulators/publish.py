@@ -11,6 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,11 +31,19 @@ _POLL_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where the broker listens; `credentials` maps a supplier's id to its (user name, password)."""
+    """Where the broker listens and how to log in.
+
+    Attributes:
+        host: its name or address.
+        port: its port.
+        credentials: a supplier's id → its (user name, password).
+        ca_file: speak TLS, and trust these certificates.
+    """
 
     host: str
     port: int
     credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    ca_file: Path | None = None
 
 
 def receipt_id(payload: bytes) -> str:
@@ -166,6 +175,8 @@ class Courier:
         client.reconnect_delay_set(min_delay=1, max_delay=30)
         if self.supplier_id in self._broker.credentials:
             client.username_pw_set(*self._broker.credentials[self.supplier_id])
+        if self._broker.ca_file:
+            client.tls_set(str(self._broker.ca_file))
         client.on_connect = self._on_connect
         client.on_message = self._on_receipt
         return client

@@ -15,11 +15,10 @@ def sentences() -> tuple[type[Exception], ...]:
     from alerts.delivery import DeliveryError
     from ingest.errors import IngestError
     from registry.report import RegistryError
-    from runs.lock import AlreadyRunningError
     from simulators.errors import CityError
     from storage.errors import StoreError, StoreUnavailableError
 
     return (
-        JieshuiError, RegistryError, IngestError, DeliveryError, AlreadyRunningError, CityError,
-        StoreError, StoreUnavailableError, OperationalError,
+        JieshuiError, RegistryError, IngestError, DeliveryError, CityError, StoreError,
+        StoreUnavailableError, OperationalError,
     )  # fmt: skip

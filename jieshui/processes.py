@@ -46,9 +46,14 @@ def run_analysis(settings: Settings, stop: Event) -> None:
     metrics = CollectorRegistry()
     with open_stores(settings) as stores:
         service = build_analysis(settings, stores, metrics)
-        delivery = DeliveryLoop(build_delivery(settings, stores), stop)
+        delivery = DeliveryLoop(
+            build_delivery(settings, stores), stop, our_turn=lambda: service.active
+        )
         port = HealthPort(
-            settings.analysis.port, lambda: service.health() | delivery.health(), metrics
+            settings.analysis.host,
+            settings.analysis.port,
+            lambda: service.health() | delivery.health(),
+            metrics,
         )
         port.start()
         delivery.start()
@@ -61,11 +66,22 @@ def run_analysis(settings: Settings, stop: Event) -> None:
 
 
 class DeliveryLoop:
-    """Sends what is due until `stop`; an outage is waited out, a bug stops the process."""
+    """Sends what is due until `stop`; an outage is waited out, a bug stops the process.
 
-    def __init__(self, delivery: Delivery, stop: Event, pause_s: float = DELIVERY_PAUSE_S) -> None:
+    Only while it is our turn: a process that stands by would send everything a second time.
+    """
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        stop: Event,
+        *,
+        our_turn: Callable[[], bool],
+        pause_s: float = DELIVERY_PAUSE_S,
+    ) -> None:
         self._delivery = delivery
         self._stop = stop
+        self._our_turn = our_turn
         self._pause_s = pause_s
         self._trouble: str | None = None
         self._crash: Exception | None = None
@@ -92,6 +108,8 @@ class DeliveryLoop:
 
     def _run(self) -> None:
         while not self._stop.wait(self._pause_s):
+            if not self._our_turn():
+                continue
             try:
                 self._delivery.deliver_due()
                 self._trouble = None

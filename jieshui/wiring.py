@@ -23,6 +23,7 @@ from jieshui.calendar import ChineseCalendar
 from jieshui.config import Influx, Settings
 from jieshui.errors import JieshuiError
 from registry.accounts import Accounts
+from runs.ports import Turn
 from runs.service import AnalysisService
 from runs.settings import RunSettings
 from storage.contracts import ReadingsStore, VolumesStore
@@ -36,6 +37,7 @@ from storage.registry.alerts import AlertStore
 from storage.registry.engine import migrate, open_registry
 from storage.registry.figures import FigureStore
 from storage.registry.jobs import JobStore
+from storage.registry.locks import ANALYSIS_LOCK, AdvisoryLock, FileLock
 from storage.registry.queries import RegistryQueries
 from storage.registry.state import RunStateStore
 from storage.registry.store import RegistryStore
@@ -173,10 +175,16 @@ def build_analysis(
         stores.state, RefusedLedger(stores.readings), AlertService(stores.alerts, stores.clock),
         policy=settings.policy(), city=settings.city_time(), calendar=ChineseCalendar(),
         clock=stores.clock, jobs=stores.jobs, metrics=metrics,
-        settings=RunSettings(
-            poll_s=settings.analysis.pause_s, lock_path=settings.store.folder / "analysis.lock"
-        ),
+        turn=_turn(settings, stores.engine),
+        settings=RunSettings(poll_s=settings.analysis.pause_s),
     )  # fmt: skip
+
+
+def _turn(settings: Settings, engine: Engine) -> Turn:
+    """Over all machines where they share PostgreSQL, else over this machine's processes."""
+    if engine.dialect.name == "postgresql":
+        return AdvisoryLock(engine, ANALYSIS_LOCK)
+    return FileLock(settings.store.folder / "analysis.lock")
 
 
 def build_delivery(settings: Settings, stores: Stores) -> Delivery:

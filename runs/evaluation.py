@@ -79,6 +79,7 @@ class Evaluator:
         city: CityTime,
         calendar: Calendar,
         outages: tuple[type[Exception], ...],
+        pulse: Callable[[], None],
     ) -> None:
         self._in = inputs
         self._listener = listener
@@ -87,6 +88,7 @@ class Evaluator:
         self._city = city
         self._calendar = calendar
         self._outages = outages
+        self._pulse = pulse
 
     def evaluate(self, now: datetime) -> list[str]:
         """Judge everything as of `now`; the names of the detectors that failed."""
@@ -102,6 +104,7 @@ class Evaluator:
         return [name for name, detect in detectors.items() if not self._run(name, detect)]
 
     def _run(self, name: str, detect: Callable[[], Iterable[Evaluation]]) -> bool:
+        self._pulse()
         try:
             with self._metrics.timed(name):
                 evaluations = list(detect())
@@ -112,6 +115,7 @@ class Evaluator:
             self._metrics.detector_failures.labels(name).inc()
             return False
         for evaluation in evaluations:
+            self._pulse()
             self._metrics.findings.labels(evaluation.kind.value).set(len(evaluation.findings))
             self._listener.handle(evaluation)
         return True

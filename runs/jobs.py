@@ -65,7 +65,8 @@ class RecomputeJobs:
         self._held: Job | None = None
 
     def release(self) -> None:
-        """Let jobs that a dead process left running wait again."""
+        """Let jobs that a dead process left running wait again, and one that we held."""
+        self._held = None
         self._queue.release([RECOMPUTE])
 
     def do_next(self, now: datetime) -> int:

@@ -37,6 +37,10 @@ class RunMetrics:
         self.outages = Counter(
             "jieshui_runs_outages", "Cycles broken off because a store was away", registry=registry
         )
+        self.turn = Gauge(
+            "jieshui_runs_turn", "1 while this process analyses, 0 while it stands by",
+            registry=registry,
+        )  # fmt: skip
         self.last_cycle = Gauge(
             "jieshui_runs_last_cycle_timestamp_seconds",
             "When the last cycle ended, by the machine's clock",

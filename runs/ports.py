@@ -117,6 +117,25 @@ class RunState(Protocol):
     def set(self, name: str, value: Mapping[str, Any]) -> None: ...
 
 
+class Turn(Protocol):
+    """The right to analyse, which one process has at a time; its death gives it back.
+
+    A store that keeps it raises what it raises when it is away.
+    """
+
+    def take(self) -> bool:
+        """Take the turn if nobody has it; whether it is ours now."""
+        ...
+
+    def holds(self) -> bool:
+        """Whether what was taken is still ours; asked before every write, so it is cheap."""
+        ...
+
+    def release(self) -> None:
+        """Give it back; nothing happens when it is not ours."""
+        ...
+
+
 class JobQueue(Protocol):
     """The jobs table."""
 

@@ -3,7 +3,7 @@
 # pyright: reportArgumentType=false, reportReturnType=false
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -48,7 +48,10 @@ class ZoneSpan:
 
 
 class Recomputation:
-    """Computes days again from the stores; each save replaces, so that repeating is harmless."""
+    """Computes days again from the stores; each save replaces, so that repeating is harmless.
+
+    `pulse` is called before every save, and what it raises ends the work.
+    """
 
     def __init__(
         self,
@@ -58,12 +61,14 @@ class Recomputation:
         *,
         policy: Policy,
         city: CityTime,
+        pulse: Callable[[], None],
     ) -> None:
         self._readings = readings
         self._volumes = volumes
         self._figures = figures
         self._policy = policy
         self._city = city
+        self._pulse = pulse
 
     def recompute_span(self, span: Span, known: Known, now: datetime, rows: int) -> list[ZoneSpan]:
         """Volumes, verdicts and arrivals of a span; the zones that they touch."""
@@ -109,6 +114,7 @@ class Recomputation:
         daily = compute_daily_volumes(hourly, self._city)
         heard = _days_heard(checked, self._city)
         hourly = _within(hourly, _local_days(hourly[START], self._city), heard)
+        self._pulse()
         self._volumes.save(hourly[hourly[START] < now], _within(daily, daily[DAY], heard))
         self._save_verdicts(span, checked, first, last)
         arrivals = compute_arrivals(checked, meters, first, last, self._city)
@@ -150,6 +156,7 @@ class Recomputation:
         nights = compute_zone_nights(zone_hours, hourly, meters, self._city, zones)
         # A night that is not over has no minimum yet.
         over = nights[DAY] <= pd.Timestamp(self._newest_night(now))
+        self._pulse()
         self._figures.save_zone_nights(nights[over])
         daily = self._volumes.load_daily(ids, first, last)
         self._figures.save_zone_days(compute_zone_days(daily, meters, self._city, zones))

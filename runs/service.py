@@ -17,7 +17,6 @@ from tenacity.stop import stop_when_event_set
 
 from runs.evaluation import Evaluator, Inputs
 from runs.jobs import RecomputeJobs
-from runs.lock import only_one
 from runs.metrics import RunMetrics
 from runs.ports import (
     Figures,
@@ -27,11 +26,13 @@ from runs.ports import (
     Readings,
     Registry,
     RunState,
+    Turn,
     Volumes,
 )
 from runs.recompute import Recomputation, ZoneSpan, read_known
 from runs.settings import RunSettings
 from runs.spans import plan_spans, rows_a_day
+from runs.turn import Alone, Pulse
 from water.calendar import Calendar
 from water.city_time import CityTime
 from water.clock import Clock
@@ -80,6 +81,7 @@ class AnalysisService:
         calendar: Calendar,
         clock: Clock,
         jobs: JobQueue | None = None,
+        turn: Turn | None = None,
         metrics: CollectorRegistry | None = None,
         settings: RunSettings | None = None,
     ) -> None:
@@ -91,7 +93,11 @@ class AnalysisService:
         self._clock = clock
         self._settings = settings or RunSettings()
         self._metrics = RunMetrics(metrics or CollectorRegistry())
-        self._recomputation = Recomputation(readings, volumes, figures, policy=policy, city=city)
+        self._turn = turn or Alone()
+        self._pulse = Pulse(self._turn)
+        self._recomputation = Recomputation(
+            readings, volumes, figures, policy=policy, city=city, pulse=self._pulse
+        )
         self._jobs = (
             RecomputeJobs(
                 jobs,
@@ -113,6 +119,7 @@ class AnalysisService:
             city=city,
             calendar=calendar,
             outages=self._settings.outages,
+            pulse=self._pulse,
         )
         self._evaluated_at: float | None = None
         self._evaluation_took = 0.0
@@ -120,6 +127,7 @@ class AnalysisService:
         self._changed = True
         self._health: dict[str, Any] = {
             "ready": False,
+            "turn": None,
             "backlog_meter_days": None,
             "last_cycle": None,
         }
@@ -127,22 +135,19 @@ class AnalysisService:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; a store that is away is retried for ever.
 
-        Raises:
-            AlreadyRunningError: another process analyses.
+        While another process has the turn this one stands by, and goes on when that one ends.
         """
-        with only_one(self._settings.lock_path):
-            if self._jobs:
-                self._jobs.release()
-            try:
-                while not stop.is_set():
-                    report = self._cycle(stop)
-                    if report is None or report.idle:
-                        stop.wait(self._settings.poll_s)
-            finally:
-                self._health["ready"] = False
+        try:
+            while not stop.is_set():
+                report = self._cycle(stop)
+                if report is None or report.idle:
+                    stop.wait(self._settings.poll_s)
+        finally:
+            self._turn.release()
+            self._health["ready"] = False
 
     def _cycle(self, stop: threading.Event) -> RunReport | None:
-        """One cycle, tried again while a store is away; None when stopped meanwhile."""
+        """A round, tried again while a store is away; None when stopped or standing by."""
         attempts = Retrying(
             retry=retry_if_exception_type(self._settings.outages),
             wait=wait_random_exponential(multiplier=0.5, max=30),
@@ -153,7 +158,35 @@ class AnalysisService:
             ),
             retry_error_callback=lambda _: None,
         )
-        return attempts(self.run_once)
+        return attempts(self._round)
+
+    def _round(self) -> RunReport | None:
+        """One cycle if it is our turn; None while it is another's."""
+        if not (self.active and self._turn.holds()) and not self._begin_turn():
+            return None
+        return self.run_once()
+
+    def _begin_turn(self) -> bool:
+        """Take the turn; False when another process has it."""
+        if self.active:
+            self._health["turn"] = None
+            _log.warning("the turn to analyse was lost")
+        if not self._turn.take():
+            self._stand_by()
+            return False
+        if self._jobs:
+            self._jobs.release()
+        self._health["turn"] = "ours"
+        self._metrics.turn.set(1)
+        _log.info("this process analyses")
+        return True
+
+    def _stand_by(self) -> None:
+        if self._health["turn"] != "standby":
+            _log.info("another process analyses, standing by")
+        self._pulse.beat()
+        self._metrics.turn.set(0)
+        self._health |= {"ready": True, "turn": "standby", "error": None}
 
     def _note_outage(self, error: BaseException | None) -> None:
         self._metrics.outages.inc()
@@ -163,6 +196,7 @@ class AnalysisService:
     def run_once(self) -> RunReport:
         """One cycle: a batch of touched days, a job, the evaluation and compaction where due."""
         begin = time.monotonic()
+        self._pulse.beat()
         now = self._clock.now()
         mark, meter_days = self._recompute_touched(now)
         with self._metrics.timed("job"):
@@ -185,9 +219,20 @@ class AnalysisService:
     def health(self) -> dict[str, Any]:
         """Where the analysis stands: mark, backlog (one batch at most), last cycle, durations.
 
-        `ready` says that the last cycle came to its end: no store is away.
+        `ready` says that the last cycle came to its end (no store is away) and that the loop moves;
+        also of a process that stands by, whose `turn` says so.
         """
-        return dict(self._health)
+        still_s = self._pulse.age_s()
+        moving = still_s < self._settings.stalled_s
+        return self._health | {
+            "ready": self._health["ready"] and moving,
+            "since_last_step_s": round(still_s, 1),
+        }
+
+    @property
+    def active(self) -> bool:
+        """Whether it is this process that analyses, and not one that stands by."""
+        return self._health["turn"] == "ours"
 
     def _note(self, report: RunReport, now: datetime, took: float) -> None:
         self._metrics.last_cycle.set_to_current_time()
@@ -222,6 +267,7 @@ class AnalysisService:
                     span, known, now, self._settings.chunk_readings
                 )
             self._recomputation.recompute_zones(zones, known, now, self._settings.chunk_readings)
+        self._pulse()
         self._state.set(MARK, {"mark": touched.mark})
         self._metrics.meter_days.inc(len(touched.days))
         self._metrics.mark.set(touched.mark)
@@ -266,6 +312,7 @@ class AnalysisService:
         done = self._day_of_state(SILENCE) or yesterday - timedelta(days=1)
         day = max(done + timedelta(days=1), yesterday - _LONGEST_SILENCE)
         while day <= yesterday:
+            self._pulse()
             self._evaluator.record_silence(day)
             self._state.set(SILENCE, {"day": day.isoformat()})
             day += timedelta(days=1)
@@ -283,6 +330,7 @@ class AnalysisService:
     def _compact(self, now: datetime) -> int:
         today = self._city.day_of(now)
         closed = today - timedelta(days=self._settings.keep_hot_days)
+        self._pulse()
         with self._metrics.timed("compaction"):
             written = self._readings.compact(closed)
             written += self._volumes.compact(closed.replace(day=1))

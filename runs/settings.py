@@ -2,7 +2,6 @@
 
 import sqlite3
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy.exc import OperationalError
 
@@ -20,7 +19,7 @@ class RunSettings:
         compact_every_s: machine seconds between compactions while a backlog is worked off; else
             it is done once a local day.
         keep_hot_days: closed local days that stay on the hot side.
-        lock_path: the file whose lock lets one process analyse at a time; None = no lock.
+        stalled_s: machine seconds without a step after which the loop counts as hung.
         outages: what a store raises when it is away; retried, anything else is a bug.
     """
 
@@ -31,5 +30,5 @@ class RunSettings:
     evaluate_share: float = 0.2
     compact_every_s: float = 600.0
     keep_hot_days: int = 7
-    lock_path: Path | None = None
+    stalled_s: float = 900.0
     outages: tuple[type[Exception], ...] = (OSError, sqlite3.OperationalError, OperationalError)

@@ -6,6 +6,7 @@ One zone: inlet Z1 with 13 m³/h; inside it user U1 with 10 m³/h and user U2 wi
 
 import random
 import threading
+import time
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -18,9 +19,9 @@ from sqlalchemy.orm import Session
 import runs.evaluation
 import runs.jobs
 from alerts.service import AlertService
-from runs.lock import AlreadyRunningError, only_one
 from runs.service import AnalysisService
 from runs.settings import RunSettings
+from runs.turn import LostTurnError
 from storage.readings import StoreUnavailableError, open_readings, open_volumes
 from storage.registry.alerts import AlertStore
 from storage.registry.engine import open_registry
@@ -166,6 +167,7 @@ class House:
             calendar=WeekdayCalendar(),
             clock=Clock(),
             jobs=self.jobs,
+            turn=parts.pop("turn", None),
             metrics=self.metrics,
             settings=parts.pop("settings", settings),
         )
@@ -473,11 +475,74 @@ def test_the_analysis_is_ready_after_a_cycle_and_not_before_nor_after_an_outage(
     assert (health["ready"], health["error"]) == (False, "the disk is away")
 
 
-def test_only_one_process_analyses(house, tmp_path):
-    lock = tmp_path / "analysis.lock"
-    service = house.service(settings=RunSettings(lock_path=lock))
-    with only_one(lock), pytest.raises(AlreadyRunningError, match=r"analysis\.lock"):
-        service.run(threading.Event())
+class OtherTurn:
+    """A turn that another process has until `free`, and that is lost again when it isn't."""
+
+    def __init__(self):
+        self.free = threading.Event()
+        self.held = False
+
+    def take(self):
+        self.held = self.free.is_set()
+        return self.held
+
+    def holds(self):
+        self.held = self.held and self.free.is_set()
+        return self.held
+
+    def release(self):
+        self.held = False
+
+
+def until(stop, true, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        stop.wait(0.02)
+    return true()
+
+
+def test_a_process_stands_by_while_another_analyses_and_goes_on_when_that_one_ends(house):
+    house.load(flowing())
+    turn, stop = OtherTurn(), threading.Event()
+    service = house.service(turn=turn)
+    worker = threading.Thread(target=service.run, args=[stop])
+    worker.start()
+    assert until(stop, lambda: service.health()["turn"] == "standby")
+    assert (service.health()["ready"], service.active) == (True, False)
+    assert house.state.get("touched") is None
+    turn.free.set()
+    assert until(stop, lambda: house.state.get("evaluated"))
+    assert (service.health()["turn"], service.active) == ("ours", True)
+    stop.set()
+    worker.join(timeout=20)
+    assert not turn.held
+
+
+def test_a_turn_that_is_lost_in_a_cycle_lets_nothing_more_be_written(house):
+    house.load(flowing())
+    turn = OtherTurn()
+    turn.free.set()
+    assert turn.take()
+    service = house.service(turn=turn)
+    turn.free.clear()
+    with pytest.raises(LostTurnError):
+        service.run_once()
+    assert house.state.get("touched") is None
+    assert house.volumes.load_daily(None, date(2026, 1, 1), LAST).empty
+    turn.free.set()
+    assert turn.take()
+    work_off(service)
+    assert house.state.get("evaluated")
+
+
+def test_a_loop_that_hangs_is_not_ready(house, monkeypatch):
+    service = house.service()
+    service.run_once()
+    assert service.health()["ready"]
+    later = time.monotonic() + 901
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    health = service.health()
+    assert (health["ready"], health["since_last_step_s"] > 900) == (False, True)
 
 
 def test_closed_days_are_compacted_once_a_local_day(house):

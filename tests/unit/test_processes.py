@@ -30,7 +30,7 @@ class Sending:
 
 def test_an_outage_does_not_end_the_delivery_of_notices():
     stop, sending = Event(), Sending(OperationalError("", {}, Exception("locked")), OSError("away"))
-    loop = DeliveryLoop(sending, stop, pause_s=0.001)
+    loop = DeliveryLoop(sending, stop, our_turn=lambda: True, pause_s=0.001)
     loop.start()
     assert sending.enough.wait(5)
     assert loop.health() == {"delivery": "running", "delivery_trouble": None}
@@ -40,7 +40,7 @@ def test_an_outage_does_not_end_the_delivery_of_notices():
 
 def test_a_bug_in_the_delivery_stops_the_process_loudly():
     stop = Event()
-    loop = DeliveryLoop(Sending(KeyError("bug")), stop, pause_s=0.001)
+    loop = DeliveryLoop(Sending(KeyError("bug")), stop, our_turn=lambda: True, pause_s=0.001)
     loop.start()
     assert stop.wait(5)
     with pytest.raises(KeyError, match="bug"):

@@ -70,6 +70,7 @@ class Store(Section):
 
     folder: Path = Path("var")
     registry_url: str = ""
+    registry_password_file: Path | None = None
 
 
 class Influx(Section):
@@ -141,21 +142,23 @@ class Journal(Section):
 
 
 class Ingest(Section):
-    """[ingest]: port of health and metrics (0 = none) and limits of one message and supplier.
+    """[ingest]: where health and metrics listen (port 0 = nowhere), limits of message and supplier.
 
     `shared_group` "" = one ingest process takes the whole stream; with a name, several share it.
     """
 
     shared_group: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
     worker: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
+    host: str = "127.0.0.1"
     port: int = Field(default=9101, ge=0, le=65535)
     max_payload_kb: int = Field(default=256, ge=1)
     quarantine_quota: int = Field(default=10_000, ge=0)
 
 
 class Analysis(Section):
-    """[analysis]: port of health and metrics, and the pause between cycles in seconds."""
+    """[analysis]: where health and metrics listen, and the pause between cycles in seconds."""
 
+    host: str = "127.0.0.1"
     port: int = Field(default=9102, ge=0, le=65535)
     pause_s: float = Field(default=5, gt=0)
 
@@ -190,6 +193,7 @@ class Watch(Section):
     none = those of notify.bureau. `certificates`: files whose end is warned of.
     """
 
+    host: str = "127.0.0.1"
     port: int = Field(default=9103, ge=0, le=65535)
     targets: dict[str, str] = {}
     addresses: tuple[str, ...] = ()

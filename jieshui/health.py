@@ -24,7 +24,8 @@ class _Quiet(WSGIRequestHandler):
 class HealthPort:
     """Serves /healthz (it answers), /readyz (it works: 200 or 503) and /metrics; port 0 = off."""
 
-    def __init__(self, port: int, health: Health, metrics: CollectorRegistry) -> None:
+    def __init__(self, host: str, port: int, health: Health, metrics: CollectorRegistry) -> None:
+        self._host = host
         self._port = port
         self._health = health
         self._metrics_app = make_wsgi_app(metrics)
@@ -34,18 +35,19 @@ class HealthPort:
         """Listen on the port in a thread of its own.
 
         Raises:
-            JieshuiError: the port is taken.
+            JieshuiError: the port is taken, or the host is none of this machine's.
         """
         if not self._port:
             return
         try:
-            self._server = make_server("127.0.0.1", self._port, self._answer, handler_class=_Quiet)
+            self._server = make_server(self._host, self._port, self._answer, handler_class=_Quiet)
         except OSError as error:
             raise JieshuiError(
-                f"can't listen on port {self._port} for health and metrics: {error.strerror}"
+                f"can't listen on {self._host} port {self._port} for health and metrics: "
+                f"{error.strerror}"
             ) from None
         Thread(target=self._server.serve_forever, name="health", daemon=True).start()
-        log.info("health_port_open", port=self._port)
+        log.info("health_port_open", host=self._host, port=self._port)
 
     def stop(self) -> None:
         """Close the port."""

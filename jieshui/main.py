@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jieshui.commands import demo, importing, init, people, quarantine, serve, status
+from jieshui.commands import demo, health, importing, init, people, quarantine, serve, status
 from jieshui.errors import sentences
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("import", rich_help_panel=SET_UP)(importing.import_registry)
 app.command(rich_help_panel=RUN)(demo.demo)
 app.add_typer(serve.app, name="serve", rich_help_panel=RUN)
 app.command(rich_help_panel=LOOK)(status.status)
+app.command(rich_help_panel=LOOK)(health.health)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=LOOK)
 app.add_typer(people.accounts, name="account", rich_help_panel=PEOPLE)
 app.add_typer(people.keys, name="key", rich_help_panel=PEOPLE)

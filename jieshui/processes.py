@@ -33,7 +33,7 @@ def run_ingest(settings: Settings, stop: Event) -> None:
     metrics = CollectorRegistry()
     with open_stores(settings) as stores:
         service = build_ingest(settings, stores, metrics)
-        port = HealthPort(settings.ingest.port, service.health, metrics)
+        port = HealthPort(settings.ingest.host, settings.ingest.port, service.health, metrics)
         port.start()
         try:
             service.run(stop)

@@ -61,7 +61,7 @@ def test_a_taken_port_is_said_in_a_sentence(taken, tmp_path):
     with pytest.raises(JieshuiError, match=f"port {taken}"):
         run_api(settings, Event())
     with pytest.raises(JieshuiError, match=f"port {taken} for health"):
-        HealthPort(taken, dict, None).start()
+        HealthPort("127.0.0.1", taken, dict, None).start()
 
 
 @pytest.fixture

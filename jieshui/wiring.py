@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from sqlalchemy import Engine
+from sqlalchemy import URL, Engine, make_url
 
 from alerts.delivery import Delivery
 from alerts.service import AlertService
@@ -88,7 +88,7 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
     except OSError as error:
         raise JieshuiError(f"the store's folder can't be made: {error}") from None
     clock = settings.make_clock()
-    engine = open_registry(settings.registry_url)
+    engine = open_registry(registry_address(settings))
     migrate(engine)
     readings, volumes = _open_readings(settings, engine, clock)
     try:
@@ -97,6 +97,13 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         volumes.close()
         readings.close()
         engine.dispose()
+
+
+def registry_address(settings: Settings) -> URL:
+    """Where the registry's database is, with its password when that is in a file of its own."""
+    url = make_url(settings.registry_url)
+    file = settings.store.registry_password_file
+    return url.set(password=read_secret(file)) if file else url
 
 
 def _open_readings(

@@ -4,7 +4,7 @@ import pytest
 
 from jieshui.config import load_settings
 from jieshui.errors import JieshuiError
-from jieshui.wiring import session_secret
+from jieshui.wiring import registry_address, session_secret
 from water.clock import ScaledClock, SystemClock
 
 
@@ -103,3 +103,12 @@ def test_the_session_secret_is_made_once_and_is_ours_alone(tmp_path):
     assert session_secret(tmp_path) == first
     assert [path.name for path in tmp_path.iterdir()] == ["session-secret"]
     assert (tmp_path / "session-secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_registrys_password_may_lie_in_a_file_of_its_own(tmp_path):
+    (tmp_path / "password").write_text("p@ss/word\n", encoding="utf-8")
+    url = "postgresql+psycopg://jieshui@db/jieshui"
+    text = f"[store]\nregistry_url = '{url}'\nregistry_password_file = 'password'\n"
+    address = registry_address(load_settings(write(tmp_path, text)))
+    assert address.password == "p@ss/word"
+    assert address.host == "db"

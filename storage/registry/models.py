@@ -8,9 +8,11 @@ from typing import Any, cast
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     String,
     Table,
@@ -404,3 +406,86 @@ class AuditRow(Base):
     action: Mapped[str]
     subject: Mapped[str]
     detail: Mapped[dict[str, Any]]
+
+
+# ---------------------------------------------------------------- ingest's ledger
+
+_LONG = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits; SQLite counts up by itself only what it calls an INTEGER."""
+
+
+class LedgerPositionRow(Base):
+    """Where loading of a journal goes on (water.loading.Position)."""
+
+    __tablename__ = "ledger_position"
+    journal: Mapped[str] = mapped_column(primary_key=True)
+    segment: Mapped[int] = mapped_column(_LONG)
+    offset: Mapped[int] = mapped_column(_LONG)
+    entry: Mapped[int] = mapped_column(_LONG)
+
+
+class LedgerTallyRow(Base):
+    """A count that outlives restarts (water.loading.Tally)."""
+
+    __tablename__ = "ledger_tally"
+    supplier: Mapped[str] = mapped_column(primary_key=True)
+    ledger: Mapped[str] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(_LONG)
+
+
+class LedgerQuarantineRow(Base):
+    """A refused reading (water.loading.Refused); instants are epoch seconds."""
+
+    __tablename__ = "ledger_quarantine"
+    id: Mapped[int] = mapped_column(_LONG, primary_key=True)
+    supplier: Mapped[str]
+    reason: Mapped[str]
+    detail: Mapped[str] = mapped_column(Text)
+    dialect: Mapped[str]
+    address: Mapped[str] = mapped_column(Text)
+    at: Mapped[int | None] = mapped_column(_LONG)
+    received_at: Mapped[int] = mapped_column(_LONG)
+    segment: Mapped[int] = mapped_column(_LONG)
+    offset: Mapped[int] = mapped_column(_LONG)
+    part: Mapped[int] = mapped_column(_LONG)
+    journal: Mapped[str] = mapped_column(server_default="ingest")
+
+    __table_args__ = (
+        Index("ix_ledger_quarantine_supplier", "supplier", "reason", "id"),
+        Index("ix_ledger_quarantine_journal", "journal", "segment"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class LedgerConflictRow(Base):
+    """A value that was offered for a quantity that had another one; `at` in epoch seconds."""
+
+    __tablename__ = "ledger_conflict"
+    at: Mapped[int] = mapped_column(_LONG, primary_key=True)
+    meter_id: Mapped[str] = mapped_column(primary_key=True)
+    quantity: Mapped[str] = mapped_column(primary_key=True)
+    offered: Mapped[float] = mapped_column(primary_key=True)
+    kept: Mapped[float]
+    received_at: Mapped[int] = mapped_column(_LONG)
+
+
+class LedgerTouchedRow(Base):
+    """The meter-days that a load changed, packed (storage.registry.ledger_touched)."""
+
+    __tablename__ = "ledger_touched"
+    mark: Mapped[int] = mapped_column(_LONG, primary_key=True)
+    writer: Mapped[str]
+    count: Mapped[int]
+    days: Mapped[bytes]
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class LedgerUnsettledRow(Base):
+    """What a load is about to write and has not counted yet (storage.registry.ledger_unsettled)."""
+
+    __tablename__ = "ledger_unsettled"
+    id: Mapped[int] = mapped_column(_LONG, primary_key=True)
+    parts: Mapped[bytes]

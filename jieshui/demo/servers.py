@@ -41,7 +41,7 @@ class Program:
                 command, stdout=out, stderr=out, start_new_session=True, **options
             )
         try:
-            _until_it_answers(answers)
+            until_it_answers(answers)
         except RetryError:
             self.stop()
             raise JieshuiError(f"{self.name} did not start; its log is {self.log}") from None
@@ -111,23 +111,9 @@ class InfluxDB(Program):
         )
 
     def _set_up(self) -> None:
-        """Make the first user, organisation, bucket and token; nothing where they are there."""
-        with httpx.Client(base_url=self.url, timeout=10, trust_env=False) as http:
-            if not http.get("/api/v2/setup").raise_for_status().json()["allowed"]:
-                return
-            made = http.post(
-                "/api/v2/setup",
-                json={
-                    "username": ORGANISATION,
-                    "password": secrets.token_urlsafe(16),
-                    "org": ORGANISATION,
-                    "bucket": BUCKET,
-                    "token": self.token,
-                },
-            )
-            made.raise_for_status()
-        self.token_file.touch(mode=0o600)
-        self.token_file.write_text(self.token, encoding="ascii")
+        if set_up_influxdb(self.url, self.token):
+            self.token_file.touch(mode=0o600)
+            self.token_file.write_text(self.token, encoding="ascii")
 
 
 class PostgreSQL(Program):
@@ -138,9 +124,10 @@ class PostgreSQL(Program):
 
     name = "postgresql"
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, *options: str) -> None:
         super().__init__(folder)
         self._programs = programs
+        self._options = options
 
     @property
     def url(self) -> str:
@@ -166,7 +153,7 @@ class PostgreSQL(Program):
                 raise JieshuiError(f"PostgreSQL can't make a cluster: {made.stderr.strip()}")
         self._run(
             [str(self._programs / "postgres"), "-D", str(data), "-p", str(self.port),
-             "-k", "", "-h", HOST],
+             "-k", "", "-h", HOST, *self._options],
             self._connect, **options,
         )  # fmt: skip
 
@@ -223,10 +210,34 @@ def find_programs() -> tuple[str, Path]:
     return influxd, postgresql
 
 
+def set_up_influxdb(url: str, token: str) -> bool:
+    """Make the first user, organisation, bucket and token; False where they were there already."""
+    with httpx.Client(base_url=url, timeout=10, trust_env=False) as http:
+        if not http.get("/api/v2/setup").raise_for_status().json()["allowed"]:
+            return False
+        made = http.post(
+            "/api/v2/setup",
+            json={
+                "username": ORGANISATION,
+                "password": secrets.token_urlsafe(16),
+                "org": ORGANISATION,
+                "bucket": BUCKET,
+                "token": token,
+            },
+        )
+        made.raise_for_status()
+    return True
+
+
 @retry(
     stop=stop_after_delay(_PATIENCE_S),
     wait=wait_fixed(0.1),
     retry=retry_if_exception_type((OSError, httpx.HTTPError, psycopg.OperationalError)),
 )
-def _until_it_answers(answers: Callable[[], object]) -> None:
+def until_it_answers(answers: Callable[[], object]) -> None:
+    """Ask a server that is starting until it answers.
+
+    Raises:
+        RetryError: it didn't in half a minute.
+    """
     answers()

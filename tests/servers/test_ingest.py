@@ -238,7 +238,7 @@ def test_the_packaged_broker_serves_as_well(embedded_broker, ingest, supplier):
 def test_a_broker_that_is_away_at_the_start_and_again_later_is_waited_for(
     make_mosquitto, ingest, supplier
 ):
-    broker = make_mosquitto(persistence=True)
+    broker = make_mosquitto()
     running = ingest(broker.port)
     running.wait(lambda: running.service.health()["trouble"], "the refusal is said")
     broker.start()

@@ -11,14 +11,12 @@ without a reading near are looked for farther away.
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from math import gcd
 
 import numpy as np
 import pyarrow as pa
 
-from storage.errors import StoreError
+from storage.edges import Edges, unknown_edges
 from storage.readings import frames
 from storage.readings.snapshot import Snapshot
 
@@ -41,38 +39,6 @@ WHERE r.register_m3 IS NOT NULL GROUP BY ALL
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Edges:
-    """Registers around instants: every array has a row a meter and a column an instant.
-
-    Attributes:
-        meter_ids: the meters, sorted.
-        instants: epoch seconds.
-        before_at: epoch seconds of the last register at or before the instant; NaN = none.
-        before_m3: that register.
-        after_at: epoch seconds of the first register at or after it; NaN = none.
-        after_m3: that register.
-    """
-
-    meter_ids: list[str]
-    instants: np.ndarray
-    before_at: np.ndarray
-    before_m3: np.ndarray
-    after_at: np.ndarray
-    after_m3: np.ndarray
-
-    def interpolate(self) -> np.ndarray:
-        """The register at each instant, m³, linear between both neighbours; NaN = unknown.
-
-        Knows nothing of rollover and meter changes: analytics does.
-        """
-        gap = self.after_at - self.before_at
-        share = np.divide(
-            self.instants - self.before_at, gap, out=np.zeros_like(gap), where=gap > 0
-        )
-        return self.before_m3 + (self.after_m3 - self.before_m3) * share
-
-
 def load_edges(
     snapshot: Snapshot,
     connection: sqlite3.Connection,
@@ -84,13 +50,12 @@ def load_edges(
     """Registers around `instants` (epoch seconds, rising, whole minutes apart).
 
     `meters` maps ids to keys and is sorted by id; `every` says that there are no others.
+
+    Raises:
+        StoreError: the instants don't rise or aren't whole minutes apart.
     """
-    gaps = [later - earlier for earlier, later in pairwise(instants)]
-    if any(gap <= 0 or gap % 60 for gap in gaps):
-        raise StoreError("instants must rise and lie whole minutes apart")
     keys = np.array(list(meters.values()), np.int64)
-    unknown = [np.full((len(keys), len(instants)), np.nan) for _ in range(4)]
-    found = Edges(list(meters), np.array(instants, np.int64), *unknown)
+    found = unknown_edges(list(meters), instants)
     if found.before_at.size == 0:
         return found
     for run in _runs(found, np.arange(len(instants)), _RUN_S):

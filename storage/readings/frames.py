@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from storage.errors import StoreError
+from storage.frames import to_days, to_instants, to_seconds
 from storage.readings.partitions import numbered_day
 from storage.readings.tier import Tier
 from water import columns
@@ -43,18 +43,6 @@ def names_table(keys: Mapping[str, int]) -> pa.Table:
     )
 
 
-def instants(seconds: Any) -> pd.DatetimeIndex:
-    """Epoch seconds as datetime64[s, UTC]."""
-    return pd.DatetimeIndex(np.asarray(seconds, np.int64).astype("datetime64[s]")).tz_localize(
-        "UTC"
-    )
-
-
-def days(seconds: Any) -> pd.DatetimeIndex:
-    """Days (partitions.seconds_of_day) as datetime64[s] without zone."""
-    return pd.DatetimeIndex(np.asarray(seconds, np.int64).astype("datetime64[s]"))
-
-
 def column(table: pa.Table, name: str) -> np.ndarray:
     """A column as an array; nulls of a float column are NaN."""
     return table.column(name).to_numpy()
@@ -72,11 +60,11 @@ def build_frame(table: pa.Table, tier: Tier, keys: Mapping[str, int], at: str) -
     order = np.lexsort((times, ranks))
     found: dict[str, Any] = {
         columns.METER_ID: pd.array(ids, dtype="str").take(ranks[order]),
-        at: (days if at == columns.DAY else instants)(times[order]),
+        at: (to_days if at == columns.DAY else to_instants)(times[order]),
     }
     for name in tier.others:
         values = column(table, name)[order]
-        found[name] = instants(values) if name == columns.RECEIVED_AT else values
+        found[name] = to_instants(values) if name == columns.RECEIVED_AT else values
     return pd.DataFrame(found)
 
 
@@ -85,37 +73,10 @@ def frame_rows(
 ) -> list[tuple[int | float, ...]]:
     """A frame of volumes as rows of a tier, in physical order."""
     meters = np.array([keys[m] for m in frame[columns.METER_ID]], np.int64)
-    times = epoch_seconds(frame[at])
+    times = to_seconds(frame[at])
     order = np.lexsort((meters, times))
     arrays = [times, meters, *(frame[name].to_numpy(np.float64) for name in tier.others)]
     return list(zip(*(values[order].tolist() for values in arrays), strict=True))
-
-
-def epoch_seconds(times: Any) -> np.ndarray:
-    """Instants (with zone) or local days (without) as whole epoch seconds."""
-    return pd.DatetimeIndex(times).as_unit("s").asi8
-
-
-def require_columns(frame: pd.DataFrame, wanted: Sequence[str]) -> None:
-    """Refuse a frame that lacks a column.
-
-    Raises:
-        StoreError: naming what is missing and what is there.
-    """
-    missing = [name for name in wanted if name not in frame.columns]
-    if missing:
-        raise StoreError(f"the frame lacks {', '.join(missing)}; it has {', '.join(frame.columns)}")
-
-
-def touched_frame(meter_ids: Sequence[str], touched: Sequence[date]) -> pd.DataFrame:
-    """Columns meter_id, day (local, datetime64[s])."""
-    numbers = np.array(touched, "datetime64[D]").astype("datetime64[s]")
-    return pd.DataFrame(
-        {
-            columns.METER_ID: pd.Series(list(meter_ids), dtype="str"),
-            columns.DAY: pd.DatetimeIndex(numbers),
-        }
-    )
 
 
 def pack_pairs(pairs: Sequence[tuple[int, int]]) -> bytes:

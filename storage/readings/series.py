@@ -4,6 +4,7 @@
 
 import pandas as pd
 
+from storage.frames import to_instants
 from storage.readings import frames
 from storage.readings.snapshot import Snapshot
 from water import columns
@@ -38,7 +39,7 @@ def thin_series(
     )
     return pd.DataFrame(
         {
-            columns.AT: frames.instants(frames.column(table, "at")),
+            columns.AT: to_instants(frames.column(table, "at")),
             "value": frames.column(table, "value"),
         }
     )

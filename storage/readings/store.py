@@ -5,7 +5,7 @@
 import sqlite3
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from storage.errors import StoreError
+from storage.frames import to_instants, whole_seconds
 from storage.merging import Row
 from storage.readings import cold, counts, edges, frames, neighbours, series, touched
 from storage.readings.compaction import Compactor
@@ -166,12 +167,12 @@ class ReadingsStore:
             rows = connection.execute(
                 "SELECT meter_id, at, quantity, kept, offered, received_at FROM conflicts "
                 "JOIN meters USING (meter) WHERE at >= ? AND at < ? ORDER BY 1, 2, 3",
-                (_seconds(start), _seconds(end)),
+                (whole_seconds(start), whole_seconds(end)),
             ).fetchall()
         names = (columns.METER_ID, columns.AT, "quantity", "kept", "offered", columns.RECEIVED_AT)
         found = pd.DataFrame(rows, columns=names)
         return found.assign(
-            **{name: frames.instants(found[name]) for name in (columns.AT, columns.RECEIVED_AT)}
+            **{name: to_instants(found[name]) for name in (columns.AT, columns.RECEIVED_AT)}
         )
 
     # -- runs.ports.Readings
@@ -194,7 +195,7 @@ class ReadingsStore:
         with self._snapshot() as (snapshot, connection):
             keys = self._keys.known(connection)
             meters = [keys[m] for m in sorted(set(meter_ids)) if m in keys]
-            first, last = _seconds(start), _seconds(end)
+            first, last = whole_seconds(start), whole_seconds(end)
             tables = [snapshot.query("SELECT * FROM rows", first, last, meters=meters)]
             if neighbours and meters:
                 tables += _neighbours(snapshot, connection, meters, first, last)
@@ -213,7 +214,9 @@ class ReadingsStore:
 
     def compact(self, closed_before: date, grace_s: float = cold.GRACE_S) -> int:
         """Write local days before `closed_before` to Parquet, whole; how many were written."""
-        written = self._compactor.compact(_seconds(self._city.day_start(closed_before)), grace_s)
+        written = self._compactor.compact(
+            whole_seconds(self._city.day_start(closed_before)), grace_s
+        )
         with self._database.writing() as connection:
             touched.fold(connection)
         return written
@@ -224,13 +227,13 @@ class ReadingsStore:
         self, meter_id: str, start: datetime, end: datetime, *, after: datetime | None, limit: int
     ) -> pd.DataFrame:
         """The first `limit` readings of a meter with start <= at < end and at > after."""
-        first = _seconds(start)
-        parameters = {"after": first - 1 if after is None else _seconds(after), "limit": limit}
+        first = whole_seconds(start)
+        parameters = {"after": first - 1 if after is None else whole_seconds(after), "limit": limit}
         with self._snapshot() as (snapshot, connection):
             keys = self._keys.known(connection)
             meters = [keys[meter_id]] if meter_id in keys else []
             table = snapshot.query(
-                _PAGE, first, _seconds(end), meters=meters, parameters=parameters
+                _PAGE, first, whole_seconds(end), meters=meters, parameters=parameters
             )
         return frames.build_frame(table, self._tier, keys, columns.AT)
 
@@ -247,7 +250,7 @@ class ReadingsStore:
         with self._snapshot() as (snapshot, connection):
             meter = self._keys.known(connection).get(meter_id, 0)
             return series.thin_series(
-                snapshot, meter, quantity, _seconds(start), _seconds(end), points
+                snapshot, meter, quantity, whole_seconds(start), whole_seconds(end), points
             )
 
     def load_edges(
@@ -268,7 +271,7 @@ class ReadingsStore:
                 snapshot,
                 connection,
                 wanted,
-                [*map(_seconds, instants)],
+                [*map(whole_seconds, instants)],
                 every=meter_ids is None,
             )
 
@@ -283,9 +286,3 @@ def _neighbours(
 ) -> list[pa.Table]:
     before = neighbours.load_before(snapshot, connection, meters, start)
     return [*before, *neighbours.load_after(snapshot, connection, meters, end)]
-
-
-def _seconds(at: datetime) -> int:
-    """Epoch seconds; part of a second counts as a whole one, so that at >= start stays true."""
-    whole = at.replace(microsecond=0)
-    return int((whole + timedelta(seconds=whole != at)).timestamp())

@@ -14,6 +14,7 @@ from datetime import date
 
 import pandas as pd
 
+from storage.frames import touched_frame
 from storage.readings import frames
 
 TOUCHED = (
@@ -90,4 +91,4 @@ def as_frame(pairs: set[tuple[int, int]], names: dict[int, str]) -> pd.DataFrame
     rows: list[tuple[date, str]] = sorted(
         (frames.day_of_number(day), names[meter]) for meter, day in pairs
     )
-    return frames.touched_frame([m for _, m in rows], [d for d, _ in rows])
+    return touched_frame([m for _, m in rows], [d for d, _ in rows])

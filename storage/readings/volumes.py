@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from storage.frames import require_columns, to_instants
 from storage.readings import cold, frames
 from storage.readings.compaction import Compactor
 from storage.readings.database import Database
@@ -76,8 +77,8 @@ class VolumesStore:
             StoreError: a frame lacks a column of columns.HOURLY or DAILY.
             StoreUnavailableError: (an OSError) nothing was saved; try again.
         """
-        frames.require_columns(hourly, columns.HOURLY)
-        frames.require_columns(daily, columns.DAILY)
+        require_columns(hourly, columns.HOURLY)
+        require_columns(daily, columns.DAILY)
         ids = {*hourly[columns.METER_ID], *daily[columns.METER_ID]}
         with self._database.writing() as connection:
             keys = self._keys.give(connection, ids)
@@ -140,7 +141,7 @@ class VolumesStore:
         return pd.DataFrame(
             {
                 columns.ZONE_ID: pd.array(zones, dtype="str").take(frames.column(found, "zone")),
-                columns.START: frames.instants(frames.column(found, "at")),
+                columns.START: to_instants(frames.column(found, "at")),
                 columns.INFLOW_M3: frames.column(found, "inflow_m3"),
                 "meters": frames.column(found, "meters"),
             }

@@ -9,7 +9,8 @@ import pytest
 
 from storage.merging import merge
 from storage.readings import touched
-from storage.readings.edges import Edges, _cells
+from storage.edges import Edges
+from storage.readings.edges import _cells
 from storage.readings.partitions import (
     LocalDays,
     LocalMonths,

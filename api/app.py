@@ -28,6 +28,7 @@ from api.problems import (
 from api.routes import administration, alerts, city, ingest, meters, session, users, zones
 from api.routes.machines import Checks, machine_routes
 from api.settings import ApiSettings
+from api.sso import SingleSignOn
 from water.city_time import CityTime
 from water.clock import Clock
 
@@ -55,10 +56,12 @@ def create_app(
     city: CityTime,
     metrics: CollectorRegistry,
     checks: Checks | None = None,
+    sso: SingleSignOn | None = None,
 ) -> FastAPI:
     """The HTTP API and, unless switched off, the dashboard.
 
     `checks` are asked by /readyz: name → something that raises when it does not answer.
+    With `sso` people may also come in through their organisation's provider.
     """
     context = ApiContext(
         settings=settings,
@@ -71,6 +74,7 @@ def create_app(
         clock=clock,
         city=city,
         attempts=Attempts(settings),
+        sso=sso,
     )
     app = FastAPI(
         title=settings.title,

@@ -37,12 +37,22 @@ class Attempts:
         Raises:
             TooManyAttemptsError: when there were too many of this log-in or address.
         """
-        keys = ((self._per_address, address), (self._per_login, login.strip().casefold()))
-        for limit, key in keys:
-            if not self._limiter.hit(limit, key):
-                reset = self._limiter.get_window_stats(limit, key).reset_time
-                raise TooManyAttemptsError(max(1, math.ceil(reset - time.time())))
+        self._hit(self._per_address, address)
+        self._hit(self._per_login, login.strip().casefold())
+
+    def count_step(self, step: str, address: str) -> None:
+        """Count a step of a single sign-on, as often an address as passwords.
+
+        Raises:
+            TooManyAttemptsError: when there were too many of this step from this address.
+        """
+        self._hit(self._per_address, step, address)
 
     def forget(self, login: str) -> None:
         """A log-in that succeeded starts anew; its address keeps its count."""
         self._limiter.clear(self._per_login, login.strip().casefold())
+
+    def _hit(self, limit: RateLimitItemPerSecond, *key: str) -> None:
+        if not self._limiter.hit(limit, *key):
+            reset = self._limiter.get_window_stats(limit, *key).reset_time
+            raise TooManyAttemptsError(max(1, math.ceil(reset - time.time())))

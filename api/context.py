@@ -14,6 +14,7 @@ from api.ports import (
     RegistryQueries,
 )
 from api.settings import ApiSettings
+from api.sso import SingleSignOn
 from water.city_time import CityTime
 from water.clock import Clock
 
@@ -32,6 +33,7 @@ class ApiContext:
     clock: Clock
     city: CityTime
     attempts: Attempts
+    sso: SingleSignOn | None
 
 
 def context_of(connection: HTTPConnection) -> ApiContext:

@@ -1,4 +1,4 @@
-"""People's sessions: a signed cookie that carries log-in, session epoch and its begin.
+"""People's sessions: a signed cookie that carries log-in, session epoch, its begin and its kind.
 
 Every question reads the account again, so that a log-out or a changed password (both move the
 epoch) or a disabled account ends a session at once, wherever its cookie was kept. Sessions need no
@@ -32,7 +32,12 @@ def current_account(request: HTTPConnection) -> Row | None:
     account = context.accounts.account(login)
     if account is None or account["disabled"]:
         return None
-    return account if account["session_epoch"] == request.session.get("epoch") else None
+    if account["session_epoch"] != request.session.get("epoch"):
+        return None
+    if request.session.get("signed_on"):
+        # A one-time password is none of theirs: they came in without one.
+        return account | {"must_change": False}
+    return account
 
 
 def must_change_password(request: HTTPConnection) -> bool:
@@ -70,6 +75,22 @@ def log_in(request: HTTPConnection, login: str, password: str) -> Row:
     _begin(request, account)
     log.info("logged in", login=account["login"], address=address)
     return account
+
+
+def begin_signed_on(request: HTTPConnection, login: str) -> None:
+    """Begin the session of somebody for whom the single sign-on's provider vouches.
+
+    Raises:
+        LogInRefusedError: there is no such account, or it is disabled.
+    """
+    account = context_of(request).accounts.account(login)
+    address = request.client.host if request.client else ""
+    if account is None or account["disabled"]:
+        log.info("single sign-on without an account", login=login[:80], address=address)
+        raise LogInRefusedError
+    _begin(request, account)
+    request.session["signed_on"] = True
+    log.info("signed on", login=account["login"], address=address)
 
 
 def log_out(request: HTTPConnection) -> None:

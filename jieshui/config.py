@@ -185,6 +185,18 @@ class SingleSignOn(Section):
     public_url: str
     ca_file: Path | None = None
 
+    @model_validator(mode="after")
+    def _no_secret_in_clear(self) -> Self:
+        for name, url in (("issuer", self.issuer), ("public_url", self.public_url)):
+            parts = urlsplit(url)
+            if parts.scheme not in {"http", "https"} or not parts.hostname:
+                raise ValueError(f"{name} {url!r} is no address like https://login.example.gov.cn")
+            if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+                raise ValueError(f"{name} is without TLS: who listens could sign on as anybody")
+        if urlsplit(self.public_url).path not in {"", "/"}:
+            raise ValueError("public_url has a path; the dashboard needs a host of its own")
+        return self
+
 
 class Watch(Section):
     """[watch]: the process that watches the others and tells people by itself.

@@ -17,8 +17,10 @@ from alerts.delivery import Delivery
 from alerts.service import AlertService
 from api.app import create_app
 from api.settings import ApiSettings
+from api.sso import SignOnSettings, SingleSignOn
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
+from jieshui import config
 from jieshui.calendar import ChineseCalendar
 from jieshui.config import Influx, Settings
 from jieshui.errors import JieshuiError
@@ -223,6 +225,22 @@ def build_api(
         city=city,
         metrics=metrics,
         checks=checks,
+        sso=_single_sign_on(settings.sso) if settings.sso else None,
+    )
+
+
+def _single_sign_on(sso: config.SingleSignOn) -> SingleSignOn:
+    """The provider of the configuration; it is asked when somebody signs on."""
+    return SingleSignOn(
+        SignOnSettings(
+            issuer=sso.issuer,
+            client_id=sso.client_id,
+            client_secret=read_secret(sso.client_secret_file),
+            public_url=sso.public_url,
+            login_claim=sso.login_claim,
+            label=sso.label,
+            ca_file=sso.ca_file,
+        )
     )
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.context import ApiContext
-from api.pages import alert, alerts, home, ingest, login, user, users, zone, zones
+from api.pages import alert, alerts, home, ingest, login, sso, user, users, zone, zones
 from api.pages.frame import serve
 from api.pages.texts import LANGUAGES
 from api.pages.visit import LANGUAGE_COOKIE, local_path
@@ -39,6 +39,8 @@ def mount(app: FastAPI, context: ApiContext) -> None:
     the app mounted last is the one whose pages are served.
     """
     app.include_router(login.forms)
+    if context.sso:
+        app.include_router(sso.routes)
     _add_language_route(app, secure=context.settings.secure_cookies)
     ui.add_css(Path(__file__).with_name("theme.css"), shared=True)
     nicegui_app.colors(primary="#0b5a7d", negative="#8c1d2f", warning="#8a6100")

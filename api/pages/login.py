@@ -13,13 +13,21 @@ from starlette.responses import RedirectResponse, Response
 
 from api import session
 from api.attempts import TooManyAttemptsError
+from api.context import context_of
 from api.pages.frame import language_switch
+from api.pages.sso import START
 from api.pages.texts import Texts
 from api.pages.visit import local_path, texts_of
 
 forms = APIRouter(include_in_schema=False)
 
-_REFUSALS = {"wrong": "log_in_refused", "limited": "log_in_limited"}
+_REFUSALS = {
+    "wrong": "log_in_refused",
+    "limited": "log_in_limited",
+    "sso_failed": "sso_failed",
+    "sso_expired": "sso_expired",
+    "sso_no_account": "sso_no_account",
+}
 
 
 def show_log_in(request: Request) -> None:
@@ -31,6 +39,9 @@ def show_log_in(request: Request) -> None:
         _field(texts["login"], "login", "username")
         _field(texts["password"], "password", "current-password")
         _submit(texts["log_in"])
+        sso = context_of(request).sso
+        if sso:
+            _sign_on(sso.label, f"{START}?next={wanted}")
 
 
 async def show_password(request: Request) -> Response | None:
@@ -126,6 +137,12 @@ def _field(label: str, name: str, autocomplete: str) -> None:
 
 def _submit(label: str) -> None:
     ui.button(label).props("type=submit unelevated no-caps color=primary").style("width: 100%")
+
+
+def _sign_on(label: str, address: str) -> None:
+    ui.button(label).props(f'href="{address}" outline no-caps color=primary').style(
+        "width: 100%; margin-top: 10px"
+    )
 
 
 def _say(texts: Texts, key: str | None) -> None:

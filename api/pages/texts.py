@@ -53,6 +53,18 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "password": ("密码", "Password"),
     "log_in_refused": ("账号或密码不正确。", "Account name or password is wrong."),
     "log_in_limited": ("尝试次数过多，请稍后再试。", "Too many attempts; try again later."),
+    "sso_failed": (
+        "统一身份认证未成功，请重试或使用账号密码登录。",
+        "Single sign-on did not work. Try again, or log in with a password.",
+    ),
+    "sso_expired": (
+        "本次统一身份认证已失效，请重新登录。",
+        "This sign-on is not valid any more. Begin again.",
+    ),
+    "sso_no_account": (
+        "身份已确认，但在本系统没有可用的账户，请联系管理员。",
+        "You are known, but have no account here that may be used. Ask an administrator.",
+    ),
     "must_change": (
         "这是一次性密码，请先设置自己的密码。",
         "This is a one-time password. Set your own first.",

@@ -37,3 +37,4 @@ install_missing() {
 
 install_missing
 "$(dirname "$0")/influxd/build.sh"
+"$(dirname "$0")/openid/build.sh"

@@ -1,0 +1,163 @@
+"""Single sign-on: what an OpenID Connect provider vouches for (OpenID Connect Core 1.0, PKCE).
+
+The provider says who somebody is; what that person may see is said by the account of that login
+here, which an administrator has made.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from authlib.integrations.base_client import BaseApp, OAuth2Mixin, OpenIDMixin
+from authlib.integrations.requests_client import OAuth2Session
+
+CALLBACK = "/sso/callback"
+_TIMEOUT_S = 10
+_LEEWAY_S = 60
+"""By how much the clocks of the provider and of this machine may differ."""
+
+_SIGNATURES = ("RS", "PS", "ES", "EdDSA", "Ed")
+"""Algorithms whose signature the provider alone can make, by the begin of their names."""
+
+
+class SignOnError(Exception):
+    """The provider did not vouch for anybody; the message is for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignOnSettings:
+    """How to ask the provider.
+
+    Attributes:
+        issuer: the provider's address; its discovery document lies below it.
+        client_id: our name there.
+        client_secret: proves that it is us who ask.
+        public_url: where people reach this service.
+        login_claim: the claim that holds the login.
+        label: what the button on the log-in page says.
+        ca_file: certificates to trust instead of the usual ones.
+    """
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    public_url: str
+    login_claim: str
+    label: str
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A sign-on under way: what the browser is sent with, and what must come back with it."""
+
+    address: str
+    state: str
+    nonce: str
+    code_verifier: str
+
+
+class _Provider(OAuth2Mixin, OpenIDMixin, BaseApp):
+    client_cls = OAuth2Session
+
+
+class SingleSignOn:
+    """Asks one provider; any thread may. Nothing is asked before the first sign-on."""
+
+    def __init__(self, settings: SignOnSettings) -> None:
+        self.label = settings.label
+        self._settings = settings
+        self._callback = settings.public_url.rstrip("/") + CALLBACK
+        self._provider = _Provider(
+            framework=None,
+            client_id=settings.client_id,
+            client_secret=settings.client_secret,
+            server_metadata_url=settings.issuer.rstrip("/") + "/.well-known/openid-configuration",
+            client_kwargs={
+                "scope": "openid profile email",
+                "code_challenge_method": "S256",
+                "default_timeout": _TIMEOUT_S,
+                "verify": str(settings.ca_file) if settings.ca_file else True,
+            },
+        )
+
+    def begin(self) -> Begun:
+        """The address to send a browser to.
+
+        Raises:
+            SignOnError: the provider is away or none.
+        """
+        try:  # Whatever a provider answers, it is no bug of ours: every error is one sentence.
+            self._discover()
+            made = self._provider.create_authorization_url(self._callback)
+        except Exception as error:
+            raise _failed(error) from error
+        return Begun(made["url"], made["state"], made["nonce"], made["code_verifier"])
+
+    def finish(self, begun: Begun, code: str, error: str) -> str:
+        """The login that the provider vouches for; `error` is what it says instead of a code.
+
+        Raises:
+            SignOnError: it refused, or the token's signature or one of its claims is not good.
+        """
+        if error or not code:
+            raise SignOnError(f"the provider refused: {error[:80]!r}")
+        try:
+            claims = self._claims(begun, code)
+        except Exception as broken:
+            raise _failed(broken) from broken
+        return self._login(claims)
+
+    def _discover(self) -> Mapping[str, Any]:
+        metadata = self._provider.load_server_metadata()
+        if str(metadata["issuer"]).rstrip("/") != self._settings.issuer.rstrip("/"):
+            self._provider.server_metadata.clear()
+            raise SignOnError(f"the provider calls itself {metadata['issuer']}")
+        offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
+        metadata["id_token_signing_alg_values_supported"] = [
+            name for name in offered if name.startswith(_SIGNATURES)
+        ]
+        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        if "client_secret_basic" not in methods:
+            metadata["token_endpoint_auth_method"] = "client_secret_post"  # noqa: S105 (a method)
+        return metadata
+
+    def _claims(self, begun: Begun, code: str) -> Mapping[str, Any]:
+        """The claims of the token, or of the user-info endpoint where the login stands there."""
+        metadata = self._discover()
+        token = self._provider.fetch_access_token(
+            redirect_uri=self._callback, code=code, code_verifier=begun.code_verifier
+        )
+        claims = self._provider.parse_id_token(
+            token,
+            nonce=begun.nonce,
+            claims_options={
+                "iss": {"essential": True, "value": metadata["issuer"]},
+                "aud": {"essential": True, "value": self._settings.client_id},
+            },
+            leeway=_LEEWAY_S,
+        )
+        if claims is None:
+            raise SignOnError("the provider gave no id_token")
+        if self._settings.login_claim in claims or "userinfo_endpoint" not in metadata:
+            return claims
+        more = self._provider.userinfo(token=token)
+        if more.get("sub") != claims["sub"]:
+            raise SignOnError("the user-info is of somebody else")
+        return more
+
+    def _login(self, claims: Mapping[str, Any]) -> str:
+        name = self._settings.login_claim
+        login = claims.get(name)
+        if not isinstance(login, str) or not login:
+            raise SignOnError(f"the provider says no {name}")
+        if name == "email" and not claims.get("email_verified"):
+            raise SignOnError("the provider has not verified the address")
+        return login
+
+
+def _failed(error: Exception) -> SignOnError:
+    return (
+        error if isinstance(error, SignOnError) else SignOnError(f"{type(error).__name__}: {error}")
+    )

@@ -56,9 +56,12 @@ bench-ingest: setup ## messages a second, acknowledged and stored, beside mosqui
 bench-store: setup ## a year of 2,000 meters: volumes, nights, totals, beside bare DuckDB
 	$(BIN)/python bench/store.py --meters 2000 --days 365
 
-lock: ## write requirements.lock anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-emit-find-links --no-annotate --no-header --all-extras pyproject.toml -o requirements.lock
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-emit-find-links --no-annotate --no-header pyproject.toml
+
+lock: ## write requirements.lock and the image's share of it anew (needs uv)
+	$(LOCK) --all-extras -o requirements.lock
+	$(LOCK) --extra postgresql --extra demo -c requirements.lock -o deploy/requirements.lock
 
 clean: ## remove the environment and every cache (not var/)
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -1,37 +1,20 @@
-"""Delivery of the outbox through apprise: 企业微信, 钉钉, 飞书, mail or a webhook.
+"""Delivery of the outbox to the addresses of its audiences.
 
 At least once: a process that dies between the sending and the writing down sends again.
 """
 
-import io
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
-from typing import cast
+from datetime import datetime
 
-import apprise
 import structlog
 
 from alerts.ports import Outbox, StoredNotice
+from alerts.senders import Sender, open_senders, wait_after
 from water.clock import Clock
 
 _log = structlog.get_logger()
 
-_FIRST_WAIT = timedelta(seconds=30)
-_LONGEST_WAIT = timedelta(hours=1)
-_ATTEMPTS = 50
 _BATCH = 100
-
-_TYPES = {
-    "notice": apprise.NotifyType.INFO,
-    "warning": apprise.NotifyType.WARNING,
-    "formal": apprise.NotifyType.WARNING,
-    "red": apprise.NotifyType.FAILURE,
-}
-
-
-class DeliveryError(ValueError):
-    """An address can't be used; the message names the audience, never the URL."""
 
 
 class Delivery:
@@ -46,7 +29,7 @@ class Delivery:
     def __init__(self, store: Outbox, audiences: Mapping[str, Sequence[str]], clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._audiences = {name: _senders(name, urls) for name, urls in audiences.items()}
+        self._audiences = {name: open_senders(name, urls) for name, urls in audiences.items()}
         self._reached: dict[int, set[int]] = {}
         """Which addresses a notice has reached while another of its addresses failed."""
 
@@ -71,55 +54,20 @@ class Delivery:
         _log.warning("notice not sent", notice=notice.id, audience=notice.audience, error=error)
         return False
 
-    def _senders_of(self, audience: str) -> Sequence[apprise.Apprise]:
+    def _senders_of(self, audience: str) -> Sequence[Sender]:
         desk = audience.split(":", maxsplit=1)[0]
         return self._audiences.get(audience, self._audiences.get(desk, ()))
 
-    def _send(self, notice: StoredNotice, senders: Sequence[apprise.Apprise]) -> str | None:
+    def _send(self, notice: StoredNotice, senders: Sequence[Sender]) -> str | None:
         """Send to every address not reached yet; what went wrong, or None."""
         reached = self._reached.setdefault(notice.id, set())
         errors: list[str] = []
         for place, sender in enumerate(senders):
             if place in reached:
                 continue
-            error = _send(sender, notice)
+            error = sender.send(notice.title, notice.body, notice.severity)
             if error is None:
                 reached.add(place)
             else:
                 errors.append(error)
         return "; ".join(errors)[:500] or None
-
-
-def _send(sender: apprise.Apprise, notice: StoredNotice) -> str | None:
-    """What apprise logged when it could not send, or None."""
-    capture = apprise.LogCapture(level=apprise.logging.WARNING, fmt="%(message)s")
-    with cast("AbstractContextManager[io.StringIO]", capture) as said:
-        sent = bool(
-            sender.notify(  # pyright: ignore[reportUnknownMemberType] (apprise's bare dict)
-                title=notice.title,
-                body=notice.body,
-                body_format=apprise.NotifyFormat.TEXT,
-                notify_type=_TYPES[notice.severity],
-            )
-        )
-        words = said.getvalue().strip()
-    return None if sent else words or "refused without a reason"
-
-
-def wait_after(attempts: int) -> timedelta | None:
-    """How long to wait after so many failed attempts: 30 s, doubled up to 1 h; None = give up."""
-    if attempts >= _ATTEMPTS:
-        return None
-    return min(_FIRST_WAIT * 2 ** min(attempts - 1, 16), _LONGEST_WAIT)
-
-
-def _senders(audience: str, urls: Sequence[str]) -> list[apprise.Apprise]:
-    """One sender an address, so that each is retried by itself."""
-    senders: list[apprise.Apprise] = []
-    for place, url in enumerate(urls, start=1):
-        sender = apprise.Apprise()
-        added = sender.add(url)  # pyright: ignore[reportUnknownMemberType] (apprise's bare dict)
-        if not added:
-            raise DeliveryError(f"audience {audience}: address {place} is no apprise URL")
-        senders.append(sender)
-    return senders

@@ -12,7 +12,7 @@ def sentences() -> tuple[type[Exception], ...]:
     """
     from sqlalchemy.exc import OperationalError
 
-    from alerts.delivery import DeliveryError
+    from alerts.senders import DeliveryError
     from ingest.errors import IngestError
     from registry.report import RegistryError
     from simulators.errors import CityError

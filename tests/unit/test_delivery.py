@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from alerts.delivery import Delivery, DeliveryError, wait_after
+from alerts.delivery import Delivery
+from alerts.senders import DeliveryError, wait_after
 from alerts.service import AlertService
 from storage.registry.alerts import AlertStore
 from storage.registry.engine import open_registry

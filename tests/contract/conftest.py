@@ -1,20 +1,45 @@
-"""Stores under contract: one parameter a kind of store, so that a further adapter is one line."""
+"""Stores under contract: every test that asks for one runs on every kind of store.
 
+A test marked `embedded` is about the embedded store alone.
+"""
+
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from storage.readings import ReadingsStore, VolumesStore, open_readings, open_volumes
+from storage import influx
+from storage.contracts import ReadingsStore, VolumesStore
+from storage.influx import InfluxSettings
+from storage.readings import open_readings, open_volumes
+from storage.registry.engine import migrate, open_registry
 from water.city_time import CityTime
 from water.loading import Refused
 from water.readings import Reading
 
 ROOT = Path(__file__).parents[2]
+
+EMBEDDED = "embedded"
+INFLUXDB = pytest.param("influxdb", marks=pytest.mark.servers)
+INFLUXDB_POSTGRESQL = pytest.param("influxdb-postgresql", marks=pytest.mark.servers)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One run a kind of store; volumes have no ledger that could lie elsewhere."""
+    if "store_kind" not in metafunc.fixturenames:
+        return
+    kinds: list[object] = [EMBEDDED]
+    if metafunc.definition.get_closest_marker("embedded") is None:
+        kinds.append(INFLUXDB)
+        if "open_store" in metafunc.fixturenames:
+            kinds.append(INFLUXDB_POSTGRESQL)
+    metafunc.parametrize("store_kind", kinds)
 
 
 class StandingClock:
@@ -50,18 +75,56 @@ def reading(instant) -> Callable[..., Reading]:
     return build
 
 
-@pytest.fixture(params=["embedded"])
-def open_store(request, tmp_path, city) -> Iterator[Callable[[], ReadingsStore]]:
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory) -> Path:
+    """A migrated SQLite registry database, to be copied."""
+    path = tmp_path_factory.mktemp("registry") / "registry.db"
+    engine = open_registry(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def influx_settings(influxdb) -> InfluxSettings:
+    """A bucket of this test's own."""
+    return InfluxSettings(
+        influxdb.url, influxdb.token, influxdb.organisation, influxdb.make_bucket()
+    )
+
+
+@pytest.fixture
+def ledger_url(request, store_kind, tmp_path) -> str:
+    """The migrated registry database that holds the ledger of a store in InfluxDB."""
+    if store_kind == "influxdb-postgresql":
+        return request.getfixturevalue("migrated_postgres_url")
+    copy = shutil.copy(request.getfixturevalue("migrated_file"), tmp_path / "registry.db")
+    return f"sqlite:///{copy}"
+
+
+@pytest.fixture
+def open_store(request, store_kind, tmp_path, city) -> Iterator[Callable[[], ReadingsStore]]:
     """Opens the same readings store again and again, as processes do one after the other."""
-    opened: list[ReadingsStore] = []
+    with ExitStack() as opened:
 
-    def build() -> ReadingsStore:
-        opened.append(open_readings(tmp_path / "readings", city, StandingClock()))
-        return opened[-1]
+        def open_embedded() -> ReadingsStore:
+            store = open_readings(tmp_path / "readings", city, StandingClock())
+            opened.callback(store.close)
+            return store
 
-    yield build
-    for store in opened:
-        store.close()
+        def open_influx() -> ReadingsStore:
+            engine = open_registry(ledger_url)
+            opened.callback(engine.dispose)
+            store = influx.open_readings(influx_settings, engine, city, StandingClock())
+            opened.callback(store.close)
+            return store
+
+        if store_kind == EMBEDDED:
+            yield open_embedded
+        else:
+            ledger_url = request.getfixturevalue("ledger_url")
+            influx_settings = request.getfixturevalue("influx_settings")
+            yield open_influx
 
 
 @pytest.fixture
@@ -69,9 +132,13 @@ def store(open_store) -> ReadingsStore:
     return open_store()
 
 
-@pytest.fixture(params=["embedded"])
-def volumes(request, tmp_path, city) -> Iterator[VolumesStore]:
-    kept = open_volumes(tmp_path / "volumes", city, StandingClock())
+@pytest.fixture
+def volumes(request, store_kind, tmp_path, city) -> Iterator[VolumesStore]:
+    if store_kind == EMBEDDED:
+        kept = open_volumes(tmp_path / "volumes", city, StandingClock())
+    else:
+        settings = request.getfixturevalue("influx_settings")
+        kept = influx.open_volumes(settings, city, StandingClock())
     yield kept
     kept.close()
 

@@ -18,6 +18,8 @@ from storage.readings import StoreError, cold, open_readings
 from water.clock import SystemClock
 from water.readings import QUANTITIES, Reading
 
+pytestmark = pytest.mark.embedded
+
 FIRST = 1_767_196_800  # 2026-01-01T00:00+08:00
 
 readings_given = st.builds(

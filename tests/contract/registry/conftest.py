@@ -1,12 +1,11 @@
 """The registry database on SQLite and on PostgreSQL."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from storage.registry.engine import migrate, open_registry
+from storage.registry.engine import open_registry
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]
 
@@ -20,16 +19,6 @@ def empty(request, tmp_path) -> Engine:
         engine = open_registry(request.getfixturevalue("postgres_url"))
     yield engine
     engine.dispose()
-
-
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory) -> Path:
-    """A migrated SQLite database, to be copied."""
-    path = tmp_path_factory.mktemp("registry") / "registry.db"
-    engine = open_registry(f"sqlite:///{path}")
-    migrate(engine)
-    engine.dispose()
-    return path
 
 
 @pytest.fixture(params=BOTH)

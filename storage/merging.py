@@ -1,12 +1,12 @@
 """What becomes of a reading that meets another one of the same meter and instant. Pure."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from water.loading import Outcome
 from water.readings import QUANTITIES
 
-Row = tuple[int, int, int, float | None, float | None, float | None, float | None, int]
-"""A stored reading: (at, meter key, received_at, the four quantities, quality)."""
+Row = tuple[int, Any, int, float | None, float | None, float | None, float | None, int]
+"""A stored reading: (at, the store's key of the meter, received_at, four quantities, quality)."""
 
 _RECEIVED_AT, _FIRST_QUANTITY, _QUALITY = 2, 3, 7
 

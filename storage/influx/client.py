@@ -34,6 +34,8 @@ _FAILED_HALFWAY = re.compile(rb"\r\n,error,reference\r\n,(.*?),\d*\r\n\s*$", re.
 
 _TAIL_BYTES = 8_192
 
+_DROPPED = re.compile(r"\bdropped=(\d+)")
+
 Answer = TypeVar("Answer")
 
 
@@ -42,11 +44,14 @@ class LinesRefusedError(Exception):
 
     Attributes:
         reason: what the server says, in its words.
+        dropped: how many lines it refused; 0 where it doesn't say.
     """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+        counted = _DROPPED.search(reason)
+        self.dropped = int(counted[1]) if counted else 0
 
 
 class InfluxClient:

@@ -1,0 +1,88 @@
+# pyright: standard
+# pandas ships no stubs: strict rules about unknown types have nothing to hold on to.
+"""Finding the readings that late ones meet: a few queries, however many are late."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from operator import itemgetter
+
+import pandas as pd
+
+from storage.frames import to_seconds
+from storage.merging import Row
+from storage.registry.ledger_unsettled import Identity
+from water import columns
+from water.readings import QUANTITIES
+
+_METER_HOURS = 4_000
+"""What one query may span, meters × hours: 16,000 readings at one in 15 minutes."""
+
+_LEAST_HOURS = 0.25
+
+LoadReadings = Callable[[Sequence[str], datetime, datetime], pd.DataFrame]
+"""Meters, start, end → their readings with start <= at < end (columns READINGS)."""
+
+
+@dataclass(slots=True)
+class Window:
+    """What one query asks: every reading of some meters from `start` to `end`, both included."""
+
+    start: int
+    end: int
+    meters: set[str] = field(default_factory=set[str])
+
+    def takes(self, at: int, meter_id: str) -> bool:
+        """Whether the query stays small enough with one more reading."""
+        hours = max((at - self.start) / 3600, _LEAST_HOURS)
+        return len(self.meters | {meter_id}) * hours <= _METER_HOURS
+
+    def add(self, at: int, meter_id: str) -> None:
+        """Ask for this reading too; `at` is not before `end`."""
+        self.end = at
+        self.meters.add(meter_id)
+
+
+def plan(identities: Sequence[Identity]) -> Iterator[Window]:
+    """The windows that hold these readings, in order of time.
+
+    What comes again after an outage lies close together and is one window; a year of one meter is
+    one, too. Readings scattered over meters and months want more.
+    """
+    window: Window | None = None
+    for at, meter_id in sorted(identities, key=itemgetter(0)):
+        if window is None or not window.takes(at, meter_id):
+            if window is not None:
+                yield window
+            window = Window(at, at)
+        window.add(at, meter_id)
+    if window is not None:
+        yield window
+
+
+def look_up(load_readings: LoadReadings, identities: Sequence[Identity]) -> dict[Identity, Row]:
+    """The stored rows with one of these identities."""
+    wanted = set(identities)
+    found: dict[Identity, Row] = {}
+    for window in plan(identities):
+        start = datetime.fromtimestamp(window.start, UTC)
+        end = datetime.fromtimestamp(window.end + 1, UTC)
+        frame = load_readings(sorted(window.meters), start, end)
+        found.update((row[:2], row) for row in _rows(frame) if row[:2] in wanted)
+    return found
+
+
+def _rows(frame: pd.DataFrame) -> Iterator[Row]:
+    """A frame of readings as rows; the key of a meter is its id."""
+    quantities = zip(*(frame[name].tolist() for name in QUANTITIES), strict=True)
+    others = zip(
+        to_seconds(frame[columns.AT]).tolist(),
+        frame[columns.METER_ID].tolist(),
+        to_seconds(frame[columns.RECEIVED_AT]).tolist(),
+        frame[columns.QUALITY].tolist(),
+        strict=True,
+    )
+    for (at, meter_id, received_at, quality), values in zip(others, quantities, strict=True):
+        register, flow, pressure, level = (None if math.isnan(v) else v for v in values)
+        yield (at, meter_id, received_at, register, flow, pressure, level, int(quality))

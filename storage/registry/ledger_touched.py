@@ -1,0 +1,113 @@
+"""Which (meter, local day)s changed since a mark: one packed row a load.
+
+A row a reading would cost as much as the readings themselves. Beside each meter stands the instant
+of its newest reading in the load, so that another loader knows what it hasn't stored itself.
+Readers go by marks, so loads may be folded: days under a higher mark are seen again at worst.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping
+
+import msgspec
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
+
+from storage.registry.models import LedgerTouchedRow, table_of
+
+Days = dict[str, dict[str, int]]
+"""Local day (ISO) → meter → newest instant of it in the load, epoch seconds."""
+
+_TOUCHED: Table = table_of(LedgerTouchedRow)
+
+_SEVERAL = ""
+"""The writer of a folded row."""
+
+_FOLD_TO = 10_000
+"""Loads are folded until they hold so many meter-days: a reader's limit stays meaningful."""
+
+_PAGE = 100
+"""Rows fetched at a time."""
+
+_decoder = msgspec.json.Decoder(Days)
+
+
+def add(connection: Connection, writer: str, days: Days) -> int:
+    """Keep what a load touched, in the caller's transaction; its mark."""
+    statement = insert(_TOUCHED).returning(_TOUCHED.c.mark)
+    row = {"writer": writer, "count": _count(days), "days": _pack(days)}
+    return connection.execute(statement, row).scalar_one()
+
+
+def newest_mark(connection: Connection) -> int:
+    """The mark of the newest load; 0 before the first one."""
+    return connection.execute(select(func.coalesce(func.max(_TOUCHED.c.mark), 0))).scalar_one()
+
+
+def of_others(connection: Connection, writer: str, mark: int) -> Iterator[tuple[int, Days]]:
+    """The loads of other writers after a mark, with their marks."""
+    query = (
+        select(_TOUCHED.c.mark, _TOUCHED.c.days)
+        .where(_TOUCHED.c.mark > mark, _TOUCHED.c.writer != writer)
+        .order_by(_TOUCHED.c.mark)
+    )
+    for found, packed in connection.execute(query):
+        yield found, _unpack(packed)
+
+
+def after(connection: Connection, mark: int, limit: int) -> tuple[set[tuple[str, str]], int]:
+    """Whole loads after a mark until `limit` different (day, meter)s are found, the last mark."""
+    seen: set[tuple[str, str]] = set()
+    while len(seen) < limit:
+        query = select(_TOUCHED.c.mark, _TOUCHED.c.days).where(_TOUCHED.c.mark > mark)
+        rows = connection.execute(query.order_by(_TOUCHED.c.mark).limit(_PAGE)).all()
+        if not rows:
+            break
+        for found, packed in rows:
+            seen.update((day, meter) for day, meters in _unpack(packed).items() for meter in meters)
+            mark = found
+            if len(seen) >= limit:
+                break
+    return seen, mark
+
+
+def fold(connection: Connection) -> int:
+    """Fold small loads together under their highest mark; how many rows that saved."""
+    query = select(_TOUCHED.c.mark, _TOUCHED.c.days).where(_TOUCHED.c.count < _FOLD_TO)
+    marks: list[int] = []
+    days: Days = {}
+    saved = 0
+    for mark, packed in connection.execute(query.order_by(_TOUCHED.c.mark)).all():
+        marks.append(mark)
+        merge(days, _unpack(packed))
+        if _count(days) >= _FOLD_TO:
+            saved += _replace(connection, marks, days)
+            marks, days = [], {}
+    return saved + _replace(connection, marks, days)
+
+
+def _replace(connection: Connection, marks: list[int], days: Days) -> int:
+    if len(marks) < 2:
+        return 0
+    connection.execute(delete(_TOUCHED).where(_TOUCHED.c.mark.in_(marks[:-1])))
+    folded = {"writer": _SEVERAL, "count": _count(days), "days": _pack(days)}
+    connection.execute(update(_TOUCHED).where(_TOUCHED.c.mark == marks[-1]).values(folded))
+    return len(marks) - 1
+
+
+def merge(into: Days, others: Mapping[str, Mapping[str, int]]) -> None:
+    """Add what another load touched."""
+    for day, meters in others.items():
+        known = into.setdefault(day, {})
+        for meter, at in meters.items():
+            known[meter] = max(at, known.get(meter, at))
+
+
+def _count(days: Days) -> int:
+    return sum(map(len, days.values()))
+
+
+def _pack(days: Days) -> bytes:
+    return zlib.compress(msgspec.json.encode(days), 1)
+
+
+def _unpack(packed: bytes) -> Days:
+    return _decoder.decode(zlib.decompress(packed))

@@ -1,0 +1,81 @@
+"""Readings that a load has written, or was about to, before they were counted.
+
+A load keeps here what it is going to write, writes it to the readings store, and takes it out
+again in the transaction that counts it. A loader that dies between leaves its row behind. Whoever
+loads next holds what such a row lists for not stored yet, whether it was written or not: so each
+part of a reading is counted as stored once, over any crash.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Table, delete, insert, select, update
+
+from storage.registry.models import LedgerUnsettledRow, table_of
+
+_UNSETTLED: Table = table_of(LedgerUnsettledRow)
+
+Identity = tuple[int, str]
+"""A reading's instant (epoch seconds) and meter."""
+
+
+class Part(NamedTuple):
+    """Quantities of one reading; bit i of `mask` is quantity i of water.readings.QUANTITIES."""
+
+    at: int
+    meter_id: str
+    mask: int
+
+
+_decoder = msgspec.msgpack.Decoder(list[Part])
+
+
+class Unsettled:
+    """What crashed loads left behind, as a load finds it; used within one session."""
+
+    def __init__(self, connection: Connection) -> None:
+        rows = connection.execute(select(_UNSETTLED.c.id, _UNSETTLED.c.parts))
+        self._rows: dict[int, dict[Identity, int]] = {
+            row_id: {(at, meter): mask for at, meter, mask in _decoder.decode(packed)}
+            for row_id, packed in rows
+        }
+        self._changed: set[int] = set()
+
+    def __bool__(self) -> bool:
+        return any(self._rows.values())
+
+    def mask(self, identity: Identity) -> int:
+        """The quantities of a reading that nobody has counted."""
+        found = 0
+        for parts in self._rows.values():
+            found |= parts.get(identity, 0)
+        return found
+
+    def settle(self, identity: Identity, mask: int) -> None:
+        """These quantities of a reading are counted by this load."""
+        for row_id, parts in self._rows.items():
+            if identity in parts:
+                parts[identity] &= ~mask
+                self._changed.add(row_id)
+
+    def save(self, connection: Connection) -> None:
+        """Keep what is left, in the transaction that counts what was settled."""
+        for row_id in self._changed:
+            left = [Part(*identity, mask) for identity, mask in self._rows[row_id].items() if mask]
+            if left:
+                row = update(_UNSETTLED).where(_UNSETTLED.c.id == row_id)
+                connection.execute(row, {"parts": msgspec.msgpack.encode(left)})
+            else:
+                remove(connection, [row_id])
+
+
+def add(connection: Connection, parts: Sequence[Part]) -> int:
+    """Keep what is about to be written; the id of its row."""
+    statement = insert(_UNSETTLED).returning(_UNSETTLED.c.id)
+    return connection.execute(statement, {"parts": msgspec.msgpack.encode(parts)}).scalar_one()
+
+
+def remove(connection: Connection, ids: Sequence[int]) -> None:
+    """Take rows out: what they list is counted."""
+    connection.execute(delete(_UNSETTLED).where(_UNSETTLED.c.id.in_(ids)))

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Make what an installation with Docker Compose needs before its first start: secrets, the broker's
+# certificates and logins, the configuration. What is there already stays as it is.
+#   deploy/prepare.sh water.example.gov.cn      the name by which suppliers and people reach it
+# It goes to deploy/city, or where JIESHUI_CITY says; only Docker and the image are needed.
+set -eu
+
+host=${1:?"usage: deploy/prepare.sh HOST, the name by which suppliers and people reach it"}
+here=$(cd "$(dirname "$0")" && pwd)
+city=${JIESHUI_CITY:-$here/city}
+
+mkdir -p "$city"
+city=$(cd "$city" && pwd)
+
+# As root of the container, so that the files get the owner that the containers run as.
+docker run --rm --interactive --network none --user 0:0 --entrypoint /bin/sh --workdir /city \
+    --volume "$city:/city" --volume "$here/jieshui.toml:/template.toml:ro" \
+    "${JIESHUI_IMAGE:-jieshui}" -eu -s "$host" <<'INSIDE'
+umask 077
+
+secret() {
+    [ -e "secrets/$1" ] && return
+    python3 -c 'import secrets; print(secrets.token_urlsafe(32))' >"secrets/$1.new"
+    mv "secrets/$1.new" "secrets/$1"
+}
+
+mkdir -p secrets
+for name in influx-password influx-token postgres-password grafana-password; do
+    secret "$name"
+done
+[ -e jieshui.toml ] || cp /template.toml jieshui.toml
+jieshui broker init broker --host "$1" --host broker --host localhost
+
+chown -R 1883:1883 .
+# InfluxDB, PostgreSQL and Grafana run as users of their own, in our group.
+chmod 0640 secrets/*
+INSIDE
+
+echo "$city holds secrets, certificates and jieshui.toml: look through the last one, back all up."

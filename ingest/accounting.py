@@ -6,6 +6,7 @@ The sums themselves are water.accounting's.
 from collections.abc import Mapping
 
 from water.loading import Outcome, Tally
+from water.refusals import Refusal
 
 ACCOUNTS = {
     Outcome.STORED: "stored",
@@ -14,6 +15,12 @@ ACCOUNTS = {
     Outcome.REFUSED: "quarantined",
 }
 """The account of the readings' sum under which each outcome is counted."""
+
+
+def tally_outcome(supplier: str, outcome: Outcome) -> Tally:
+    """What a reading is counted as once the store has had its say."""
+    reason = Refusal.STORE_REFUSED.value if outcome is Outcome.REFUSED else ""
+    return Tally(supplier, "readings", ACCOUNTS[outcome], reason)
 
 
 def find_loaded(tallies: Mapping[Tally, int]) -> dict[str, int]:

@@ -1,17 +1,16 @@
-"""One load in the making: what entries of the journal come to before the store has its say."""
+"""One load in the making: what entries of the journal come to, before and after the store's say."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ingest.accounting import ACCOUNTS
+from ingest.accounting import tally_outcome
 from ingest.checks import Directory, check
 from ingest.decoders import Decoded
-from ingest.identity import receipt_id
 from ingest.journal import Entry
 from ingest.messages import Contents, read_message
-from ingest.settings import Limits, Source
+from ingest.settings import Source
 from water.loading import Outcome, Position, Refused, Tally
 from water.policy import Policy
 from water.readings import Reading
@@ -23,36 +22,15 @@ _INT64 = 1 << 63
 class Judgement(NamedTuple):
     """What a message came to: readings `first` to `end` of the batch, refusals, or a reason.
 
-    `receipt` is the id under which its sender is told.
+    `refused` holds the number within the message and the reason of each refused reading; the
+    others are readings of the batch in the same order.
     """
 
     supplier: str
-    receipt: str
     first: int
     end: int
-    refused: list[tuple[int, str]]
+    refused: Sequence[tuple[int, str]]
     reason: Undecodable | SetAside | None
-
-
-@dataclass(slots=True)
-class Quota:
-    """Rows of quarantine that a supplier may fill; beyond it a sample is kept.
-
-    `held` is what the store holds, a supplier, and grows with what is admitted.
-    """
-
-    limits: Limits
-    held: Counter[str] = field(default_factory=Counter[str])
-    beyond: Counter[str] = field(default_factory=Counter[str])
-
-    def admits(self, supplier: str) -> bool:
-        """Whether one more refused reading is kept."""
-        if self.held[supplier] >= self.limits.quarantine_quota:
-            self.beyond[supplier] += 1
-            if self.beyond[supplier] % self.limits.quarantine_sample:
-                return False
-        self.held[supplier] += 1
-        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +44,25 @@ class Rules:
 
 @dataclass(slots=True)
 class Batch:
-    """Readings to store, refused ones, and what each message came to."""
+    """Readings to store, refused ones, and what each message came to.
 
+    Attributes:
+        rules: what all of it is judged by.
+        journal: the name of the journal that `entries` are of.
+        readings: what the store is asked to keep.
+        refused: what the rules refuse.
+        entries: the messages.
+        judgements: what each of them came to.
+        tallies: counts of what needs no store's say, save messages and readings decoded.
+    """
+
+    rules: Rules
+    journal: str = "ingest"
     readings: list[Reading] = field(default_factory=list[Reading])
     refused: list[Refused] = field(default_factory=list[Refused])
+    entries: list[Entry] = field(default_factory=list[Entry])
     judgements: list[Judgement] = field(default_factory=list[Judgement])
     tallies: Counter[Tally] = field(default_factory=Counter[Tally])
-    entries: list[Entry] = field(default_factory=list[Entry])
 
     @property
     def position(self) -> Position:
@@ -86,88 +76,110 @@ class Batch:
         return {entry.supplier: entry.number for entry in self.entries}
 
     def settle(self, outcomes: Sequence[Outcome] | None) -> Counter[Tally]:
-        """All counts of the batch, with what the store did with each reading."""
+        """All counts of the batch, with what the store did with each reading; None: stored all."""
+        messages, readings, accepted = Counter[str](), Counter[str](), Counter[str]()
+        said = Counter[tuple[str, Outcome]]()
+        for supplier, first, end, refused, reason in self.judgements:
+            if reason is not None:
+                continue
+            messages[supplier] += 1
+            readings[supplier] += end - first + len(refused)
+            accepted[supplier] += end - first
+            if outcomes is not None:
+                said.update((supplier, Outcome(outcome)) for outcome in outcomes[first:end])
+        if outcomes is None:
+            said.update({(name, Outcome.STORED): count for name, count in accepted.items()})
         tallies = Counter(self.tallies)
-        for supplier, _, first, end, _, _ in self.judgements:
-            for account, count in count_outcomes(outcomes, first, end).items():
-                tallies[Tally(supplier, "readings", account)] += count
-        return tallies
+        for supplier, count in messages.items():
+            tallies[Tally(supplier, "messages", "decoded")] += count
+            tallies[Tally(supplier, "readings", "decoded")] += readings[supplier]
+        for (supplier, outcome), count in said.items():
+            tallies[tally_outcome(supplier, outcome)] += count
+        return +tallies
 
+    def list_refused(self, reasons: Mapping[int, str]) -> list[Refused]:
+        """Rows for the quarantine: what the rules refuse, then what the store's server refuses.
 
-def count_outcomes(outcomes: Sequence[Outcome] | None, first: int, end: int) -> dict[str, int]:
-    """How many readings of a stretch went to which account; None = all were stored."""
-    if first == end:
-        return {}
-    if outcomes is None:
-        return {"stored": end - first}
-    return dict(Counter(ACCOUNTS[Outcome(outcome)] for outcome in outcomes[first:end]))
+        Args:
+            reasons: index of the reading → what the server says.
+        """
+        return [*self.refused, *self._refused_by_store(reasons)] if reasons else self.refused
 
+    def _refused_by_store(self, reasons: Mapping[int, str]) -> Iterator[Refused]:
+        for entry, judgement in zip(self.entries, self.judgements, strict=True):
+            indexes = range(judgement.first, judgement.end)
+            if reasons.keys().isdisjoint(indexes):
+                continue
+            contents = read_message(entry, self.rules.sources, self.rules.directory.suppliers)
+            for index, part in zip(indexes, accepted_parts(judgement), strict=True):
+                if index in reasons:
+                    reason, detail = Refusal.STORE_REFUSED, reasons[index]
+                    yield self._refuse(entry, contents, part, reason, detail)
 
-def add_entry(batch: Batch, entry: Entry, rules: Rules, quota: Quota) -> None:
-    """Judge one message and add it to a batch."""
-    contents = read_message(entry, rules.sources, rules.directory.suppliers)
-    first, refused = len(batch.readings), list[tuple[int, str]]()
-    received_at = entry.received_ms // 1000
-    for part, decoded in enumerate(contents.readings):
-        judged = check(
-            decoded, entry.supplier, contents.dialect, received_at, rules.directory, rules.policy
-        )
-        if isinstance(judged, Reading):
-            batch.readings.append(judged)
-            continue
-        refused.append((part, judged[0].value))
-        if quota.admits(entry.supplier):
-            batch.refused.append(_refuse(entry, contents.dialect, decoded, part, *judged))
-    _count(batch.tallies, entry, contents, refused)
-    end = len(batch.readings)
-    receipt = receipt_id(entry.payload, entry.flags)
-    batch.judgements.append(
-        Judgement(entry.supplier, receipt, first, end, refused, contents.reason)
-    )
-    batch.entries.append(entry)
+    def add_entry(self, entry: Entry) -> None:
+        """Judge one message and add it."""
+        rules = self.rules
+        contents = read_message(entry, rules.sources, rules.directory.suppliers)
+        dialect, decoded_readings, reason, _ = contents
+        supplier, received_at = entry.supplier, entry.received_ms // 1000
+        directory, policy, readings = rules.directory, rules.policy, self.readings
+        first, refused = len(readings), list[tuple[int, str]]()
+        for part, decoded in enumerate(decoded_readings):
+            judged = check(decoded, supplier, dialect, received_at, directory, policy)
+            if isinstance(judged, Reading):
+                readings.append(judged)
+            else:
+                refused.append((part, judged[0].value))
+                self._add_refused(entry, contents, part, *judged)
+        self.entries.append(entry)
+        self.judgements.append(Judgement(supplier, first, len(readings), refused, reason))
+        if entry.lost or reason is not None:
+            self._count_without_readings(entry, reason)
 
-
-def refuse_entry(batch: Batch, entry: Entry, rules: Rules, detail: str) -> None:
-    """Put every reading of a message aside that the store itself can't take."""
-    contents = read_message(entry, rules.sources, rules.directory.suppliers)
-    refused: list[tuple[int, str]] = []
-    for part, decoded in enumerate(contents.readings):
+    def refuse_entry(self, entry: Entry, detail: str) -> None:
+        """Put every reading of a message aside that the store itself can't take."""
+        contents = read_message(entry, self.rules.sources, self.rules.directory.suppliers)
+        at = len(self.readings)
         reason = Refusal.STORE_REFUSED
-        refused.append((part, reason.value))
-        batch.refused.append(_refuse(entry, contents.dialect, decoded, part, reason, detail))
-    _count(batch.tallies, entry, contents, refused)
-    receipt = receipt_id(entry.payload, entry.flags)
-    batch.judgements.append(Judgement(entry.supplier, receipt, 0, 0, refused, contents.reason))
-    batch.entries.append(entry)
+        parts = range(len(contents.readings))
+        for part in parts:
+            self._add_refused(entry, contents, part, reason, detail)
+        refused = [(part, reason.value) for part in parts]
+        self.entries.append(entry)
+        self.judgements.append(Judgement(entry.supplier, at, at, refused, contents.reason))
+        self._count_without_readings(entry, contents.reason)
+
+    def _add_refused(
+        self, entry: Entry, contents: Contents, part: int, reason: Refusal, detail: str
+    ) -> None:
+        self.refused.append(self._refuse(entry, contents, part, reason, detail))
+        self.tallies[Tally(entry.supplier, "readings", "quarantined", reason.value)] += 1
+
+    def _count_without_readings(self, entry: Entry, reason: Undecodable | SetAside | None) -> None:
+        supplier = entry.supplier
+        if entry.lost:
+            lost = Tally(supplier, "messages", "undecodable", Undecodable.JOURNAL_LOST)
+            self.tallies[lost] += entry.lost
+        if reason is not None:
+            account = "set_aside" if isinstance(reason, SetAside) else "undecodable"
+            self.tallies[Tally(supplier, "messages", account, reason.value)] += 1
+
+    def _refuse(
+        self, entry: Entry, contents: Contents, part: int, reason: Refusal, detail: str
+    ) -> Refused:
+        decoded: Decoded = contents.readings[part]
+        at = decoded.at if decoded.at is not None and -_INT64 <= decoded.at < _INT64 else None
+        return Refused(
+            entry.supplier, reason.value, detail, contents.dialect, decoded.address, at,
+            entry.received_ms // 1000, entry.segment, entry.offset, part, self.journal,
+        )  # fmt: skip
 
 
-def _count(
-    tallies: Counter[Tally],
-    entry: Entry,
-    contents: Contents,
-    refused: Sequence[tuple[int, str]],
-) -> None:
-    supplier = entry.supplier
-    if entry.lost:
-        tallies[Tally(supplier, "messages", "undecodable", Undecodable.JOURNAL_LOST)] += entry.lost
-    if contents.reason is None:
-        tallies[Tally(supplier, "messages", "decoded")] += 1
-        tallies[Tally(supplier, "readings", "decoded")] += len(contents.readings)
-    else:
-        account = "set_aside" if isinstance(contents.reason, SetAside) else "undecodable"
-        tallies[Tally(supplier, "messages", account, contents.reason.value)] += 1
-    for _, reason in refused:
-        tallies[Tally(supplier, "readings", "quarantined", reason)] += 1
-
-
-def _refuse(
-    entry: Entry, dialect: str, decoded: Decoded, part: int, reason: Refusal, detail: str
-) -> Refused:
-    at = decoded.at if decoded.at is not None and -_INT64 <= decoded.at < _INT64 else None
-    return Refused(
-        entry.supplier, reason.value, detail, dialect, decoded.address, at,
-        entry.received_ms // 1000, entry.segment, entry.offset, part,
-    )  # fmt: skip
+def accepted_parts(judgement: Judgement) -> list[int]:
+    """The numbers within the message of the readings that the rules accept, in order."""
+    refused = {part for part, _ in judgement.refused}
+    whole = judgement.end - judgement.first + len(refused)
+    return [part for part in range(whole) if part not in refused]
 
 
 Settled = Callable[[Batch, Sequence[Outcome] | None], None]

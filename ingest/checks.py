@@ -10,12 +10,10 @@ from water.policy import Policy
 from water.readings import Reading
 from water.refusals import Refusal
 
-_WIDEST = {
-    "register_m3": (0.0, 1e12),
-    "flow_m3_h": (-1e6, 1e6),
-    "pressure_mpa": (-0.1, 10.0),
-    "level_m": (-100.0, 1_000.0),
-}
+_REGISTER_M3 = 1e12
+_FLOW_M3_H = (-1e6, 1e6)
+_PRESSURE_MPA = (-0.1, 10.0)
+_LEVEL_M = (-100.0, 1_000.0)
 """What no meter of a city reports; what is unlikely for this meter is the series check's to say."""
 
 
@@ -68,33 +66,29 @@ def check(
     if meter is None:
         foreign = (dialect, address) in directory.elsewhere
         return (Refusal.OTHER_SUPPLIERS_METER if foreign else Refusal.UNKNOWN_METER), address
-    if meter.supplier_id != supplier:
+    meter_id, owner, modulus, _, begins, ends = meter
+    if owner != supplier:
         return Refusal.OTHER_SUPPLIERS_METER, address
     if at > received_at + policy.future_tolerance_s:
         return Refusal.FUTURE, f"{at - received_at} s ahead"
     if at < received_at - policy.oldest_days * 86_400:
         return Refusal.TOO_OLD, f"{(received_at - at) // 86_400} days"
-    if _out_of_service(at, meter):
+    if (begins is not None and at < begins) or (ends is not None and at > ends):
         return Refusal.OUT_OF_SERVICE, ""
-    reason = None if register is None else _check_register(register, meter)
+    reason = None if register is None else _check_register(register, modulus)
     if flow is not None or pressure is not None or level is not None:
         reason = reason or _check_ranges(flow, pressure, level)
     if reason is not None:
         return reason
-    return Reading(meter.meter_id, at, received_at, register, flow, pressure, level, quality)
+    return Reading(meter_id, at, received_at, register, flow, pressure, level, quality)
 
 
-def _out_of_service(at: int, meter: KnownMeter) -> bool:
-    begins, ends = meter.in_service_from, meter.in_service_to
-    return (begins is not None and at < begins) or (ends is not None and at > ends)
-
-
-def _check_register(register: float, meter: KnownMeter) -> tuple[Refusal, str] | None:
+def _check_register(register: float, modulus: float | None) -> tuple[Refusal, str] | None:
     if register < 0:
         return Refusal.NEGATIVE_REGISTER, f"register_m3 {register}"
-    if meter.modulus_m3 is not None and register >= meter.modulus_m3:
-        return Refusal.BEYOND_DIAL, f"register_m3 {register}, dial ends at {meter.modulus_m3}"
-    if register > _WIDEST["register_m3"][1]:
+    if modulus is not None and register >= modulus:
+        return Refusal.BEYOND_DIAL, f"register_m3 {register}, dial ends at {modulus}"
+    if register > _REGISTER_M3:
         return Refusal.OUT_OF_RANGE, f"register_m3 {register}"
     return None
 
@@ -102,9 +96,10 @@ def _check_register(register: float, meter: KnownMeter) -> tuple[Refusal, str] |
 def _check_ranges(
     flow: float | None, pressure: float | None, level: float | None
 ) -> tuple[Refusal, str] | None:
-    named = (("flow_m3_h", flow), ("pressure_mpa", pressure), ("level_m", level))
-    for name, number in named:
-        low, high = _WIDEST[name]
-        if number is not None and not low <= number <= high:
-            return Refusal.OUT_OF_RANGE, f"{name} {number}"
+    if flow is not None and not _FLOW_M3_H[0] <= flow <= _FLOW_M3_H[1]:
+        return Refusal.OUT_OF_RANGE, f"flow_m3_h {flow}"
+    if pressure is not None and not _PRESSURE_MPA[0] <= pressure <= _PRESSURE_MPA[1]:
+        return Refusal.OUT_OF_RANGE, f"pressure_mpa {pressure}"
+    if level is not None and not _LEVEL_M[0] <= level <= _LEVEL_M[1]:
+        return Refusal.OUT_OF_RANGE, f"level_m {level}"
     return None

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
@@ -16,9 +17,10 @@ from tenacity import (
 )
 
 from ingest.accounting import count_journal, find_loaded
-from ingest.batch import Batch, Quota, Rules, Settled, add_entry, refuse_entry
+from ingest.batch import Batch, Rules, Settled
 from ingest.journal import Entry, JournalReader
 from ingest.ports import ReadingsSink
+from ingest.quota import Quota
 from ingest.settings import Limits
 from water.loading import Position, Tally
 
@@ -50,7 +52,7 @@ class Loader:
         self._limits = limits
         self._settled = settled
         self.totals: Counter[Tally] = Counter(sink.tallies())
-        self.quota = Quota(limits, Counter(sink.quarantine_depth()))
+        self.quota = Quota(limits, sink.quarantine_depth())
         self.position = sink.position(journal)
         self._loaded = find_loaded(self.totals)
         self._read_to = self.position
@@ -94,18 +96,18 @@ class Loader:
     def recount(self) -> None:
         """Take the store's counts anew, after something else than a load has changed them."""
         self.totals = Counter(self._sink.tallies())
-        self.quota.held = Counter(self._sink.quarantine_depth())
+        self.quota = replace(self.quota, held=self._sink.quarantine_depth())
 
     def _assemble(self) -> Batch | None:
         """The next batch: full, or all that the journal holds."""
-        batch, rules = Batch(), self._rules()
+        batch = Batch(self._rules(), self._journal)
         self._failures = 0
         while len(batch.readings) < self._limits.batch_readings:
             if not self._ahead:
                 self._read_ahead()
             if not self._ahead or len(batch.entries) >= self._limits.batch_readings:
                 break
-            add_entry(batch, self._ahead.popleft(), rules, self.quota)
+            batch.add_entry(self._ahead.popleft())
         return batch if batch.entries else None
 
     def _read_ahead(self) -> None:
@@ -136,30 +138,32 @@ class Loader:
 
     def _load_alone(self, entry: Entry) -> None:
         """Load one message; if the store can't take it, its readings go to quarantine."""
-        batch, rules = Batch(), self._rules()
-        add_entry(batch, entry, rules, self.quota)
+        batch = Batch(self._rules(), self._journal)
+        batch.add_entry(entry)
         try:
             self._commit(batch)
         except Exception as error:
             if not self._sink_answers():
                 raise
             log.warning("store refuses a message", entry=entry.entry, error=repr(error))
-            refused = Batch()
-            refuse_entry(refused, entry, rules, type(error).__name__)
+            refused = Batch(batch.rules, self._journal)
+            refused.refuse_entry(entry, type(error).__name__)
             self._commit(refused)
 
     def _commit(self, batch: Batch) -> None:
         position, loaded = batch.position, self._loaded | batch.newest
         with self._sink.load() as load:
             outcomes = load.add_readings(batch.readings) if batch.readings else None
-            if batch.refused:
-                load.add_refused(batch.refused)
+            refusals = load.refusals() if outcomes else dict[int, str]()
+            kept, quota = self.quota.admit(batch.list_refused(refusals))
+            if kept:
+                load.add_refused(kept)
             tallies = batch.settle(outcomes)
             tallies.update(count_journal(self.totals, self._received(), loaded))
             load.add_tallies(tallies)
             load.set_position(self._journal, position)
         self.totals.update(tallies)
-        self.position, self._loaded = position, loaded
+        self.position, self._loaded, self.quota = position, loaded, quota
         self._settled(batch, outcomes)
 
     def _sink_answers(self) -> bool:

@@ -30,7 +30,7 @@ def read_message(entry: Entry, sources: Sequence[Source], suppliers: Collection[
     # Counted under nobody's name when it arrived: for the sums it stays so, whoever is known now.
     if entry.supplier == NOBODY or entry.supplier not in suppliers:
         return Contents(dialect, [], Undecodable.UNKNOWN_SUPPLIER)
-    reason = _by_envelope(entry)
+    reason = _by_envelope(entry.flags, entry.payload)
     if reason is not None:
         return Contents(dialect, [], reason)
     decode = DIALECTS.get(dialect)
@@ -47,13 +47,13 @@ def read_message(entry: Entry, sources: Sequence[Source], suppliers: Collection[
     return Contents(dialect, readings)
 
 
-def _by_envelope(entry: Entry) -> Undecodable | SetAside | None:
-    if entry.flags & RETAINED:
+def _by_envelope(flags: int, payload: bytes) -> Undecodable | SetAside | None:
+    if flags & RETAINED:
         return SetAside.RETAINED
-    if entry.flags & OVERSIZE:
+    if flags & OVERSIZE:
         return Undecodable.TOO_LARGE
-    if not entry.payload.strip():
+    if not payload or payload.isspace():
         return SetAside.EMPTY
-    if len(entry.payload) < 16 and entry.payload.strip().strip(b'"').lower() in _LAST_WILLS:
+    if len(payload) < 16 and payload.strip().strip(b'"').lower() in _LAST_WILLS:
         return SetAside.LAST_WILL
     return None

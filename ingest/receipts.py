@@ -7,14 +7,15 @@ dropped when the broker is slow or away); a supplier sends again until it has se
 
 import queue
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import structlog
 
-from ingest.batch import Batch, count_outcomes
+from ingest.accounting import ACCOUNTS
+from ingest.batch import Batch, Judgement, accepted_parts
 from ingest.connection import connect, make_client
 from ingest.errors import DisconnectedError
 from ingest.identity import receipt_id
@@ -23,7 +24,7 @@ from ingest.settings import MqttSettings
 from ingest.topics import NOBODY
 from water.clock import Clock
 from water.loading import Outcome
-from water.refusals import SetAside
+from water.refusals import Refusal, SetAside
 
 log = structlog.get_logger()
 
@@ -40,19 +41,32 @@ def describe_loaded(
 ) -> dict[str, list[dict[str, Any]]]:
     """What became of each message of a batch, a supplier."""
     loaded: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for supplier, receipt, first, end, refused, reason in batch.judgements:
+    for entry, judgement in zip(batch.entries, batch.judgements, strict=True):
+        supplier, first, end, refused, reason = judgement
         if supplier == NOBODY:
             continue
-        item: dict[str, Any] = {"id": receipt}
-        if reason is None:
-            item |= {"stored": 0, "duplicate": 0, "conflict": 0}
-            item |= count_outcomes(outcomes, first, end)
-            item["refused"] = refused
-        else:
+        item: dict[str, Any] = {"id": receipt_id(entry.payload, entry.flags)}
+        if reason is not None:
             kind = "set_aside" if isinstance(reason, SetAside) else "undecodable"
             item[kind] = reason.value
+        elif outcomes is None:
+            item |= {"stored": end - first, "duplicate": 0, "conflict": 0, "refused": refused}
+        else:
+            item |= _describe_outcomes(judgement, outcomes[first:end])
         loaded[supplier].append(item)
     return loaded
+
+
+def _describe_outcomes(judgement: Judgement, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What the store did with the readings of one message."""
+    counts = Counter(outcomes)
+    refused = list(judgement.refused)
+    if counts[Outcome.REFUSED]:
+        said = zip(accepted_parts(judgement), outcomes, strict=True)
+        reason = Refusal.STORE_REFUSED.value
+        refused += [(part, reason) for part, outcome in said if outcome is Outcome.REFUSED]
+    told = (Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT)
+    return {**{ACCOUNTS[outcome]: counts[outcome] for outcome in told}, "refused": sorted(refused)}
 
 
 def describe_journalled(group: Sequence[Message]) -> dict[str, list[str]]:

@@ -7,15 +7,16 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, cast
 
-from ingest.accounting import ACCOUNTS
+from ingest.accounting import tally_outcome
 from ingest.batch import Rules
 from ingest.checks import check
 from ingest.errors import IngestError
 from ingest.journal import JournalReader
 from ingest.messages import read_message
 from ingest.ports import ReadingsSink
-from water.loading import Outcome, Tally
+from water.loading import Outcome, Refused, Tally
 from water.readings import Reading
+from water.refusals import Refusal
 
 RERUN_QUARANTINE = "rerun_quarantine"
 """The kind of the job; arguments supplier, reason and ids narrow it, none = everything held."""
@@ -86,17 +87,30 @@ def _rerun_page(
     passing = dict(_judge_again(rows, reader, rules, rerun))
     if not passing:
         return
-    suppliers = {row["id"]: row["supplier"] for row in rows}
+    by_id = {row["id"]: row for row in rows}
     with sink.load() as load:
-        released = list(load.release_refused(list(passing)))
-        outcomes = load.add_readings([passing[row] for row in released]) if released else None
+        released = [by_id[row] for row in load.release_refused(list(passing))]
+        outcomes = load.add_readings([passing[row["id"]] for row in released]) if released else None
+        refusals = load.refusals() if outcomes else dict[int, str]()
+        again = [_refuse_again(released[index], said) for index, said in refusals.items()]
+        if again:
+            load.add_refused(again)
         tallies: Counter[Tally] = Counter()
         for place, row in enumerate(released):
             outcome = Outcome.STORED if outcomes is None else Outcome(outcomes[place])
-            tallies[Tally(suppliers[row], "readings", ACCOUNTS[outcome])] += 1
-            rerun.outcomes[ACCOUNTS[outcome]] += 1
+            tallies[tally_outcome(row["supplier"], outcome)] += 1
         load.add_tallies(tallies)
-    rerun.passed += len(released)
+    rerun.passed += len(released) - len(again)
+    rerun.refused += len(again)
+    for tally, count in tallies.items():
+        if tally.account != "quarantined":
+            rerun.outcomes[tally.account] += count
+
+
+def _refuse_again(row: Row, said: str) -> Refused:
+    """The row that goes back to quarantine, because the store's server refuses the reading."""
+    kept = Refused(*(row[name] for name in Refused._fields))
+    return kept._replace(reason=Refusal.STORE_REFUSED.value, detail=said)
 
 
 def _judge_again(

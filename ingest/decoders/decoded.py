@@ -93,12 +93,14 @@ def decode_reading(
     Numbers may come as strings; null is as if the field were not there. A value that is no
     finite number, or an instant that names no moment, makes a refused reading.
     """
+    register, flow, pressure, level = quantities
     instant = None
     try:
         instant = read_instant(at)
-        register, flow, pressure, level = (
-            None if quantity is None else read_number(quantity) for quantity in quantities
-        )
+        register = None if register is None else read_number(register)
+        flow = None if flow is None else read_number(flow)
+        pressure = None if pressure is None else read_number(pressure)
+        level = None if level is None else read_number(level)
     except _UnfitError as unfit:
         return Decoded(
             address, instant, quality=quality, refusal=unfit.refusal, detail=unfit.detail

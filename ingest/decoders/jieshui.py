@@ -43,9 +43,13 @@ def decode(rest: str, payload: bytes, received_at: int) -> list[Decoded] | SetAs
     items, simulated = _items(payload)
     if not items:
         return SetAside.EMPTY
-    if simulated or all(item.simulated is True for item in items):
+    if simulated:
         return SetAside.SIMULATED
     readings = [_decode_item(item, meter) for item in items]
+    if readings[0].refusal is None:
+        return readings
+    if all(reading.refusal is Refusal.SIMULATED for reading in readings):
+        return SetAside.SIMULATED
     if all(reading.detail == "no quantity" for reading in readings):
         raise Unreadable(Undecodable.NO_QUANTITY)
     return readings

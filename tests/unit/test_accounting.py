@@ -3,9 +3,10 @@ import random
 import pytest
 
 from ingest.accounting import count_journal, find_loaded
-from ingest.batch import Batch, Quota, Rules, add_entry
+from ingest.batch import Batch, Rules
 from ingest.checks import make_directory
 from ingest.journal import OVERSIZE, RETAINED, Entry
+from ingest.quota import Quota
 from ingest.settings import Limits, Source
 from ingest.topics import NOBODY, attribute
 from water.accounting import sum_messages, sum_readings
@@ -32,10 +33,10 @@ def entry(number, topic="water/v1/north/jieshui/m1/reading", payload=GOOD, flags
                  NOW * 1000, flags)  # fmt: skip
 
 
-def judge(*entries, quota=None):
-    batch = Batch()
+def judge(*entries):
+    batch = Batch(RULES)
     for one in entries:
-        add_entry(batch, one, RULES, quota or Quota(Limits()))
+        batch.add_entry(one)
     return batch
 
 
@@ -113,10 +114,15 @@ def test_a_refused_reading_knows_its_place():
 
 def test_beyond_the_quota_reasons_are_counted_and_a_sample_is_kept():
     quota = Quota(Limits(quarantine_quota=10, quarantine_sample=50))
-    batch = judge(*(entry(n, payload=NEGATIVE) for n in range(1, 211)), quota=quota)
-    reason = Tally("north", "readings", "quarantined", Refusal.NEGATIVE_REGISTER.value)
-    assert batch.tallies[reason] == 210
-    assert len(batch.refused) == 10 + 4
+    kept, told = 0, 0
+    for first in (1, 101, 201):
+        batch = judge(*(entry(n, payload=NEGATIVE) for n in range(first, min(first + 100, 211))))
+        told += batch.tallies[Tally("north", "readings", "quarantined", "negative_register")]
+        rows, quota = quota.admit(batch.refused)
+        kept += len(rows)
+    assert told == 210
+    assert kept == 10 + 4
+    assert quota.held == {"north": kept}
 
 
 def test_an_instant_beyond_the_store_is_kept_without_it():

@@ -8,19 +8,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ingest import loader as loader_module
-from ingest.batch import Rules
+from ingest.batch import Batch, Rules
 from ingest.checks import make_directory
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal.segments import segment_path
 from ingest.loader import Loader, begin_after
+from ingest.rerun import rerun_quarantine
 from ingest.settings import Limits
 from storage.queries import IngestQueries
 from storage.readings import open_readings
 from water.accounting import sum_messages, sum_readings
 from water.city_time import CityTime
 from water.clock import SystemClock
-from water.loading import Position, Tally
+from water.loading import Outcome, Position, Tally
 from water.meters import KnownMeter
 from water.policy import Policy
 from water.refusals import Refusal
@@ -32,12 +32,17 @@ DIRECTORY = make_directory(1, frozenset({"north"}), {("north", "jieshui", "m1"):
 
 
 class Fussy:
-    """The real store, away for a while (`away` loads fail), or unable to take one register."""
+    """The real store, away for a while (`away` loads fail), or unable to take one register.
+
+    `poison`: a register that makes the load fail; `refused`: one that its server won't have.
+    """
 
     def __init__(self, store):
         self.store, self.away, self.poison, self.loads = store, 0, None, 0
-        self.position, self.tallies = store.position, store.tallies
-        self.quarantine_depth = store.quarantine_depth
+        self.refused = None
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
 
     @contextmanager
     def load(self):
@@ -46,12 +51,13 @@ class Fussy:
             self.away -= 1
             raise OSError("the store is away")
         with self.store.load() as load:
-            yield _FussyLoad(load, self.poison)
+            yield _FussyLoad(load, self.poison, self.refused)
 
 
 class _FussyLoad:
-    def __init__(self, load, poison):
-        self._load, self._poison = load, poison
+    def __init__(self, load, poison, refused):
+        self._load, self._poison, self._refused = load, poison, refused
+        self._refusals = {}
 
     def __getattr__(self, name):
         return getattr(self._load, name)
@@ -59,7 +65,20 @@ class _FussyLoad:
     def add_readings(self, readings):
         if self._poison is not None and any(r.register_m3 == self._poison for r in readings):
             raise OverflowError("Python int too large")
-        return self._load.add_readings(readings)
+        taken = [r for r in readings if r.register_m3 != self._refused]
+        if len(taken) == len(readings):
+            return self._load.add_readings(readings)
+        said = iter(self._load.add_readings(taken) or [Outcome.STORED] * len(taken))
+        outcomes = [
+            Outcome.REFUSED if r.register_m3 == self._refused else next(said) for r in readings
+        ]
+        self._refusals = {
+            n: "field type conflict" for n, o in enumerate(outcomes) if o is Outcome.REFUSED
+        }
+        return outcomes
+
+    def refusals(self):
+        return self._refusals
 
 
 @pytest.fixture
@@ -152,6 +171,58 @@ def test_a_message_that_the_store_cannot_take_goes_to_quarantine_and_the_rest_is
     assert sum(len(batch.entries) for batch in told) == 40
 
 
+def append_batch(journal, *registers):
+    items = (b'{"at":%d,"register_m3":%d}' % (NOW - 60 * r, r) for r in registers)
+    topic = "water/v1/north/jieshui/m1/reading"
+    journal.append([Message("north", topic, b"[%s]" % b",".join(items), NOW * 1000)])
+
+
+def test_a_reading_that_the_server_refuses_goes_to_quarantine_in_its_place(journal, sink):
+    append_batch(journal, 0, 1, 2)
+    append_batch(journal, 3, -4, 5, 6)
+    sink.refused = 5
+    load_all(make_loader(journal, sink))
+    messages, readings = sums(sink)
+    assert messages.balanced
+    assert readings.balanced
+    assert (readings.decoded, readings.stored, readings.quarantined) == (7, 5, 2)
+    rows = {row["reason"]: row for row in sink.page_refused().rows}
+    row = rows[Refusal.STORE_REFUSED.value]
+    entry = JournalReader(journal._folder, journal.marker, journal.committed).read(Position())[0][1]
+    assert (row["segment"], row["offset"], row["part"]) == (entry.segment, entry.offset, 2)
+    assert (row["supplier"], row["dialect"], row["address"]) == ("north", "jieshui", "m1")
+    assert (row["detail"], row["at"]) == ("field type conflict", NOW - 300)
+
+
+def rerun(journal, sink):
+    reader = JournalReader(journal._folder, journal.marker, journal.committed)
+    return rerun_quarantine({}, reader, sink, Rules((), Policy(), DIRECTORY)).describe()
+
+
+def test_a_rerun_stores_what_the_server_takes_now_and_keeps_what_it_refuses_again(journal, sink):
+    append_batch(journal, 0, 1, 2)
+    sink.refused = 1
+    load_all(make_loader(journal, sink))
+    assert rerun(journal, sink) == {"passed": 0, "refused": 1, "gone": 0}
+    _, readings = sums(sink)
+    assert readings.balanced
+    assert (readings.stored, readings.quarantined) == (2, 1)
+    sink.refused = None
+    assert rerun(journal, sink) == {"passed": 1, "refused": 0, "gone": 0, "stored": 1}
+    _, readings = sums(sink)
+    assert readings.balanced
+    assert (readings.stored, readings.quarantined) == (3, 0)
+    assert not sink.page_refused().rows
+
+
+def test_what_the_server_refuses_is_held_against_the_quota_once(journal, sink):
+    append(journal, *range(20))
+    sink.refused, sink.away = 3, 2
+    loader = make_loader(journal, sink, quarantine_quota=1)
+    load_all(loader)
+    assert loader.quota.held == {"north": 1}
+
+
 def test_a_second_loader_goes_on_where_the_first_stopped(journal, sink):
     append(journal, *range(10))
     load_all(make_loader(journal, sink))
@@ -199,11 +270,11 @@ def test_a_message_that_the_loader_loses_is_missed(journal, sink, monkeypatch, p
         loader._ahead = Leaky(17)
     else:
         number = 17 if place == "judging" else 40
-        judge = loader_module.add_entry
+        judge = Batch.add_entry
         monkeypatch.setattr(
-            loader_module,
+            Batch,
             "add_entry",
-            lambda batch, entry, *more: entry.number == number or judge(batch, entry, *more),
+            lambda batch, entry: entry.number == number or judge(batch, entry),
         )
     load_all(loader)
     monkeypatch.undo()

@@ -1,12 +1,14 @@
 import threading
 
-from ingest.batch import Batch, Judgement
+from ingest.batch import Batch, Judgement, Rules
+from ingest.checks import Directory
 from ingest.identity import cut_oversize, receipt_id
-from ingest.journal import OVERSIZE, Message
+from ingest.journal import OVERSIZE, Entry, Message
 from ingest.receipts import Receipts, describe_journalled, describe_loaded
 from ingest.settings import MqttSettings
 from water.clock import SystemClock
 from water.loading import Outcome
+from water.policy import Policy
 from water.refusals import SetAside, Undecodable
 
 
@@ -21,14 +23,24 @@ def test_journalled_ids_go_to_their_supplier_and_to_nobody_else():
     assert describe_journalled(group) == {"north": [receipt_id(b"a")], "south": [receipt_id(b"b")]}
 
 
-def test_a_loaded_receipt_says_what_became_of_each_part():
-    batch = Batch()
-    batch.judgements = [
-        Judgement("north", receipt_id(b"a"), 0, 3, [(1, "future")], None),
-        Judgement("north", receipt_id(b"b"), 3, 3, [], Undecodable.MALFORMED),
-        Judgement("north", receipt_id(b"c"), 3, 3, [], SetAside.STATUS),
-        Judgement("?", receipt_id(b"d"), 3, 3, [], Undecodable.UNKNOWN_TOPIC),
+def loaded(*judgements):
+    """A batch whose messages have the payloads b"a", b"b" …"""
+    batch = Batch(Rules((), Policy(), Directory()))
+    batch.judgements = list(judgements)
+    batch.entries = [
+        Entry(1, 0, 0, number, number, judgement.supplier, "t", bytes([96 + number]), 1, 0)
+        for number, judgement in enumerate(judgements, 1)
     ]
+    return batch
+
+
+def test_a_loaded_receipt_says_what_became_of_each_part():
+    batch = loaded(
+        Judgement("north", 0, 3, [(1, "future")], None),
+        Judgement("north", 3, 3, [], Undecodable.MALFORMED),
+        Judgement("north", 3, 3, [], SetAside.STATUS),
+        Judgement("?", 3, 3, [], Undecodable.UNKNOWN_TOPIC),
+    )
     outcomes = [Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT]
     assert describe_loaded(batch, outcomes) == {
         "north": [
@@ -37,6 +49,17 @@ def test_a_loaded_receipt_says_what_became_of_each_part():
             {"id": receipt_id(b"b"), "undecodable": "malformed"},
             {"id": receipt_id(b"c"), "set_aside": "status"},
         ]
+    }  # fmt: skip
+
+
+def test_a_loaded_receipt_names_the_parts_that_the_server_of_the_store_refuses():
+    batch = loaded(
+        Judgement("north", 0, 1, [], None), Judgement("north", 1, 4, [(1, "future")], None)
+    )
+    outcomes = [Outcome.STORED, Outcome.STORED, Outcome.REFUSED, Outcome.DUPLICATE]
+    assert describe_loaded(batch, outcomes)["north"][1] == {
+        "id": receipt_id(b"b"), "stored": 1, "duplicate": 1, "conflict": 0,
+        "refused": [(1, "future"), (2, "store_refused")],
     }  # fmt: skip
 
 

@@ -43,6 +43,8 @@ from water.policy import Policy
 
 METERS = 2_000
 TOPIC = "water/v1/north/jieshui/-/reading"
+_MOST = 50_000
+"""Lines that one mosquitto_pub is given: it reads ahead, and packet ids end at 65,535."""
 
 
 class Registry:
@@ -110,7 +112,7 @@ def wait_for(holds, seconds: float = 600) -> None:
 
 def make_session(settings: MqttSettings) -> None:
     """Leave a persistent session with our subscription at the broker."""
-    client = make_client(settings, settings.client_id, manual_ack=False)
+    client = make_client(settings, settings.client_id)
     subscribed = threading.Event()
     client.on_connect = lambda *_: client.subscribe("water/v1/#", 1) and None
     client.on_subscribe = lambda *_: subscribed.set()
@@ -134,7 +136,9 @@ def publish_backlog(port: int, messages: int, readings: int) -> None:
             number += 1
         lines.append(items[0] if readings == 1 else f"[{','.join(items)}]")
     command = ["mosquitto_pub", "-p", str(port), "-q", "1", "-t", TOPIC, "-l"]
-    subprocess.run(command, input="\n".join(lines).encode() + b"\n", check=True)
+    for first in range(0, messages, _MOST):
+        part = "\n".join(lines[first : first + _MOST])
+        subprocess.run(command, input=part.encode() + b"\n", check=True)
 
 
 def drain_with_mosquitto_sub(port: int, messages: int, version: str) -> float:

@@ -1,23 +1,46 @@
-"""How a paho client of ours is made: version, login, TLS. No network."""
+"""How a client of ours is made (version, login, TLS) and connects."""
+
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from ingest.fast_client import FastClient
+from ingest.packets import Take
 from ingest.settings import MqttSettings
+from ingest.stock_client import StockClient
+
+ReceivingClient = FastClient | StockClient
 
 
-def make_client(settings: MqttSettings, client_id: str, *, manual_ack: bool) -> mqtt.Client:
+def make_client(settings: MqttSettings, client_id: str) -> mqtt.Client:
     """A client that keeps its session at the broker, not yet connected."""
+    client = mqtt.Client(**_describe(settings, client_id))
+    _secure(client, settings)
+    return client
+
+
+def make_receiving_client(settings: MqttSettings, take: Take) -> ReceivingClient:
+    """Such a client that gives what comes to `take` and acknowledges when it is told to."""
+    kind = FastClient if settings.fast else StockClient
+    client = kind(take, **_describe(settings, settings.client_id))
+    _secure(client, settings)
+    return client
+
+
+def _describe(settings: MqttSettings, client_id: str) -> dict[str, Any]:
     v5 = settings.version == "5"
-    client = mqtt.Client(
-        CallbackAPIVersion.VERSION2,
-        client_id=client_id,
-        clean_session=None if v5 else False,
-        protocol=mqtt.MQTTv5 if v5 else mqtt.MQTTv311,
-        manual_ack=manual_ack,
-    )
+    return {
+        "callback_api_version": CallbackAPIVersion.VERSION2,
+        "client_id": client_id,
+        "clean_session": None if v5 else False,
+        "protocol": mqtt.MQTTv5 if v5 else mqtt.MQTTv311,
+    }
+
+
+def _secure(client: mqtt.Client, settings: MqttSettings) -> None:
     if settings.username is not None:
         client.username_pw_set(settings.username, settings.password)
     if settings.tls or settings.ca_file or settings.cert_file:
@@ -26,7 +49,6 @@ def make_client(settings: MqttSettings, client_id: str, *, manual_ack: bool) -> 
             certfile=str(settings.cert_file) if settings.cert_file else None,
             keyfile=str(settings.key_file) if settings.key_file else None,
         )
-    return client
 
 
 def connect(client: mqtt.Client, settings: MqttSettings) -> None:

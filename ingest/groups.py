@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from ingest.identity import cut_oversize
 from ingest.journal import OVERSIZE, JournalWriter, Message
+from ingest.packets import Publication
 from ingest.settings import JournalSettings
 from water.clock import Clock
 
@@ -56,17 +57,22 @@ class Group:
             or self._bytes >= self._settings.group_bytes
         )
 
-    def add(self, topic: str, payload: bytes, flags: int, packet_id: int | None) -> None:
-        """Take a message; `packet_id` is what to acknowledge, None for QoS 0."""
+    def take(self, publications: Sequence[Publication]) -> None:
+        """Take the messages that one read has brought."""
         if not self._messages:
             self._began = time.monotonic()
-        if len(payload) > self._payload_bytes:
-            payload, flags = cut_oversize(payload), flags | OVERSIZE
         received_ms = round(self._clock.now().timestamp() * 1000)
-        self._messages.append(Message(self._attribute(topic), topic, payload, received_ms, flags))
-        self._bytes += len(payload)
-        if packet_id is not None:
-            self._packet_ids.append(packet_id)
+        attribute, limit = self._attribute, self._payload_bytes
+        keep, remember = self._messages.append, self._packet_ids.append
+        for name, payload, flags, packet_id in publications:
+            topic = _decode(name)
+            message = Message(attribute(topic), topic, payload, received_ms, flags)
+            if len(payload) > limit:
+                message = _cut(message)
+            self._bytes += len(message.payload)
+            keep(message)
+            if packet_id is not None:
+                remember(packet_id)
 
     def due(self, *, idle: bool) -> bool:
         """Whether to commit now: full, nothing more on the socket, or waited long enough."""
@@ -89,3 +95,16 @@ class Group:
         self._bytes = 0
         self._journalled(messages)
         return packet_ids
+
+
+def _cut(message: Message) -> Message:
+    payload, flags = cut_oversize(message.payload), message.flags | OVERSIZE
+    return message._replace(payload=payload, flags=flags)
+
+
+def _decode(topic: bytes) -> str:
+    """A topic; "" (which is nobody's) when it is not UTF-8."""
+    try:
+        return topic.decode()
+    except UnicodeDecodeError:
+        return ""

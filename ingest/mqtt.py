@@ -25,10 +25,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from ingest.connection import connect, make_client
+from ingest.connection import connect, make_receiving_client
 from ingest.errors import DisconnectedError, JournalUnwritableError
 from ingest.groups import Group
-from ingest.journal import REPEATED, RETAINED
 from ingest.settings import MqttSettings
 
 log = structlog.get_logger()
@@ -64,10 +63,10 @@ class Receiver:
         self._filters = list(filters)
         self._group = group
         self._refusal = ""
-        self._client = make_client(settings, settings.client_id, manual_ack=True)
+        self._client = make_receiving_client(settings, group.take)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
-        self._client.on_message = self._on_message
+        self._client.on_disconnect = self._on_disconnect
 
     def run(self, stop: threading.Event) -> None:
         """Receive until `stop` is set; neither broker nor disk can end it."""
@@ -162,8 +161,7 @@ class Receiver:
             self.state.journal_unwritable = False
             log.info("journal can be written again")
         if self.state.connected:
-            for packet_id in packet_ids:
-                self._client.ack(packet_id, 1)
+            self._client.acknowledge(packet_ids)
 
     def _give_way(self, error: JournalUnwritableError) -> None:
         if not self.state.journal_unwritable:
@@ -211,21 +209,22 @@ class Receiver:
             self.state.trouble = f"broker refuses the subscription: {', '.join(refused)}"
             log.error("subscription refused", filters=refused)
 
-    def _on_message(self, *about: Any) -> None:
-        message: mqtt.MQTTMessage = about[2]
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = ""
-        flags = (RETAINED if message.retain else 0) | (REPEATED if message.dup else 0)
-        packet_id = message.mid if message.qos else None
-        self._group.add(topic, bytes(message.payload), flags, packet_id)
+    def _on_disconnect(self, *about: Any) -> None:
+        from_broker, reason_code = about[2].is_disconnect_packet_from_server, about[3]
+        if from_broker:
+            self._refusal = f"broker ends the connection: {reason_code}"
 
     def _log_failure(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self.state.trouble = str(error)
         wait = state.next_action.sleep if state.next_action else 0.0
-        log.warning("broker not reached", error=str(error), next_try_s=round(wait, 1))
+        log.warning(
+            "broker not reached",
+            host=self._settings.host,
+            port=self._settings.port,
+            error=str(error),
+            next_try_s=round(wait, 1),
+        )
 
 
 def _buffered(sock: Any) -> int:

@@ -86,7 +86,7 @@ class Receipts:
         self._settings = settings
         self._clock = clock
         self._waiting: queue.Queue[tuple[str, Any]] = queue.Queue(_QUEUE)
-        self._client = make_client(settings, f"{settings.client_id}-receipts", manual_ack=False)
+        self._client = make_client(settings, f"{settings.client_id}-receipts")
         self._client.max_queued_messages_set(_UNSENT)
         self._client.reconnect_delay_set(min_delay=1, max_delay=30)
         self.dropped = 0

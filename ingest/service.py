@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -28,6 +29,8 @@ from water.policy import Policy
 
 log = structlog.get_logger()
 
+_TOPICS = 65_536
+"""Topics whose supplier is remembered."""
 _POLL_S = 2.0
 """Seconds between looks at the directory's version and at the jobs."""
 _DROP_S = 600.0
@@ -60,7 +63,7 @@ class IngestService:
         self._jobs = jobs
         self._clock = clock
         self._policy = policy
-        self._directory = Directory()
+        self._use(Directory())
         self._journal: JournalWriter | None = None
         self._loader: Loader | None = None
         self._receiver_state = ReceiverState()
@@ -77,7 +80,7 @@ class IngestService:
             JournalError: the journal folder can't be used as it is.
         """
         try:
-            self._directory = until_it_answers(self._load_directory, stop)
+            self._use(until_it_answers(self._load_directory, stop))
             journal = self._open_journal(stop)
         except RetryError:
             return
@@ -141,7 +144,7 @@ class IngestService:
             journal,
             self._settings.journal,
             self._settings.limits.payload_bytes,
-            self._attribute,
+            self._supplier_of,
             self._clock,
             journalled=self._note_group,
             observe_sync=self._metrics.observe_sync,
@@ -215,7 +218,7 @@ class IngestService:
         """Look at the directory and the jobs; while the registry is away the old one stands."""
         try:
             if self._meters.version() != self._directory.version:
-                self._directory = self._load_directory()
+                self._use(self._load_directory())
             self._run_job(loader, reader)
         except Exception as error:  # noqa: BLE001 (an outage of the registry; the next poll asks again)
             log.warning("registry does not answer", error=repr(error))
@@ -245,11 +248,17 @@ class IngestService:
         log.info("directory loaded", version=version, meters=len(directory.devices))
         return directory
 
+    def _use(self, directory: Directory) -> None:
+        """Judge by this directory from now on; whose a topic is, is worked out once a topic."""
+        work_out = partial(attribute, sources=self._settings.sources, suppliers=directory.suppliers)
+        self._attribute = lru_cache(_TOPICS)(work_out)
+        self._directory = directory
+
+    def _supplier_of(self, topic: str) -> str:
+        return self._attribute(topic)
+
     def _rules(self) -> Rules:
         return Rules(self._settings.sources, self._policy, self._directory)
-
-    def _attribute(self, topic: str) -> str:
-        return attribute(topic, self._settings.sources, self._directory.suppliers)
 
     def _note_group(self, messages: Sequence[Message]) -> None:
         self._last_message_ms = messages[-1].received_ms
@@ -277,7 +286,7 @@ class IngestService:
             waiting = max(0, durable - loaded)
             lag = loader.lag_s(self._clock.now()) if waiting else 0.0
             damaged = loader.damaged_bytes
-            held = loader.quota.held.total()
+            held = sum(loader.quota.held.values())
         newest = self._last_message_ms
         return {
             "connected": float(self._receiver_state.connected),

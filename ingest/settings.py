@@ -29,6 +29,7 @@ class MqttSettings:
         keepalive_s: seconds between pings.
         session_expiry_s: how long the broker keeps the session while we are away (MQTT 5).
         receive_maximum: messages the broker may have in flight to us (MQTT 5).
+        fast: whether to read with `ingest.fast_client`; false = with paho's own reading.
     """
 
     host: str = "localhost"
@@ -44,6 +45,7 @@ class MqttSettings:
     keepalive_s: int = 60
     session_expiry_s: int = 30 * 86_400
     receive_maximum: int = 1_000
+    fast: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what can't be."""

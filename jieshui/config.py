@@ -110,7 +110,7 @@ class MqttSource(Section):
 
 
 class Mqtt(Section):
-    """[mqtt]: the broker and how to log in to it."""
+    """[mqtt]: the broker and how to log in to it; `fast` false = the library's own reading."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=1883, ge=1, le=65535)
@@ -122,6 +122,7 @@ class Mqtt(Section):
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    fast: bool = True
     sources: tuple[MqttSource, ...] = ()
 
     @model_validator(mode="after")
@@ -202,7 +203,8 @@ class Watch(Section):
     """[watch]: the process that watches the others and tells people by itself.
 
     `targets`: name → address that answers 200 while all is well. `addresses`: whom to tell;
-    none = those of notify.bureau. `certificates`: files whose end is warned of.
+    none = those of notify.bureau. `certificates`: files whose end is warned of, beside those that
+    are named elsewhere here. `least_free`: share of the store's disk below which is warned.
     """
 
     host: str = "127.0.0.1"
@@ -211,8 +213,10 @@ class Watch(Section):
     addresses: tuple[str, ...] = ()
     pause_s: float = Field(default=15, gt=0)
     silent_s: float = Field(default=120, gt=0)
+    ca_file: Path | None = None
     certificates: tuple[Path, ...] = ()
     warn_days: int = Field(default=30, ge=1)
+    least_free: float = Field(default=0.1, ge=0, lt=1)
 
 
 _ADDRESSES = TypeAdapter(tuple[str, ...])
@@ -290,6 +294,11 @@ class Settings(BaseSettings):
     def registry_url(self) -> str:
         """The registry's database; SQLite in the store's folder when none is named."""
         return self.store.registry_url or f"sqlite:///{self.store.folder / 'registry.sqlite'}"
+
+    @property
+    def watch_addresses(self) -> tuple[str, ...]:
+        """Whom the watch tells."""
+        return self.watch.addresses or self.notify.bureau
 
     def city_time(self) -> CityTime:
         """The city's days and nights."""

@@ -161,6 +161,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
             ca_file=mqtt.ca_file,
             cert_file=mqtt.certificate_file,
             key_file=mqtt.key_file,
+            fast=mqtt.fast,
         ),
         journal=JournalSettings(
             folder=settings.store.folder / "journal",

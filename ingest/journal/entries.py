@@ -16,7 +16,7 @@ so what damage took is known exactly, supplier by supplier.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
@@ -28,6 +28,7 @@ RETAINED, REPEATED, OVERSIZE = 1, 2, 4
 MARKER_BYTES = 8
 FRAME_BYTES = MARKER_BYTES + 8
 _FRAME = struct.Struct("<II")
+_MARKED = struct.Struct(f"<{MARKER_BYTES}sII")
 _BODY = struct.Struct("<QQqBBH")
 
 
@@ -71,7 +72,7 @@ class SegmentHeader(msgspec.Struct, frozen=True):
 
 def frame(marker: bytes, body: bytes) -> bytes:
     """Put the marker, length and checksum before a body."""
-    return marker + _FRAME.pack(len(body), crc32(body)) + body
+    return _MARKED.pack(marker, len(body), crc32(body)) + body
 
 
 def encode_header(marker: bytes, header: SegmentHeader) -> bytes:
@@ -92,11 +93,27 @@ def decode_header(chunk: bytes) -> tuple[bytes, SegmentHeader, int] | None:
     return marker, header, FRAME_BYTES + len(body)
 
 
-def encode_entry(marker: bytes, entry: int, number: int, message: Message) -> bytes:
-    """The bytes of one entry."""
-    supplier, topic = message.supplier.encode(), message.topic.encode()
-    head = _BODY.pack(entry, number, message.received_ms, message.flags, len(supplier), len(topic))
-    return frame(marker, b"".join((head, supplier, topic, message.payload)))
+def encode_entries(
+    marker: bytes, entry: int, numbers: dict[str, int], messages: Iterable[Message]
+) -> bytes:
+    """The bytes of a group; one loop without calls of our own, for it runs for every message.
+
+    Args:
+        marker: the journal's.
+        entry: the count of the newest entry before the group.
+        numbers: each supplier's newest number before the group; brought up to date.
+        messages: the group.
+    """
+    pieces: list[bytes] = []
+    known = numbers.get
+    for count, (supplier, topic, payload, received_ms, flags) in enumerate(messages, entry + 1):
+        numbers[supplier] = number = known(supplier, 0) + 1
+        owner, name = supplier.encode(), topic.encode()
+        head = _BODY.pack(count, number, received_ms, flags, len(owner), len(name))
+        body = b"".join((head, owner, name, payload))
+        pieces.append(_MARKED.pack(marker, len(body), crc32(body)))
+        pieces.append(body)
+    return b"".join(pieces)
 
 
 def decode_entries(

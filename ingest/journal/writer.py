@@ -15,7 +15,7 @@ from ingest.journal.entries import (
     Message,
     SegmentHeader,
     decode_entries,
-    encode_entry,
+    encode_entries,
     encode_header,
 )
 from ingest.journal.segments import (
@@ -67,14 +67,15 @@ class JournalWriter:
         Raises:
             JournalUnwritableError: nothing of the group counts; it may be tried again.
         """
-        frames, received = self._encode(messages)
+        received = dict(self._received)
+        frames = encode_entries(self.marker, self._committed.entry, received, messages)
         try:
             file = self._open_segment(len(frames))
             self._write(file, frames)
         except OSError as error:
             raise JournalUnwritableError(f"{self._folder}: {error.strerror}") from error
         segment, offset, entry = self._committed
-        self._received.update(received)
+        self._received = received
         self._committed = Position(segment, offset + len(frames), entry + len(messages))
 
     def drop_loaded(self, loaded: Position, keep_s: float, needed: int | None = None) -> int:
@@ -106,16 +107,6 @@ class JournalWriter:
         """Let go of the folder."""
         self._close_segment()
         os.close(self._lock)
-
-    def _encode(self, messages: Sequence[Message]) -> tuple[bytes, dict[str, int]]:
-        received: dict[str, int] = {}
-        frames: list[bytes] = []
-        for entry, message in enumerate(messages, self._committed.entry + 1):
-            supplier = message.supplier
-            number = received.get(supplier, self._received.get(supplier, 0)) + 1
-            received[supplier] = number
-            frames.append(encode_entry(self.marker, entry, number, message))
-        return b"".join(frames), received
 
     def _open_segment(self, size: int) -> int:
         """The file to append to; a new segment when this one is full, lost or not there yet."""

@@ -8,6 +8,7 @@ import pytest
 from ingest.errors import JournalError, JournalUnwritableError
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal import writer as writer_module
+from ingest.journal.entries import encode_entries
 from ingest.journal.segments import list_segments, segment_path
 from water.loading import Position
 
@@ -302,7 +303,7 @@ def test_what_a_restart_finds_is_durable_before_it_counts(journal, folder, monke
     writer = journal()
     writer.append(messages(0, 5))
     if end == "before its sync":
-        frames, _ = writer._encode(messages(5, 5))
+        frames = encode_entries(writer.marker, 5, writer.received(), messages(5, 5))
         os.pwrite(writer._file, frames, writer.committed().offset)
     else:
         disk.failing = True

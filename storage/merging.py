@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 from water.loading import Outcome
 from water.readings import QUANTITIES
 
-Row = tuple[int, Any, int, float | None, float | None, float | None, float | None, int]
-"""A stored reading: (at, the store's key of the meter, received_at, four quantities, quality)."""
+Row = tuple[Any, Any, int, float | None, float | None, float | None, float | None, int]
+"""A stored reading: its meter and instant, as the store has them, received_at, four quantities,
+quality."""
 
 _RECEIVED_AT, _FIRST_QUANTITY, _QUALITY = 2, 3, 7
 

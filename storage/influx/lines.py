@@ -30,7 +30,7 @@ def format_reading(row: Row) -> str:
 
     repr() gives the shortest text that reads back as the very same float.
     """
-    at, meter_id, received_at, register, flow, pressure, level, quality = row
+    meter_id, at, received_at, register, flow, pressure, level, quality = row
     fields = f"received_at={received_at}"
     if register is not None:
         fields += f",register_m3={register!r}"

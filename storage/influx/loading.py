@@ -1,9 +1,10 @@
 """One load into InfluxDB: readings first, then everything that counts them, at once."""
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 
 from sqlalchemy import Connection
 
@@ -12,14 +13,15 @@ from storage.influx.lines import format_reading, write_lines
 from storage.merging import Disagreement, Row, merge
 from storage.registry import ledger, ledger_touched, ledger_unsettled
 from storage.registry.ledger import Conflict
-from storage.registry.ledger_touched import Days
-from storage.registry.ledger_unsettled import Identity, Part, Unsettled
+from storage.registry.ledger_touched import Days, keep_newest
+from storage.registry.ledger_unsettled import Identity, Unsettled
 from water.city_time import CityTime, days_between
 from water.loading import Outcome, Position, Refused, Tally
 from water.readings import Reading
 
 _FIRST_QUANTITY, _QUALITY = 3, 7
 _BEFORE_ALL = -(2**63)
+_AT = itemgetter(1)
 
 LookUp = Callable[[Sequence[Identity]], dict[Identity, Row]]
 """The stored rows with one of these identities."""
@@ -76,51 +78,51 @@ class Load:
         """
         if not readings:
             return None
-        rows: list[Row] = [(reading[1], reading[0], *reading[2:]) for reading in readings]
-        first, self._added = self._added, self._added + len(rows)
-        late = self._find_late(rows)
-        if late or self._unsettled or len({row[:2] for row in rows}) < len(rows):
-            outcomes, changed = self._merge(rows, late)
+        first, self._added = self._added, self._added + len(readings)
+        late = self._find_late(readings)
+        filled = {reading[:2]: _mask(reading) for reading in readings}
+        if late or self._unsettled or len(filled) < len(readings):
+            outcomes, rows, filled = self._merge(readings, late)
         else:
-            outcomes, changed = None, [(row, _mask(row)) for row in rows]
-        refused = self._write(sorted(changed, key=_instant))
+            outcomes, rows = None, readings
+        refused = self._write(sorted(rows, key=_AT), filled)
         if refused:
-            outcomes = outcomes or [Outcome.STORED] * len(rows)
-            self._refuse(rows, outcomes, refused, first)
+            outcomes = outcomes or [Outcome.STORED] * len(readings)
+            self._refuse(readings, outcomes, refused, first)
         return outcomes
 
-    def _find_late(self, rows: Sequence[Row]) -> list[Identity]:
+    def _find_late(self, readings: Sequence[Reading]) -> list[Identity]:
         """The readings that are not newer than everything stored of their meter."""
         newest = self._newest
-        return [row[:2] for row in rows if row[0] <= newest.get(row[1], _BEFORE_ALL)]
+        return [row[:2] for row in readings if row[1] <= newest.get(row[0], _BEFORE_ALL)]
 
     def _merge(
-        self, rows: Sequence[Row], late: Sequence[Identity]
-    ) -> tuple[list[Outcome], list[tuple[Row, int]]]:
-        """An outcome each, and the rows to write with the quantities that are new in them."""
-        found = self._look_up(late) if late else {}
-        there = dict(self._settled(found))
+        self, readings: Sequence[Reading], late: Sequence[Identity]
+    ) -> tuple[list[Outcome], list[Row], dict[Identity, int]]:
+        """An outcome each, the rows to write, and which quantities are new in them."""
+        there = dict(self._counted(self._look_up(late) if late else {}))
         filled: dict[Identity, int] = {}
         outcomes: list[Outcome] = []
-        for row in rows:
-            identity = row[:2]
-            self._unsettled.settle(identity, _mask(row))
+        for reading in readings:
+            identity = reading[:2]
+            offered = _mask(reading)
+            self._unsettled.settle(identity, offered)
             kept = there.get(identity)
             if kept is None:
-                there[identity] = row
-                filled[identity] = _mask(row)
+                there[identity] = reading
+                filled[identity] = offered
                 outcomes.append(Outcome.STORED)
                 continue
-            merged = merge(kept, row)
+            merged = merge(kept, reading)
             outcomes.append(merged.outcome)
-            self._conflicts += _conflicts(row, merged.disagreements)
+            self._conflicts += _conflicts(reading, merged.disagreements)
             if merged.row != kept:
                 there[identity] = merged.row
                 new = _mask(merged.row) & ~_mask(kept)
                 filled[identity] = filled.get(identity, 0) | new
-        return outcomes, [(there[identity], mask) for identity, mask in filled.items()]
+        return outcomes, [there[identity] for identity in filled], filled
 
-    def _settled(self, found: Mapping[Identity, Row]) -> Iterable[tuple[Identity, Row]]:
+    def _counted(self, found: Mapping[Identity, Row]) -> Iterable[tuple[Identity, Row]]:
         """What was found, without what a crashed load wrote and nobody counted."""
         for identity, row in found.items():
             mask = self._unsettled.mask(identity)
@@ -128,52 +130,50 @@ class Load:
             if _mask(kept):
                 yield identity, kept
 
-    def _write(self, changed: Sequence[tuple[Row, int]]) -> dict[Identity, str]:
+    def _write(self, rows: Sequence[Row], filled: Mapping[Identity, int]) -> dict[Identity, str]:
         """Write rows in order of time; the refused ones with the server's reason."""
-        if not changed:
+        if not rows:
             return {}
-        parts = [Part(row[0], row[1], mask) for row, mask in changed]
         with self._connection.begin():
+            parts = [(*identity, mask) for identity, mask in filled.items()]
             self._own_rows.append(ledger_unsettled.add(self._connection, parts))
         # Before the request: if its answer gets lost, these readings may be there all the same.
-        self._newest.update((row[1], row[0]) for row, _ in changed if self._is_newest(row))
-        refusals = write_lines(self._client, [format_reading(row) for row, _ in changed])
-        refused = {changed[i][0][:2]: reason for i, reason in refusals.items()}
-        self._note_days([row for row, _ in changed if row[:2] not in refused])
+        keep_newest(self._newest, {row[0]: row[1] for row in rows})
+        refusals = write_lines(self._client, [format_reading(row) for row in rows])
+        refused: dict[Identity, str] = {rows[i][:2]: reason for i, reason in refusals.items()}
+        self._note_days([row for row in rows if row[:2] not in refused] if refused else rows)
         return refused
 
-    def _is_newest(self, row: Row) -> bool:
-        return row[0] > self._newest.get(row[1], _BEFORE_ALL)
-
     def _note_days(self, rows: Sequence[Row]) -> None:
+        """Keep which local days of which meters are touched; `rows` are in order of time."""
         if not rows:
             return
         first, last = (
-            self._city.day_of(datetime.fromtimestamp(at, UTC)) for at in (rows[0][0], rows[-1][0])
+            self._city.day_of(datetime.fromtimestamp(row[1], UTC)) for row in (rows[0], rows[-1])
         )
-        days = days_between(first, last)
-        starts = [int(self._city.day_start(day).timestamp()) for day in days]
-        names = [day.isoformat() for day in days]
-        touched: Days = {}
-        for row in rows:
-            day = names[bisect_right(starts, row[0]) - 1]
-            # In order of time: the last one is a meter's newest.
-            touched.setdefault(day, {})[row[1]] = row[0]
-        ledger_touched.merge(self._touched, touched)
+        begin = 0
+        for day in days_between(first, last):
+            midnight = self._city.day_bounds(day)[1].timestamp()
+            end = bisect_left(rows, midnight, lo=begin, key=_AT)
+            if end > begin:
+                # A later row replaces an earlier one: the newest instant of each meter stays.
+                touched = {row[0]: row[1] for row in rows[begin:end]}
+                keep_newest(self._touched.setdefault(day.isoformat(), {}), touched)
+            begin = end
 
     def _refuse(
         self,
-        rows: Sequence[Row],
+        readings: Sequence[Reading],
         outcomes: list[Outcome],
         refused: Mapping[Identity, str],
         first: int,
     ) -> None:
         """Give every reading with a refused identity its outcome and the server's reason."""
-        for i, row in enumerate(rows):
-            if row[:2] in refused:
+        for i, reading in enumerate(readings):
+            if reading[:2] in refused:
                 outcomes[i] = Outcome.REFUSED
-                self._refusals[first + i] = refused[row[:2]]
-        self._conflicts = [c for c in self._conflicts if (c.at, c.meter_id) not in refused]
+                self._refusals[first + i] = refused[reading[:2]]
+        self._conflicts = [c for c in self._conflicts if (c.meter_id, c.at) not in refused]
 
     def refusals(self) -> Mapping[int, str]:
         """Of the readings with outcome REFUSED: index in what was added → the server's reason."""
@@ -224,10 +224,6 @@ class Load:
         return mark
 
 
-def _instant(changed: tuple[Row, int]) -> int:
-    return changed[0][0]
-
-
 def _mask(row: Row) -> int:
     """Which quantities a row has, a bit each."""
     return (
@@ -246,8 +242,8 @@ def _without(row: Row, mask: int) -> Row:
     return (*row[:_FIRST_QUANTITY], *left, row[_QUALITY])  # pyright: ignore[reportReturnType] - four quantities
 
 
-def _conflicts(row: Row, disagreements: Sequence[Disagreement]) -> list[Conflict]:
+def _conflicts(reading: Reading, disagreements: Sequence[Disagreement]) -> list[Conflict]:
     return [
-        Conflict(row[1], row[0], quantity, float(kept), float(offered), row[2])
+        Conflict(*reading[:2], quantity, float(kept), float(offered), reading.received_at)
         for quantity, kept, offered in disagreements
     ]

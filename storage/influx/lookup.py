@@ -51,7 +51,7 @@ def plan(identities: Sequence[Identity]) -> Iterator[Window]:
     one, too. Readings scattered over meters and months want more.
     """
     window: Window | None = None
-    for at, meter_id in sorted(identities, key=itemgetter(0)):
+    for meter_id, at in sorted(identities, key=itemgetter(1)):
         if window is None or not window.takes(at, meter_id):
             if window is not None:
                 yield window
@@ -77,12 +77,12 @@ def _rows(frame: pd.DataFrame) -> Iterator[Row]:
     """A frame of readings as rows; the key of a meter is its id."""
     quantities = zip(*(frame[name].tolist() for name in QUANTITIES), strict=True)
     others = zip(
-        to_seconds(frame[columns.AT]).tolist(),
         frame[columns.METER_ID].tolist(),
+        to_seconds(frame[columns.AT]).tolist(),
         to_seconds(frame[columns.RECEIVED_AT]).tolist(),
         frame[columns.QUALITY].tolist(),
         strict=True,
     )
-    for (at, meter_id, received_at, quality), values in zip(others, quantities, strict=True):
+    for (meter_id, at, received_at, quality), values in zip(others, quantities, strict=True):
         register, flow, pressure, level = (None if math.isnan(v) else v for v in values)
-        yield (at, meter_id, received_at, register, flow, pressure, level, int(quality))
+        yield (meter_id, at, received_at, register, flow, pressure, level, int(quality))

@@ -77,7 +77,8 @@ def fold(connection: Connection) -> int:
     saved = 0
     for mark, packed in connection.execute(query.order_by(_TOUCHED.c.mark)).all():
         marks.append(mark)
-        merge(days, _unpack(packed))
+        for day, meters in _unpack(packed).items():
+            keep_newest(days.setdefault(day, {}), meters)
         if _count(days) >= _FOLD_TO:
             saved += _replace(connection, marks, days)
             marks, days = [], {}
@@ -93,12 +94,11 @@ def _replace(connection: Connection, marks: list[int], days: Days) -> int:
     return len(marks) - 1
 
 
-def merge(into: Days, others: Mapping[str, Mapping[str, int]]) -> None:
-    """Add what another load touched."""
-    for day, meters in others.items():
-        known = into.setdefault(day, {})
-        for meter, at in meters.items():
-            known[meter] = max(at, known.get(meter, at))
+def keep_newest(into: dict[str, int], others: Mapping[str, int]) -> None:
+    """Add meters with their newest instants; the newer one stays."""
+    for meter, at in others.items():
+        if at > into.get(meter, at - 1):
+            into[meter] = at
 
 
 def _count(days: Days) -> int:

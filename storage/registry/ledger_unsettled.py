@@ -7,7 +7,6 @@ part of a reading is counted as stored once, over any crash.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, insert, select, update
@@ -16,17 +15,12 @@ from storage.registry.models import LedgerUnsettledRow, table_of
 
 _UNSETTLED: Table = table_of(LedgerUnsettledRow)
 
-Identity = tuple[int, str]
-"""A reading's instant (epoch seconds) and meter."""
+Identity = tuple[str, int]
+"""A reading's meter and instant (epoch seconds)."""
 
-
-class Part(NamedTuple):
-    """Quantities of one reading; bit i of `mask` is quantity i of water.readings.QUANTITIES."""
-
-    at: int
-    meter_id: str
-    mask: int
-
+Part = tuple[str, int, int]
+"""Quantities of one reading: meter, instant, and bit i for quantity i of
+water.readings.QUANTITIES."""
 
 _decoder = msgspec.msgpack.Decoder(list[Part])
 
@@ -37,7 +31,7 @@ class Unsettled:
     def __init__(self, connection: Connection) -> None:
         rows = connection.execute(select(_UNSETTLED.c.id, _UNSETTLED.c.parts))
         self._rows: dict[int, dict[Identity, int]] = {
-            row_id: {(at, meter): mask for at, meter, mask in _decoder.decode(packed)}
+            row_id: {(meter, at): mask for meter, at, mask in _decoder.decode(packed)}
             for row_id, packed in rows
         }
         self._changed: set[int] = set()
@@ -62,7 +56,7 @@ class Unsettled:
     def save(self, connection: Connection) -> None:
         """Keep what is left, in the transaction that counts what was settled."""
         for row_id in self._changed:
-            left = [Part(*identity, mask) for identity, mask in self._rows[row_id].items() if mask]
+            left = [(*identity, mask) for identity, mask in self._rows[row_id].items() if mask]
             if left:
                 row = update(_UNSETTLED).where(_UNSETTLED.c.id == row_id)
                 connection.execute(row, {"parts": msgspec.msgpack.encode(left)})

@@ -3,18 +3,30 @@
 from sqlalchemy import Engine
 
 from storage.contracts import ReadingsStore, VolumesStore
+from storage.influx.client import InfluxClient
 from storage.influx.settings import InfluxSettings
+from storage.influx.setup import prepare, verify
+from storage.influx.store import InfluxReadings
 from water.city_time import CityTime
 from water.clock import Clock
 
-__all__ = ["InfluxSettings", "open_readings", "open_volumes"]
+__all__ = ["InfluxSettings", "open_readings", "open_volumes", "prepare"]
 
 
 def open_readings(
-    settings: InfluxSettings, engine: Engine, city: CityTime, clock: Clock
+    settings: InfluxSettings,
+    engine: Engine,
+    city: CityTime,
+    clock: Clock,  # noqa: ARG001 - opened as the embedded one is, which dates its files
 ) -> ReadingsStore:
-    """Open the readings store; `engine` is the registry's, migrated: the ledger lies there."""
-    raise NotImplementedError(settings, engine, city, clock)
+    """Open the readings store; `engine` is the registry's, migrated: the ledger lies there.
+
+    Raises:
+        StoreError: a setting is wrong; a server that is away is none of that.
+    """
+    client = InfluxClient(settings)
+    verify(client)
+    return InfluxReadings(client, engine, city)
 
 
 def open_volumes(settings: InfluxSettings, city: CityTime, clock: Clock) -> VolumesStore:

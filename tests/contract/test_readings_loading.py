@@ -93,7 +93,10 @@ def test_readings_position_tallies_and_refusals_are_visible_together(store, read
     assert len(store.newest()) == 1
 
 
-def test_an_exception_undoes_the_whole_load(store, load, reading, refused):
+@pytest.fixture
+def undone(store, reading, refused):
+    """A store whose only load was undone by an exception."""
+
     def fail():
         with store.load() as transaction:
             transaction.add_readings([reading("m1", 1, 1, register_m3=7)])
@@ -104,11 +107,27 @@ def test_an_exception_undoes_the_whole_load(store, load, reading, refused):
 
     with pytest.raises(RuntimeError, match="fell over"):
         fail()
-    assert store.position("j") == Position()
-    assert (store.tallies(), store.quarantine_depth(), len(store.newest())) == ({}, {}, 0)
-    assert store.touched_days(0, 10).mark == 0
+    return store
 
 
+def test_an_exception_undoes_everything_that_a_load_counts(undone):
+    assert undone.position("j") == Position()
+    assert (undone.tallies(), undone.quarantine_depth()) == ({}, {})
+    assert undone.touched_days(0, 10).mark == 0
+
+
+def test_a_reading_of_an_undone_load_is_stored_when_it_comes_again(undone, load, reading, instant):
+    for outcome in (STORED, DUPLICATE):
+        assert load(undone, [reading("m1", 1, 1, register_m3=7)]) == [outcome]
+    assert list(load_all(undone, instant)["register_m3"]) == [7]
+
+
+@pytest.mark.embedded
+def test_an_exception_undoes_the_readings_too(undone):
+    assert len(undone.newest()) == 0
+
+
+@pytest.mark.embedded
 def test_a_meter_first_seen_in_an_undone_load_is_not_mistaken_for_another(
     store, load, reading, instant
 ):

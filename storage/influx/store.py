@@ -1,0 +1,161 @@
+# pyright: standard
+# pandas ships no stubs: strict rules about unknown types have nothing to hold on to.
+"""The readings store in InfluxDB: what it answers, and how it is loaded."""
+
+import secrets
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Connection, Engine
+
+from storage.frames import to_instants, touched_frame, whole_seconds
+from storage.influx import flux
+from storage.influx.answers import InfluxAnswers
+from storage.influx.client import InfluxClient
+from storage.influx.loading import Load
+from storage.influx.lookup import look_up
+from storage.influx.points import instants_of, meters_of, read_points
+from storage.readings.touched import Touched
+from storage.registry import ledger_touched
+from storage.registry.ledger import Conflict, Ledger
+from storage.registry.ledger_session import loading_alone
+from storage.registry.ledger_unsettled import Identity
+from water import columns
+from water.city_time import CityTime
+from water.loading import Position, Tally
+from water.pages import Page
+
+
+class InfluxReadings(InfluxAnswers):
+    """Readings in InfluxDB, ingest's ledger in the registry database (storage.contracts).
+
+    Any number of processes may have it open and load; any thread may call any method.
+
+    Args:
+        client: the bucket.
+        engine: the registry database, migrated.
+        city: cuts time into local days.
+    """
+
+    def __init__(self, client: InfluxClient, engine: Engine, city: CityTime) -> None:
+        super().__init__(client)
+        self._engine = engine
+        self._city = city
+        self._ledger = Ledger(engine)
+        self._writer = secrets.token_hex(8)
+        self._known: dict[str, int] | None = None
+        self._mark = 0
+
+    def close(self) -> None:
+        """Close every connection to InfluxDB; the engine is its opener's."""
+        self._client.close()
+
+    @contextmanager
+    def load(self) -> Generator[Load]:
+        """Begin a load; leaving the block commits it, an exception undoes what it counted.
+
+        Loads of all processes queue behind each other. After an exception readings may be in
+        InfluxDB; they are unsettled, and are counted when they are loaded again.
+
+        Raises:
+            StoreUnavailableError: (an OSError) nothing was counted; try again.
+        """
+        with loading_alone(self._engine) as connection:
+            newest = self._catch_up(connection)
+            load = Load(self._client, connection, self._writer, self._city, newest, self._look_up)
+            yield load
+            self._mark = load.finish() or self._mark
+
+    def _catch_up(self, connection: Connection) -> dict[str, int]:
+        """The newest stored instant of each meter, whoever stored it."""
+        with connection.begin():
+            if self._known is None:
+                self._mark = ledger_touched.newest_mark(connection)
+                self._known = _load_newest(self._client)
+            newest = self._known
+            for mark, days in ledger_touched.of_others(connection, self._writer, self._mark):
+                for meters in days.values():
+                    ledger_touched.keep_newest(newest, meters)
+                self._mark = mark
+        return newest
+
+    def _look_up(self, identities: Sequence[Identity]) -> dict[Identity, Any]:
+        return look_up(self.load_readings, identities)
+
+    # -- the ledger
+
+    def position(self, journal: str) -> Position:
+        """Where loading of `journal` goes on."""
+        return self._ledger.position(journal)
+
+    def tallies(self) -> dict[Tally, int]:
+        """Every count kept so far."""
+        return self._ledger.tallies()
+
+    def quarantine_depth(self) -> dict[str, int]:
+        """Rows now held in quarantine, a supplier."""
+        return self._ledger.quarantine_depth()
+
+    def oldest_refused_segment(self, journal: str) -> int | None:
+        """The first segment of a journal in which a row of the quarantine stands, or None."""
+        return self._ledger.oldest_refused_segment(journal)
+
+    def load_refused(self, ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The quarantine rows of these ids that are still there."""
+        return self._ledger.load_refused(ids)
+
+    def page_refused(
+        self,
+        *,
+        supplier: str = "",
+        reason: str = "",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """A page of the quarantine, newest first; "" = any.
+
+        Raises:
+            ValueError: the cursor is not one that a page gave.
+        """
+        return self._ledger.page_refused(
+            supplier=supplier, reason=reason, cursor=cursor, limit=limit
+        )
+
+    def conflicts(self, start: datetime, end: datetime) -> pd.DataFrame:
+        """Values that were offered for a quantity that had another one, start <= at < end.
+
+        Columns meter_id, at, quantity, kept, offered, received_at; sorted by (meter_id, at).
+        """
+        rows = self._ledger.conflicts(whole_seconds(start), whole_seconds(end))
+        found = pd.DataFrame(rows, columns=list(Conflict._fields))
+        return found.assign(
+            **{name: to_instants(found[name]) for name in (columns.AT, columns.RECEIVED_AT)}
+        )
+
+    def touched_days(self, after: int, limit: int) -> Touched:
+        """Up to about `limit` meter-days touched after a mark, oldest mark first."""
+        with self._ledger.reading() as connection:
+            pairs, mark = ledger_touched.after(connection, after, limit)
+        ordered = sorted(pairs)
+        days = [date.fromisoformat(day) for day, _ in ordered]
+        return Touched(touched_frame([meter for _, meter in ordered], days), mark)
+
+    def compact(self, closed_before: date) -> int:  # noqa: ARG002 - InfluxDB compacts by itself
+        """Fold what many small loads touched; no day is written anew."""
+        with loading_alone(self._engine) as connection, connection.begin():
+            ledger_touched.fold(connection)
+        return 0
+
+
+def _load_newest(client: InfluxClient) -> dict[str, int]:
+    """Meter → the instant of its newest reading; every reading has the field received_at."""
+    every = flux.select(
+        client.settings.bucket, flux.EARLIEST, flux.LATEST, field=columns.RECEIVED_AT
+    )
+    points = read_points(client.csv(flux.answer(f"{every} |> last()")))
+    found = points.identities(columns.RECEIVED_AT)
+    meters, instants = meters_of(found).tolist(), instants_of(found).tolist()
+    return {str(points.meter_ids[m]): at for m, at in zip(meters, instants, strict=True)}

@@ -9,6 +9,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import structlog
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
+from jieshui.config import Settings
 from jieshui.errors import JieshuiError
 
 log = structlog.get_logger()
@@ -66,6 +67,27 @@ class HealthPort:
         failing = path == "/readyz" and not health.get("ready", True)
         start_response(
             "503 Service Unavailable" if failing else "200 OK",
-            [("Content-Type", "application/json")],
+            [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
         )
         return [json.dumps(health, default=str).encode() + b"\n"]
+
+
+def ready_addresses(settings: Settings) -> dict[str, str]:
+    """Process → the address on this machine that answers 200 while it works."""
+    places = {
+        "ingest": settings.ingest,
+        "analysis": settings.analysis,
+        "api": settings.api,
+        "watch": settings.watch,
+    }
+    return {
+        name: f"http://{_reachable(place.host)}:{place.port}/readyz"
+        for name, place in places.items()
+        if place.port
+    }
+
+
+def _reachable(host: str) -> str:
+    """The host to ask: who listens everywhere is asked on the loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (asked, not bound)
+    return f"[{host}]" if ":" in host else host

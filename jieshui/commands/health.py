@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from jieshui.commands.options import ConfigOption, settings_from
-from jieshui.config import Settings
 from jieshui.errors import JieshuiError
 
 PATIENCE_S = 5
@@ -24,6 +23,8 @@ def health(
 
     A process that is named must answer; without a name, one at least must run.
     """
+    from jieshui.health import ready_addresses
+
     addresses = ready_addresses(settings_from(config))
     if unknown := set(names or ()) - set(addresses):
         raise JieshuiError(f"no process is called {min(unknown)}; there are {', '.join(addresses)}")
@@ -32,27 +33,6 @@ def health(
         typer.echo(f"{name}: {said or 'does not run here'}")
     wanted = [said for said in answers.values() if said or names]
     raise typer.Exit(0 if wanted and all(said == "works" for said in wanted) else 1)
-
-
-def ready_addresses(settings: Settings) -> dict[str, str]:
-    """Process → the address on this machine that answers 200 while it works."""
-    places = {
-        "ingest": settings.ingest,
-        "analysis": settings.analysis,
-        "api": settings.api,
-        "watch": settings.watch,
-    }
-    return {
-        name: f"http://{_reachable(place.host)}:{place.port}/readyz"
-        for name, place in places.items()
-        if place.port
-    }
-
-
-def _reachable(host: str) -> str:
-    """The host to ask: who listens everywhere is asked on the loopback."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (asked, not bound)
-    return f"[{host}]" if ":" in host else host
 
 
 def _ask(address: str) -> str | None:

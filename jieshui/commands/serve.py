@@ -45,21 +45,34 @@ def api(config: ConfigOption = None, parent: ParentOption = None) -> None:
     _serve(run_api, config, parent)
 
 
+@app.command()
+def watch(config: ConfigOption = None, parent: ParentOption = None) -> None:
+    """Watch the other processes and tell people when one stops."""
+    from jieshui.watch.process import run_watch
+
+    _serve(run_watch, config, parent)
+
+
 @app.command("all")
 def serve_all(config: ConfigOption = None) -> None:
-    """Run the three in one process tree, for one machine.
+    """Run ingest, analysis and api in one process tree, for one machine.
 
-    One that ends by itself is started again; one that can't start ends them all.
+    With them the watch, where an address says whom it tells. One that ends by itself is started
+    again; one that can't start ends them all.
     """
     set_up_logs()
-    settings_from(config).policy()
+    settings = settings_from(config)
+    settings.policy()
     path = config_path(config)
     if path is None:
         raise JieshuiError("`serve all` needs a configuration file; `jieshui init` writes one")
+    names = ["ingest", "analysis", "api"]
+    if settings.watch_addresses:
+        names.append("watch")
     supervisor = Supervisor(path)
     with stop_on_signals() as stop:
         try:
-            for name in ("ingest", "analysis", "api"):
+            for name in names:
                 supervisor.start(name)
             while not stop.wait(1):
                 supervisor.revive()

@@ -4,9 +4,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
 
-from jieshui.commands.health import ready_addresses
 from jieshui.config import Settings
-from jieshui.health import HealthPort
+from jieshui.health import HealthPort, ready_addresses
 from jieshui.main import app
 
 

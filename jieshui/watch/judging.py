@@ -1,0 +1,84 @@
+"""When somebody is told: pure, the clock and what was seen are handed in."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
+
+AGAIN = timedelta(days=1)
+"""After so long in trouble people are told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong, in a few words of both languages; `detail` is what a machine said of it."""
+
+    zh: str
+    en: str
+    detail: str = ""
+    severity: str = "red"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at one thing; without trouble all is well.
+
+    Attributes:
+        subject: what was looked at, the same at every look.
+        trouble: what is wrong.
+        patience: how long it may be wrong before somebody is told.
+    """
+
+    subject: str
+    trouble: Trouble | None
+    patience: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A trouble that lasts: since when, and when people were told last."""
+
+    since: datetime
+    told_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What people are told."""
+
+    title: str
+    body: str
+    severity: str
+
+
+def judge(
+    before: Standing | None, look: Look, now: datetime, zone: tzinfo
+) -> tuple[Standing | None, Letter | None]:
+    """What stands after a look, and what people are to be told of it; times are shown in `zone`."""
+    if look.trouble is None:
+        told = before is not None and before.told_at is not None
+        return None, _over(look.subject, before.since, now, zone) if before and told else None
+    standing = before or Standing(now)
+    early = now - standing.since < look.patience
+    told_lately = standing.told_at is not None and now - standing.told_at < AGAIN
+    if early or told_lately:
+        return standing, None
+    return replace(standing, told_at=now), _tell(look.subject, look.trouble, standing.since, zone)
+
+
+def _tell(subject: str, trouble: Trouble, since: datetime, zone: tzinfo) -> Letter:
+    began = _written(since, zone)
+    chinese = f"开始时间：{began}；未恢复时每日再次通知。"
+    english = f"[watch] {subject}: {trouble.en}\nsince {began}; told every day while it lasts"
+    detail = f"{trouble.detail}\n" if trouble.detail else ""
+    title = f"【运行看护】{subject}：{trouble.zh}"
+    return Letter(title, f"{chinese}\n{detail}\n{english}", trouble.severity)
+
+
+def _over(subject: str, since: datetime, now: datetime, zone: tzinfo) -> Letter:
+    began, ended = _written(since, zone), _written(now, zone)
+    english = f"[watch] {subject}: back to normal\nin trouble from {began} to {ended}"
+    title = f"【运行看护】{subject}：已恢复正常"
+    return Letter(title, f"异常时间：{began} 至 {ended}\n\n{english}", "notice")
+
+
+def _written(at: datetime, zone: tzinfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"

@@ -20,7 +20,8 @@ def init(
 
     With a configuration that exists, only what is missing is made: safe to call again.
     """
-    from jieshui.wiring import open_stores
+    from jieshui.wiring import influx_settings, open_stores
+    from storage.influx import prepare
 
     out = Console(soft_wrap=True)
     if config.exists():
@@ -29,6 +30,9 @@ def init(
         write_example(config)
         out.print(f"Wrote {config}: look through it before the first start.")
     settings = load_settings(config)
+    if settings.influx is not None:
+        prepare(influx_settings(settings.influx))
+        out.print(f"The bucket {settings.influx.bucket} of {settings.influx.url} is ready.")
     with open_stores(settings) as stores:
         password = stores.accounts.ensure_administrator()
     out.print(f"The stores in {settings.store.folder} are ready.")

@@ -1,6 +1,6 @@
 """Stores under contract: every test that asks for one runs on every kind of store.
 
-A test marked `embedded` is about the embedded store alone.
+A test marked `embedded` is about the embedded store alone, one marked `influxdb` about the others.
 """
 
 import shutil
@@ -34,7 +34,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One run a kind of store; volumes have no ledger that could lie elsewhere."""
     if "store_kind" not in metafunc.fixturenames:
         return
-    kinds: list[object] = [EMBEDDED]
+    kinds: list[object] = []
+    if metafunc.definition.get_closest_marker("influxdb") is None:
+        kinds.append(EMBEDDED)
     if metafunc.definition.get_closest_marker("embedded") is None:
         kinds.append(INFLUXDB)
         if "open_store" in metafunc.fixturenames:

@@ -25,7 +25,7 @@ secret() {
 }
 
 mkdir -p secrets
-for name in influx-password influx-token postgres-password grafana-password; do
+for name in influx-password influx-token postgres-password grafana-admin-password grafana-password; do
     secret "$name"
 done
 [ -e jieshui.toml ] || cp /template.toml jieshui.toml

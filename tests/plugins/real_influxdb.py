@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from influxdb_client import BucketRetentionRules, InfluxDBClient
-from real_servers import Container, find_address, find_docker, only_docker, say_missing
+from real_servers import Container, find_address, need_image, only_docker
 
 from jieshui.demo.servers import (
     ORGANISATION,
@@ -115,8 +115,7 @@ def _own(folder: Path, missing: Callable[[str], object]) -> ProgramInfluxDB | Co
     program = None if only_docker() else find_influxd()
     if program:
         return ProgramInfluxDB(program, folder)
-    if not find_docker():
-        missing(say_missing("InfluxDB", VARIABLE, "influxd"))
+    need_image(IMAGE, missing, variable=VARIABLE, program="influxd")
     return ContainerInfluxDB()
 
 

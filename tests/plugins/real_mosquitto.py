@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from real_servers import Container, find_address, find_docker, only_docker, say_missing
+from real_servers import Container, find_address, need_image, only_docker
 
 from jieshui.broker import HOST, Mosquitto, find_mosquitto, free_port
 from jieshui.demo.servers import until_it_answers
@@ -45,11 +45,9 @@ class ContainerMosquitto:
         self._container = Container(
             IMAGE, 1883, files={"/mosquitto/config/mosquitto.conf": self.CONFIGURATION}
         )
-        self.port = self._container.port
-
-    @property
-    def host(self) -> str:
-        return self._container.host
+        self._container.start()
+        self._container.stop()
+        self.host, self.port = self._container.host, self._container.port
 
     def start(self) -> None:
         self._container.start()
@@ -73,8 +71,7 @@ def _own(folder: Path, missing: Callable[[str], object]) -> ProgramMosquitto | C
     program = None if only_docker() else find_mosquitto()
     if program:
         return ProgramMosquitto(program, folder, free_port())
-    if not find_docker():
-        missing(say_missing("Mosquitto", VARIABLE, "mosquitto"))
+    need_image(IMAGE, missing, variable=VARIABLE, program="mosquitto")
     return ContainerMosquitto()
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from real_servers import Container, find_address, find_docker, only_docker, say_missing
+from real_servers import Container, find_address, need_image, only_docker
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
@@ -76,13 +76,14 @@ def _program(programs: Path) -> Iterator[str]:
 
 @contextmanager
 def _container() -> Iterator[str]:
+    password = secrets.token_hex(16)
     container = Container(
-        IMAGE, 5432,
-        environment={"POSTGRES_USER": "jieshui", "POSTGRES_HOST_AUTH_METHOD": "trust"},
-    )  # fmt: skip
+        IMAGE, 5432, environment={"POSTGRES_USER": "jieshui", "POSTGRES_PASSWORD": password}
+    )
     container.start()
     try:
-        url = f"postgresql+psycopg://jieshui@{container.host}:{container.port}/jieshui"
+        place = f"{container.host}:{container.port}"
+        url = f"postgresql+psycopg://jieshui:{password}@{place}/jieshui"
         _connect(url)
         yield url
     finally:
@@ -108,8 +109,7 @@ def _address(missing: Callable[[str], object]) -> Iterator[str]:
     if programs:
         place = _program(programs)
     else:
-        if not find_docker():
-            missing(say_missing("PostgreSQL", VARIABLE, "initdb"))
+        need_image(IMAGE, missing, variable=VARIABLE, program="initdb")
         place = _container()
     with place as url:
         yield url

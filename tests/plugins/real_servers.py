@@ -6,10 +6,12 @@ In this order: an address in the environment, a program of this machine, Docker.
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 
 import docker
-from docker.errors import DockerException
+from docker.errors import DockerException, ImageNotFound
+from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 
 from jieshui.broker import free_port
@@ -24,29 +26,44 @@ def find_address(variable: str) -> str | None:
     return None if only_docker() else os.environ.get(variable) or None
 
 
-@functools.cache
 def find_docker() -> str | None:
     """The version of the Docker engine that answers."""
     try:
-        engine = docker.from_env(timeout=5)
+        with closing(docker.from_env()) as engine:
+            return str(engine.version()["Version"])
     except DockerException:
         return None
+
+
+@functools.cache
+def _why_no_image(image: str) -> str | None:
     try:
-        return str(engine.version()["Version"])
+        engine = docker.from_env()
     except DockerException:
-        return None
-    finally:
-        engine.close()
+        return "no Docker engine answers"
+    name = testcontainers_config.hub_image_name_prefix + image
+    with closing(engine):
+        try:
+            engine.images.get(name)
+        except ImageNotFound:
+            try:
+                engine.images.pull(name)
+            except DockerException as error:
+                return f"Docker can't get {name} ({error})"
+    return None
 
 
-def say_missing(name: str, variable: str, program: str) -> str:
-    """What is missing of the three places, and how to get one."""
-    if only_docker():
-        return f"no {name}: JIESHUI_TEST_SERVERS=docker, and no Docker engine answers"
-    return (
-        f"no {name}: {variable} is not set, {program} is not on this machine (make servers), "
-        "and no Docker engine answers"
-    )
+def need_image(
+    image: str, missing: Callable[[str], object], *, variable: str, program: str
+) -> None:
+    """Say what is missing of the three places unless Docker has the image or can get it."""
+    if problem := _why_no_image(image):
+        elsewhere = (
+            "JIESHUI_TEST_SERVERS=docker"
+            if only_docker()
+            else f"{variable} is not set, {program} is not on this machine (make servers)"
+        )
+        missing(f"{elsewhere}, and {problem}")
 
 
 class Container:
@@ -66,10 +83,8 @@ class Container:
         for path, text in (files or {}).items():
             self._container.with_copy_into_container(text.encode(), path)
         self._made = False
-
-    @property
-    def host(self) -> str:
-        return self._container.get_container_host_ip()
+        self.host = ""
+        """Known once it has been started."""
 
     def start(self) -> None:
         if self._made:
@@ -77,6 +92,7 @@ class Container:
         else:
             self._container.start()
             self._made = True
+            self.host = self._container.get_container_host_ip()
 
     def stop(self) -> None:
         """End its process; what it has written stays."""

@@ -35,8 +35,8 @@ export RUSTC_WRAPPER="$here/rustc-lenient"
 export PKG_CONFIG="$aside/tools/pkg-config"
 if ! {
     GOBIN=$aside/tools go install github.com/influxdata/pkg-config &&
-        go build -tags sqlite_foreign_keys,sqlite_json -ldflags "-s -w" -o "$aside/influxd" \
-            github.com/influxdata/influxdb/v2/cmd/influxd
+        go build -o "$aside/influxd" -ldflags "-s -w -X main.version=v$version" \
+            -tags sqlite_foreign_keys,sqlite_json github.com/influxdata/influxdb/v2/cmd/influxd
 } >"$aside/log" 2>&1; then
     tail -n 30 "$aside/log" >&2
     echo "InfluxDB $version could not be built" >&2

@@ -1,0 +1,169 @@
+# pyright: standard
+# pandas and numpy type their values too loosely for the strict rules.
+"""What analysis and the API ask about readings, answered by InfluxDB."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+
+from storage.edges import Edges
+from storage.errors import StoreError
+from storage.frames import whole_seconds
+from storage.influx import edges, series
+from storage.influx.asking import Asker
+from storage.influx.client import InfluxClient
+from storage.influx.flux import EARLIEST, LATEST
+from storage.influx.lines import MEASUREMENT
+from storage.influx.points import (
+    Points,
+    instants_of,
+    meters_of,
+    readings_frame,
+)
+from water import columns
+from water.readings import QUANTITIES
+
+_METERS_AT_ONCE = 1_000
+"""Longer lists are asked in parts: an answer is held in memory whole."""
+
+_APART_S, _LONGEST_S = 3_600, 86_400
+"""Readings looked up one by one are asked together up to this gap and this span."""
+
+
+class InfluxAnswers:
+    """The reading half of the readings store; frames are those of the embedded store.
+
+    Every method raises StoreUnavailableError where the server is away, StoreError where a setting
+    is wrong.
+
+    Args:
+        client: the server and the bucket.
+    """
+
+    def __init__(self, client: InfluxClient) -> None:
+        self._client = client
+        self._asker = Asker(client, MEASUREMENT)
+
+    def load_readings(
+        self, meter_ids: Sequence[str], start: datetime, end: datetime, *, neighbours: bool = False
+    ) -> pd.DataFrame:
+        """Readings with start <= at < end (columns READINGS), sorted by (meter_id, at).
+
+        With `neighbours`, also each meter's last reading before `start` and first at or after
+        `end` that carry a register.
+        """
+        first, last = whole_seconds(start), whole_seconds(end)
+        parts: list[pd.DataFrame] = []
+        for ids in _parts(meter_ids):
+            points = self._between(ids, first, last)
+            if neighbours:
+                points = points.join(self._before(ids, first), self._after(ids, last))
+            parts.append(readings_frame(points))
+        return _concat(parts)
+
+    def newest(self, meter_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """The newest reading by event time of each meter (columns READINGS); None = every meter."""
+        if meter_ids is None:
+            return readings_frame(self._newest(None))
+        return _concat([readings_frame(self._newest(ids)) for ids in _parts(meter_ids)])
+
+    def load_page(
+        self, meter_id: str, start: datetime, end: datetime, *, after: datetime | None, limit: int
+    ) -> pd.DataFrame:
+        """The first `limit` readings of a meter with start <= at < end and at > after."""
+        first, last = whole_seconds(start), whole_seconds(end)
+        if after is not None:
+            first = max(first, int(after.timestamp()) + 1)
+        if first >= last:
+            return readings_frame(Points([], {}))
+        # A table is a field's points: those of the first readings are among its first ones.
+        question = f"{self._asker.select(first, last, [meter_id])} |> limit(n: {limit})"
+        return readings_frame(self._asker.ask(question)).head(limit)
+
+    def load_series(
+        self, meter_id: str, quantity: str, start: datetime, end: datetime, points: int
+    ) -> pd.DataFrame:
+        """A quantity thinned to about `points` rows (columns at, value), extremes kept.
+
+        Raises:
+            StoreError: there is no such quantity.
+        """
+        if quantity not in QUANTITIES:
+            raise StoreError(f"{quantity!r} is not one of {', '.join(QUANTITIES)}")
+        first, last = whole_seconds(start), whole_seconds(end)
+        return series.load_series(self._asker, meter_id, quantity, first, last, points)
+
+    def load_edges(self, meter_ids: Sequence[str] | None, instants: Sequence[datetime]) -> Edges:
+        """For each meter and instant the register at or before it and at or after it.
+
+        `instants` rise and lie whole minutes apart; None = every meter.
+
+        Raises:
+            StoreError: the instants don't rise or aren't whole minutes apart.
+        """
+        return edges.load_edges(self._asker, meter_ids, [*map(whole_seconds, instants)])
+
+    def _between(self, ids: Sequence[str], start: int, end: int) -> Points:
+        if start >= end:
+            return Points(ids, {})
+        return self._asker.ask(self._asker.select(start, end, ids), ids)
+
+    def _newest(self, ids: Sequence[str] | None) -> Points:
+        # Whatever the newest reading carries is the newest of its field, at that instant.
+        found = self._asker.ask(f"{self._asker.select(EARLIEST, LATEST, ids)} |> last()", ids)
+        return found.at(found.identities(columns.RECEIVED_AT))
+
+    def _before(self, ids: Sequence[str], edge: int) -> Points:
+        return self._nearest(ids, f"{self._asker.select(EARLIEST, edge, ids)} |> last()")
+
+    def _after(self, ids: Sequence[str], edge: int) -> Points:
+        return self._nearest(ids, f"{self._asker.select(edge, LATEST, ids)} |> first()")
+
+    def _nearest(self, ids: Sequence[str], question: str) -> Points:
+        """The readings whose registers a question finds that asks one point of every field.
+
+        A reading between that carries no register hides what came with the register: such ones
+        are looked up.
+        """
+        found = self._asker.ask(question, ids)
+        wanted = found.identities(columns.REGISTER_M3)
+        hidden = np.setdiff1d(wanted, found.identities(columns.RECEIVED_AT), assume_unique=True)
+        seen = np.setdiff1d(wanted, hidden, assume_unique=True)
+        return found.at(seen).join(self._exact(ids, hidden))
+
+    def _exact(self, ids: Sequence[str], identities: np.ndarray) -> Points:
+        """The readings of exactly these identities (rising), as far as they are there."""
+        questions = [
+            self._asker.select(
+                int(instants_of(some).min()),
+                int(instants_of(some).max()) + 1,
+                [ids[meter] for meter in np.unique(meters_of(some))],
+            )
+            for some in _spans(identities)
+        ]
+        return self._asker.ask_all(questions, ids).at(identities)
+
+
+def _parts(meter_ids: Sequence[str]) -> list[list[str]]:
+    ids = sorted(set(meter_ids))
+    return [ids[i : i + _METERS_AT_ONCE] for i in range(0, len(ids), _METERS_AT_ONCE)]
+
+
+def _concat(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    if len(parts) == 1:
+        return parts[0]
+    return pd.concat([readings_frame(Points([], {})), *parts], ignore_index=True)
+
+
+def _spans(identities: np.ndarray) -> list[np.ndarray]:
+    """Identities in order of time, cut where they lie apart and where a span grows too long."""
+    if not len(identities):
+        return []
+    at = instants_of(identities)
+    order = np.argsort(at, kind="stable")
+    at = at[order]
+    apart = np.diff(at) > _APART_S
+    long = np.diff((at - at[0]) // _LONGEST_S) > 0
+    return np.split(identities[order], np.flatnonzero(apart | long) + 1)

@@ -11,6 +11,7 @@ from api.context import ApiContext
 from api.problems import CROSS_ORIGIN, ProblemError, problem_response
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_FRESH = ("/api/", "/healthz", "/readyz", "/metrics", "/sso/")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -77,7 +78,7 @@ def _same_origin(headers: Headers) -> bool:
 
 
 class HeadersMiddleware:
-    """Security headers on every answer; answers of the API are not to be cached."""
+    """Security headers on every answer; those of the API and of the probes are not to be cached."""
 
     def __init__(self, app: ASGIApp, *, https_only: bool) -> None:
         self.app = app
@@ -93,7 +94,7 @@ class HeadersMiddleware:
                     headers.setdefault(name, value)
                 if self.https_only:
                     headers.setdefault("Strict-Transport-Security", "max-age=31536000")
-                if scope["path"].startswith("/api/"):
+                if scope["path"].startswith(_FRESH):
                     headers["Cache-Control"] = "no-store"
             await send(message)
 

@@ -78,6 +78,7 @@ class SingleSignOn:
                 "scope": "openid profile email",
                 "code_challenge_method": "S256",
                 "default_timeout": _TIMEOUT_S,
+                "leeway": 0,  # The access token is used at once, however soon it ends.
                 "verify": str(settings.ca_file) if settings.ca_file else True,
             },
         )
@@ -111,9 +112,10 @@ class SingleSignOn:
 
     def _discover(self) -> Mapping[str, Any]:
         metadata = self._provider.load_server_metadata()
-        if str(metadata["issuer"]).rstrip("/") != self._settings.issuer.rstrip("/"):
+        issuer = str(metadata.get("issuer"))
+        if issuer.rstrip("/") != self._settings.issuer.rstrip("/"):
             self._provider.server_metadata.clear()
-            raise SignOnError(f"the provider calls itself {metadata['issuer']}")
+            raise SignOnError(f"the provider calls itself {issuer}")
         offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
         metadata["id_token_signing_alg_values_supported"] = [
             name for name in offered if name.startswith(_SIGNATURES)

@@ -217,6 +217,7 @@ def test_alive_and_ready(open_api_city):
     healthy = open_api_city(checks={"registry": lambda: None}).client()
     assert healthy.get("/healthz").json() == {"status": "alive"}
     assert healthy.get("/readyz").status_code == 200
+    assert healthy.get("/readyz").headers["cache-control"] == "no-store"
     answer = open_api_city(checks={"registry": lambda: None, "readings": broken}).client()
     answer = answer.get("/readyz")
     assert answer.status_code == 503

@@ -7,6 +7,13 @@ from jieshui.errors import JieshuiError
 from jieshui.wiring import registry_address, session_secret
 from water.clock import ScaledClock, SystemClock
 
+SSO = """[sso]
+issuer = "https://id"
+client_id = "jieshui"
+client_secret_file = "secret"
+public_url = "https://us"
+"""
+
 
 def write(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "jieshui.toml"
@@ -45,6 +52,10 @@ def test_the_environment_overrules_the_file(tmp_path, monkeypatch):
         ("[mqqt]\nhost = 'x'\n", "mqqt: is no setting"),
         ("[api\n", "not TOML.*line 1"),
         ("[[mqtt.sources]]\nfilter = 'a'\ndialect = 'b'\n", "mqtt.sources.0.supplier"),
+        (SSO.replace("https://id", "http://id"), "line 1: sso: .*issuer is without TLS"),
+        (SSO.replace("https://us", "http://us"), "line 1: sso: .*public_url is without TLS"),
+        (SSO.replace("https://us", "us"), "line 1: sso: .*public_url 'us' is no address"),
+        (SSO.replace("https://us", "https://us/water"), "line 1: sso: .*public_url has a path"),
         ("[clock]\nanchor = 2026-01-01T00:00:00\nshown = 2026-01-01T00:00:00Z\n", "line 2: clock"),
     ],
 )
@@ -112,3 +123,17 @@ def test_the_registrys_password_may_lie_in_a_file_of_its_own(tmp_path):
     address = registry_address(load_settings(write(tmp_path, text)))
     assert address.password == "p@ss/word"
     assert address.host == "db"
+
+
+def test_the_watch_tells_the_bureau_unless_it_has_addresses_of_its_own(tmp_path):
+    bureau = "[notify]\nbureau = ['json://b']\n"
+    assert load_settings(write(tmp_path, "")).watch_addresses == ()
+    assert load_settings(write(tmp_path, bureau)).watch_addresses == ("json://b",)
+    own = bureau + "[watch]\naddresses = ['json://w']\n"
+    assert load_settings(write(tmp_path, own)).watch_addresses == ("json://w",)
+
+
+def test_single_sign_on_is_by_tls_except_on_the_loopback(tmp_path):
+    assert load_settings(write(tmp_path, SSO)).sso.login_claim == "preferred_username"
+    local = SSO.replace("https://id", "http://localhost:9998").replace("https://us", "http://[::1]")
+    assert load_settings(write(tmp_path, local)).sso.client_secret_file == tmp_path / "secret"

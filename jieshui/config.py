@@ -29,7 +29,8 @@ from water.policy import Policy, PolicyError, parse_policy
 PREFIX = "JIESHUI_"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 OTHER_VARIABLES = frozenset({"JIESHUI_CONFIG", "JIESHUI_NO_SKIP", "JIESHUI_SHARED_DATA"})
-"""Variables with our prefix that are no settings: where the file lies, and two of the tests."""
+TEST_VARIABLES = "JIESHUI_TEST_"
+"""Variables with our prefix that are no settings: where the file lies, and those of the tests."""
 
 
 class Section(BaseModel):
@@ -361,7 +362,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _refuse_unknown_variables() -> None:
     """pydantic-settings ignores a misspelt variable, so compare the names ourselves."""
     for name in os.environ:
-        if not name.startswith(PREFIX) or name in OTHER_VARIABLES:
+        ours = name.startswith(PREFIX) and not name.startswith(TEST_VARIABLES)
+        if not ours or name in OTHER_VARIABLES:
             continue
         section, _, key = name.removeprefix(PREFIX).lower().partition("__")
         field = Settings.model_fields.get(section)

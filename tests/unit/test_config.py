@@ -71,6 +71,11 @@ def test_a_misspelt_variable_is_refused(tmp_path, monkeypatch, name):
         load_settings(write(tmp_path, ""))
 
 
+def test_a_variable_of_the_tests_is_no_setting(tmp_path, monkeypatch):
+    monkeypatch.setenv("JIESHUI_TEST_POSTGRES", "postgresql+psycopg://somewhere")
+    load_settings(write(tmp_path, ""))
+
+
 def test_a_missing_file_says_how_to_make_one(tmp_path):
     with pytest.raises(JieshuiError, match="jieshui init"):
         load_settings(tmp_path / "none.toml")

@@ -15,7 +15,8 @@ if [ ! -e "$PGDATA/PG_VERSION" ]; then
         --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") >/dev/null
     echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
     pg_ctl -w -s -o "-c listen_addresses=''" start
-    psql -U "$POSTGRES_USER" -d postgres -qc "CREATE DATABASE \"${POSTGRES_DB:-$POSTGRES_USER}\""
+    database=${POSTGRES_DB:-$POSTGRES_USER}
+    [ "$database" = postgres ] || createdb -U "$POSTGRES_USER" "$database"
     pg_ctl -w -s -m fast stop
 fi
 exec "$@"

@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 SEED   ?= $(shell date +%N | sed 's/^0*//')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check demo-servers-check test check format servers bench bench-ingest bench-store lock clean
+.PHONY: help setup demo demo-check demo-servers-check test test-docker check format servers bench bench-ingest bench-store lock clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo-servers-check: setup ## the same over Mosquitto, InfluxDB and PostgreSQL, s
 
 test: setup ## every test; parts that are missing are skipped with the reason
 	$(BIN)/pytest -n 2
+
+test-docker: setup ## the tests on real servers once more, with those in Docker (tests/servers/local_images.sh)
+	JIESHUI_TEST_SERVERS=docker $(BIN)/pytest -n 2 -m servers tests/contract tests/servers
 
 check: setup ## linters, types, import contracts
 	$(BIN)/ruff check .

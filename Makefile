@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 SEED   ?= $(shell date +%N | sed 's/^0*//')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check demo-servers-check test test-docker check format servers bench bench-ingest bench-store lock clean
+.PHONY: help setup demo demo-check demo-servers-check test test-docker check format test-image servers bench bench-ingest bench-store lock clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ check: setup ## linters, types, import contracts
 format: setup ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+test-image: setup ## build the image of all processes and test it (Docker)
+	docker build --file deploy/Dockerfile --tag jieshui .
+	JIESHUI_TEST_IMAGE=jieshui $(BIN)/pytest tests/servers/test_image.py
 
 servers: ## install what the full test set wants (Debian or Ubuntu, as root)
 	tests/servers/install.sh

@@ -17,9 +17,6 @@ _TIMEOUT_S = 10
 _LEEWAY_S = 60
 """By how much the clocks of the provider and of this machine may differ."""
 
-_SIGNATURES = ("RS", "PS", "ES", "EdDSA", "Ed")
-"""Algorithms whose signature the provider alone can make, by the begin of their names."""
-
 
 class SignOnError(Exception):
     """The provider did not vouch for anybody; the message is for the log."""
@@ -116,10 +113,6 @@ class SingleSignOn:
         if issuer.rstrip("/") != self._settings.issuer.rstrip("/"):
             self._provider.server_metadata.clear()
             raise SignOnError(f"the provider calls itself {issuer}")
-        offered = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
-        metadata["id_token_signing_alg_values_supported"] = [
-            name for name in offered if name.startswith(_SIGNATURES)
-        ]
         methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         if "client_secret_basic" not in methods:
             metadata["token_endpoint_auth_method"] = "client_secret_post"  # noqa: S105 (a method)

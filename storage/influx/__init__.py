@@ -7,6 +7,7 @@ from storage.influx.client import InfluxClient
 from storage.influx.settings import InfluxSettings
 from storage.influx.setup import prepare, verify
 from storage.influx.store import InfluxReadings
+from storage.influx.volumes import InfluxVolumes
 from water.city_time import CityTime
 from water.clock import Clock
 
@@ -29,6 +30,16 @@ def open_readings(
     return InfluxReadings(client, engine, city)
 
 
-def open_volumes(settings: InfluxSettings, city: CityTime, clock: Clock) -> VolumesStore:
-    """Open the store of kept volumes."""
-    raise NotImplementedError(settings, city, clock)
+def open_volumes(
+    settings: InfluxSettings,
+    city: CityTime,  # noqa: ARG001 - opened as the embedded one is, which cuts local months
+    clock: Clock,  # noqa: ARG001 - which dates its files
+) -> VolumesStore:
+    """Open the store of kept volumes.
+
+    Raises:
+        StoreError: a setting is wrong; a server that is away is none of that.
+    """
+    client = InfluxClient(settings)
+    verify(client)
+    return InfluxVolumes(client)

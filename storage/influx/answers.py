@@ -12,21 +12,19 @@ from storage.edges import Edges
 from storage.errors import StoreError
 from storage.frames import whole_seconds
 from storage.influx import edges, series
-from storage.influx.asking import Asker
+from storage.influx.asking import Asker, in_parts
 from storage.influx.client import InfluxClient
 from storage.influx.flux import EARLIEST, LATEST
 from storage.influx.lines import MEASUREMENT
 from storage.influx.points import (
     Points,
+    frame_of,
     instants_of,
     meters_of,
     readings_frame,
 )
 from water import columns
 from water.readings import QUANTITIES
-
-_METERS_AT_ONCE = 1_000
-"""Longer lists are asked in parts: an answer is held in memory whole."""
 
 _APART_S, _LONGEST_S = 3_600, 86_400
 """Readings looked up one by one are asked together up to this gap and this span."""
@@ -55,19 +53,19 @@ class InfluxAnswers:
         `end` that carry a register.
         """
         first, last = whole_seconds(start), whole_seconds(end)
-        parts: list[pd.DataFrame] = []
-        for ids in _parts(meter_ids):
+        parts: list[Points] = []
+        for ids in in_parts(meter_ids):
             points = self._between(ids, first, last)
             if neighbours:
                 points = points.join(self._before(ids, first), self._after(ids, last))
-            parts.append(readings_frame(points))
-        return _concat(parts)
+            parts.append(points)
+        return frame_of(parts, readings_frame)
 
     def newest(self, meter_ids: Sequence[str] | None = None) -> pd.DataFrame:
         """The newest reading by event time of each meter (columns READINGS); None = every meter."""
         if meter_ids is None:
             return readings_frame(self._newest(None))
-        return _concat([readings_frame(self._newest(ids)) for ids in _parts(meter_ids)])
+        return frame_of([self._newest(ids) for ids in in_parts(meter_ids)], readings_frame)
 
     def load_page(
         self, meter_id: str, start: datetime, end: datetime, *, after: datetime | None, limit: int
@@ -105,23 +103,23 @@ class InfluxAnswers:
         """
         return edges.load_edges(self._asker, meter_ids, [*map(whole_seconds, instants)])
 
-    def _between(self, ids: Sequence[str], start: int, end: int) -> Points:
+    def _between(self, ids: list[str], start: int, end: int) -> Points:
         if start >= end:
             return Points(ids, {})
         return self._asker.ask(self._asker.select(start, end, ids), ids)
 
-    def _newest(self, ids: Sequence[str] | None) -> Points:
+    def _newest(self, ids: list[str] | None) -> Points:
         # Whatever the newest reading carries is the newest of its field, at that instant.
         found = self._asker.ask(f"{self._asker.select(EARLIEST, LATEST, ids)} |> last()", ids)
         return found.at(found.identities(columns.RECEIVED_AT))
 
-    def _before(self, ids: Sequence[str], edge: int) -> Points:
+    def _before(self, ids: list[str], edge: int) -> Points:
         return self._nearest(ids, f"{self._asker.select(EARLIEST, edge, ids)} |> last()")
 
-    def _after(self, ids: Sequence[str], edge: int) -> Points:
+    def _after(self, ids: list[str], edge: int) -> Points:
         return self._nearest(ids, f"{self._asker.select(edge, LATEST, ids)} |> first()")
 
-    def _nearest(self, ids: Sequence[str], question: str) -> Points:
+    def _nearest(self, ids: list[str], question: str) -> Points:
         """The readings whose registers a question finds that asks one point of every field.
 
         A reading between that carries no register hides what came with the register: such ones
@@ -133,28 +131,17 @@ class InfluxAnswers:
         seen = np.setdiff1d(wanted, hidden, assume_unique=True)
         return found.at(seen).join(self._exact(ids, hidden))
 
-    def _exact(self, ids: Sequence[str], identities: np.ndarray) -> Points:
+    def _exact(self, ids: list[str], identities: np.ndarray) -> Points:
         """The readings of exactly these identities (rising), as far as they are there."""
         questions = [
             self._asker.select(
                 int(instants_of(some).min()),
                 int(instants_of(some).max()) + 1,
-                [ids[meter] for meter in np.unique(meters_of(some))],
+                [ids[meter] for meter in np.unique(meters_of(some)).tolist()],
             )
             for some in _spans(identities)
         ]
         return self._asker.ask_all(questions, ids).at(identities)
-
-
-def _parts(meter_ids: Sequence[str]) -> list[list[str]]:
-    ids = sorted(set(meter_ids))
-    return [ids[i : i + _METERS_AT_ONCE] for i in range(0, len(ids), _METERS_AT_ONCE)]
-
-
-def _concat(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    if len(parts) == 1:
-        return parts[0]
-    return pd.concat([readings_frame(Points([], {})), *parts], ignore_index=True)
 
 
 def _spans(identities: np.ndarray) -> list[np.ndarray]:

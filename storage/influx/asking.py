@@ -9,6 +9,9 @@ from storage.influx.points import Points, read_points
 _AT_ONCE = 100
 """Questions in one script."""
 
+_METERS_AT_ONCE = 1_000
+"""Longer lists are asked in parts: an answer is held in memory whole."""
+
 
 class Asker:
     """Asks about the points of one measurement.
@@ -36,12 +39,18 @@ class Asker:
             bucket, start, end, measurement=self._measurement, meter_ids=meter_ids, field=field
         )
 
-    def ask(self, question: str, meter_ids: Sequence[str] | None = None) -> Points:
+    def ask(self, question: str, meter_ids: list[str] | None = None) -> Points:
         """The points that answer a question; `meter_ids` (sorted) keep their places in it."""
         return read_points(self._client.csv(answer(question)), meter_ids)
 
-    def ask_all(self, questions: Sequence[str], meter_ids: Sequence[str]) -> Points:
+    def ask_all(self, questions: Sequence[str], meter_ids: list[str]) -> Points:
         """The points that answer any of the questions."""
         scripts = [answer(*questions[i : i + _AT_ONCE]) for i in range(0, len(questions), _AT_ONCE)]
         found = [read_points(self._client.csv(script), meter_ids) for script in scripts]
         return Points(meter_ids, {}).join(*found)
+
+
+def in_parts(meter_ids: Sequence[str]) -> list[list[str]]:
+    """Meters, each once, sorted, cut into lists that are asked one by one."""
+    ids = sorted(set(meter_ids))
+    return [ids[i : i + _METERS_AT_ONCE] for i in range(0, len(ids), _METERS_AT_ONCE)]

@@ -28,7 +28,7 @@ def load_edges(asker: Asker, meter_ids: Sequence[str] | None, instants: Sequence
         StoreError: the instants don't rise or aren't whole minutes apart.
     """
     newest = asker.ask(f"{asker.select(EARLIEST, LATEST, meter_ids)} |> last()")
-    ids = [newest.meter_ids[meter] for meter in meters_of(newest.identities(RECEIVED_AT))]
+    ids = [newest.meter_ids[meter] for meter in meters_of(newest.identities(RECEIVED_AT)).tolist()]
     found = unknown_edges(ids, instants)
     if found.before_at.size:
         asked = None if meter_ids is None else ids
@@ -114,7 +114,7 @@ class _Search:
         if not len(rows):
             return []
         ids = self._found.meter_ids
-        question = f"{self._select(start, end, [ids[row] for row in rows])} |> {pick}()"
+        question = f"{self._select(start, end, [ids[row] for row in rows.tolist()])} |> {pick}()"
         points = self._asker.ask(question, ids)
         known = points.identities(REGISTER_M3)
         return list(

@@ -2,7 +2,7 @@
 # pyarrow and numpy type their values too loosely for the strict rules.
 """The server's answer, a row a point, into columns, a row a reading."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,16 +44,16 @@ class Points:
         fields: field → (identities, values), by rising identity (`identify`).
     """
 
-    meter_ids: Sequence[str]
+    meter_ids: list[str]
     fields: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
     def identities(self, field: str) -> np.ndarray:
         """The identities that have a point of this field."""
-        return self.fields.get(field, (_NONE, _NONE))[0]
+        return self.fields.get(field, _NONE)[0]
 
     def values(self, field: str, identities: np.ndarray) -> np.ndarray:
         """The field's values at these identities, NaN where it has none."""
-        known, values = self.fields.get(field, (_NONE, _NONE))
+        known, values = self.fields.get(field, _NONE)
         if np.array_equal(known, identities):
             return values
         found = np.full(len(identities), np.nan)
@@ -84,7 +84,7 @@ class Points:
         return Points(self.meter_ids, joined)
 
 
-_NONE = np.array([], np.int64)
+_NONE = (np.array([], np.int64), np.array([], np.float64))
 
 
 def identify(meters: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -102,7 +102,7 @@ def instants_of(identities: np.ndarray) -> np.ndarray:
     return identities - (meters_of(identities) << _BITS)
 
 
-def read_points(answer: bytes, meter_ids: Sequence[str] | None = None) -> Points:
+def read_points(answer: bytes, meter_ids: list[str] | None = None) -> Points:
     """What the server answered to a script of `flux.answer`.
 
     Args:
@@ -146,7 +146,15 @@ def _sorted(identities: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.
 
 def names_of(points: Points, identities: np.ndarray) -> Any:
     """The meters' ids in identities, as a column."""
-    return pd.array(list(points.meter_ids), dtype="str").take(meters_of(identities))
+    return pd.array(points.meter_ids, dtype="str").take(meters_of(identities))
+
+
+def frame_of(parts: Sequence[Points], make_frame: Callable[[Points], pd.DataFrame]) -> pd.DataFrame:
+    """One frame of points of different meters, in the order of the parts."""
+    if len(parts) == 1:
+        return make_frame(parts[0])
+    # Without any part the empty frame has the columns and their types.
+    return pd.concat(map(make_frame, [Points([], {}), *parts]), ignore_index=True)
 
 
 def readings_frame(points: Points) -> pd.DataFrame:

@@ -1,0 +1,170 @@
+# pyright: standard
+# pandas and numpy type their values too loosely for the strict rules.
+"""Kept volumes in InfluxDB: measurements `hourly` and `daily` beside the readings.
+
+A field that was written can't be taken back and can't be NaN, but a volume that was known may
+become unknown. So each point has a field `exceptions`, a bit mask: with the bit of a volume the
+volume is unknown, whatever stands there; without the bit of a share the share is that of a wholly
+measured period, whatever stands there, and is not written. Most points are two numbers so.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+import numpy as np
+import pandas as pd
+import structlog
+
+from storage.errors import StoreError
+from storage.frames import require_columns, to_days, to_instants, to_seconds, whole_seconds
+from storage.influx.asking import Asker, in_parts
+from storage.influx.client import InfluxClient
+from storage.influx.lines import METER_TAG, escape_tag, write_lines
+from storage.influx.points import Points, frame_of, instants_of, names_of
+from water import columns
+
+EXCEPTIONS = "exceptions"
+_BITS = {
+    columns.VOLUME_M3: 1,
+    columns.LOWEST_HOUR_M3: 2,
+    columns.MEASURED_SHARE: 4,
+    columns.ESTIMATED_SHARE: 8,
+    columns.MISSING_SHARE: 16,
+}
+_WHOLLY_MEASURED = {
+    columns.MEASURED_SHARE: 1.0,
+    columns.ESTIMATED_SHARE: 0.0,
+    columns.MISSING_SHARE: 0.0,
+}
+
+log = structlog.get_logger(__name__)
+
+
+class InfluxVolumes:
+    """Volumes in InfluxDB (storage.contracts.VolumesStore).
+
+    Every method raises StoreUnavailableError where the server is away, StoreError where a setting
+    is wrong.
+
+    Args:
+        client: the server and the bucket.
+    """
+
+    def __init__(self, client: InfluxClient) -> None:
+        self._client = client
+        self._hourly = Asker(client, "hourly")
+        self._daily = Asker(client, "daily")
+
+    def close(self) -> None:
+        """Close every connection; nothing is lost without it."""
+        self._client.close()
+
+    def save(self, hourly: pd.DataFrame, daily: pd.DataFrame) -> None:
+        """Replace the volumes of exactly the (meter, hour)s and (meter, day)s given, durably.
+
+        What lies before the bucket's retention is not kept; that is logged.
+
+        Raises:
+            StoreError: a frame lacks a column of columns.HOURLY or DAILY, or a share is no number.
+            StoreUnavailableError: (an OSError) a part may have been saved; save it again.
+        """
+        require_columns(hourly, columns.HOURLY)
+        require_columns(daily, columns.DAILY)
+        kinds = (("hourly", hourly, columns.HOURLY), ("daily", daily, columns.DAILY))
+        every = [list(_format_volumes(*kind)) for kind in kinds]
+        for lines in every:
+            if refused := write_lines(self._client, lines):
+                reason = next(iter(refused.values()))
+                log.warning("InfluxDB keeps not every volume", refused=len(refused), reason=reason)
+
+    def load_hourly(
+        self, meter_ids: Sequence[str] | None, start: datetime, end: datetime
+    ) -> pd.DataFrame:
+        """Hourly volumes with start <= hour < end (columns HOURLY); None = every meter."""
+        first, last = whole_seconds(start), whole_seconds(end)
+        return _load(self._hourly, columns.HOURLY, meter_ids, first, last)
+
+    def load_daily(self, meter_ids: Sequence[str] | None, first: date, last: date) -> pd.DataFrame:
+        """Daily volumes with first <= day <= last (columns DAILY); None = every meter."""
+        end = _midnight(last + timedelta(days=1))
+        return _load(self._daily, columns.DAILY, meter_ids, _midnight(first), end)
+
+    def compact(self, closed_before: date) -> int:  # noqa: ARG002 - InfluxDB compacts by itself
+        """Nothing is left to tidy."""
+        return 0
+
+
+def _midnight(day: date) -> int:
+    """A local day as the instant of its point: its midnight read as UTC, in any zone."""
+    return int(datetime.combine(day, time(), UTC).timestamp())
+
+
+def _format_volumes(measurement: str, frame: pd.DataFrame, names: Sequence[str]) -> Iterator[str]:
+    """A frame (columns: meter, time, values) as lines in order of time, every field a float."""
+    meter, time_name, *others = names
+    ordered = frame.sort_values(time_name, kind="stable")
+    excepted = {name: _is_exception(name, ordered[name].to_numpy(np.float64)) for name in others}
+    exceptions = np.sum([_BITS[name] * excepted[name] for name in others], axis=0)
+    written = [
+        ordered[name].where(excepted[name] == (name in _WHOLLY_MEASURED)).tolist()
+        for name in others
+    ]
+    rows = zip(
+        ordered[meter].tolist(),
+        to_seconds(ordered[time_name]).tolist(),
+        exceptions.tolist(),
+        zip(*written, strict=True),
+        strict=True,
+    )
+    for meter_id, at, mask, values in rows:
+        fields = "".join(
+            f",{name}={value!r}"
+            for name, value in zip(others, values, strict=True)
+            if not math.isnan(value)
+        )
+        tag = f"{METER_TAG}={escape_tag(meter_id)}"
+        yield f"{measurement},{tag} {EXCEPTIONS}={mask}{fields} {at}"
+
+
+def _is_exception(name: str, values: np.ndarray) -> np.ndarray:
+    """Whether each value is another than a wholly measured period has, or unknown.
+
+    Raises:
+        StoreError: a share is no number.
+    """
+    if name not in _WHOLLY_MEASURED:
+        return np.isnan(values)
+    if not np.isfinite(values).all():
+        raise StoreError(f"{name} must be a number")
+    return values != _WHOLLY_MEASURED[name]
+
+
+def _load(
+    asker: Asker, names: Sequence[str], meter_ids: Sequence[str] | None, start: int, end: int
+) -> pd.DataFrame:
+    if start >= end:
+        return _volumes_frame(Points([], {}), names)
+    if meter_ids is None:
+        return _volumes_frame(asker.ask(asker.select(start, end)), names)
+    parts = [asker.ask(asker.select(start, end, ids), ids) for ids in in_parts(meter_ids)]
+    return frame_of(parts, lambda points: _volumes_frame(points, names))
+
+
+def _volumes_frame(points: Points, names: Sequence[str]) -> pd.DataFrame:
+    """Points as columns HOURLY or DAILY."""
+    meter, time_name, *others = names
+    rows = points.identities(EXCEPTIONS)
+    exceptions = points.values(EXCEPTIONS, rows).astype(np.int64)
+    times = to_days if time_name == columns.DAY else to_instants
+    found = {meter: names_of(points, rows), time_name: times(instants_of(rows))}
+    for name in others:
+        excepted = exceptions & _BITS[name] != 0
+        values = points.values(name, rows)
+        usual = _WHOLLY_MEASURED.get(name)
+        found[name] = (
+            np.where(excepted, np.nan, values)
+            if usual is None
+            else np.where(excepted, values, usual)
+        )
+    return pd.DataFrame(found)

@@ -50,7 +50,7 @@ def _make_bucket(client: InfluxClient) -> None:
         rules = [BucketRetentionRules(type="expire", every_seconds=seconds)]
     client.call(
         lambda: client.client.buckets_api().create_bucket(
-            bucket_name=settings.bucket, org_id=found[0].id, retention_rules=rules
+            bucket_name=settings.bucket, org=found[0], retention_rules=rules
         )
     )
 

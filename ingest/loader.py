@@ -3,6 +3,7 @@
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 
@@ -58,15 +59,34 @@ class Loader:
         self._read_to = self.position
         self._numbers = Counter(self._loaded)
         self._ahead: deque[Entry] = deque()
+        self._prepared: Batch | None = None
         self._oldest_ms: int | None = None
         self._failures = 0
 
     def load_next(self, stop: threading.Event) -> bool:
-        """Load one batch; False when nothing waits or `stop` was set while the store was away."""
-        batch = self._assemble()
+        """Load one batch; False when nothing waits or `stop` was set while the store was away.
+
+        While the store takes a full batch the next one is assembled in a thread beside it: most
+        of the time one waits for the disk or the network.
+        """
+        batch = self._take_prepared() or self._assemble()
         if batch is None:
             return False
-        self._oldest_ms = batch.entries[0].received_ms
+        self._oldest_ms, self._failures = batch.entries[0].received_ms, 0
+        with ThreadPoolExecutor(1, "ingest-assembler") as beside:
+            full = len(batch.readings) >= self._limits.batch_readings
+            coming = beside.submit(self._assemble) if full else None
+            loaded = self._load_until(stop, batch)
+        self._prepared = coming.result() if coming else None
+        if not loaded:
+            self._give_back(self._take_prepared())
+            self._give_back(batch)
+            return False
+        self._oldest_ms = self._find_oldest()
+        return True
+
+    def _load_until(self, stop: threading.Event, batch: Batch) -> bool:
+        """Load a batch, again and again while the store is away; False once `stop` is set."""
         tries = Retrying(
             wait=wait_random_exponential(multiplier=0.2, max=30),
             sleep=sleep_using_event(stop),
@@ -76,12 +96,28 @@ class Loader:
         try:
             tries(self._load, batch)
         except RetryError:
-            self._ahead.extendleft(reversed(batch.entries))
             return False
+        return True
+
+    def _take_prepared(self) -> Batch | None:
+        """The batch that was assembled beside the last load, if it is judged by today's rules."""
+        batch, self._prepared = self._prepared, None
+        if batch and batch.rules.directory is not self._rules().directory:
+            return self._give_back(batch)
+        return batch
+
+    def _give_back(self, batch: Batch | None) -> None:
+        """Messages that are not loaded are judged anew, in their turn."""
+        if batch:
+            self._ahead.extendleft(reversed(batch.entries))
+
+    def _find_oldest(self) -> int | None:
+        """When the oldest message arrived that is not loaded yet; None: nothing waits."""
+        if self._prepared:
+            return self._prepared.entries[0].received_ms
         if not self._ahead:
             self._read_ahead()
-        self._oldest_ms = self._ahead[0].received_ms if self._ahead else None
-        return True
+        return self._ahead[0].received_ms if self._ahead else None
 
     @property
     def damaged_bytes(self) -> int:
@@ -101,7 +137,6 @@ class Loader:
     def _assemble(self) -> Batch | None:
         """The next batch: full, or all that the journal holds."""
         batch = Batch(self._rules(), self._journal)
-        self._failures = 0
         while len(batch.readings) < self._limits.batch_readings:
             if not self._ahead:
                 self._read_ahead()

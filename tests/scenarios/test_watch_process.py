@@ -61,7 +61,7 @@ def serve(tmp_path):
         process.wait()
 
 
-def until(true, seconds=30):
+def until(true, seconds=90):
     deadline = time.monotonic() + seconds
     while not true() and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -1,5 +1,6 @@
 """Single sign-on with a real OpenID Connect provider and the real api process, over HTTP."""
 
+import contextlib
 import json
 import os
 import re
@@ -29,15 +30,28 @@ def _free_port():
         return listener.getsockname()[1]
 
 
-def _until_it_answers(url, process, seconds=30):
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return httpx.get(url)
-        except httpx.TransportError:
-            assert process.poll() is None, f"{process.args[0]} ended"
+@contextlib.contextmanager
+def _running(command, log, url, **options):
+    """A process that answers at an address; ended on the way out."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, **options)
+    try:
+        deadline = time.monotonic() + 90
+        while not _answers(url):
+            assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, f"{url} does not answer"
             time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _answers(url):
+    try:
+        return httpx.get(url)
+    except httpx.TransportError:
+        return None
 
 
 @pytest.fixture(scope="module")
@@ -82,22 +96,14 @@ def provider(provider_program, place):
     }
     users = place.config.with_name("users.json")
     users.write_text(json.dumps(people))
-    with users.with_name("provider.log").open("wb") as out:
-        process = subprocess.Popen(
-            [provider_program],
-            env=os.environ
-            | {
-                "PORT": place.issuer.rpartition(":")[2],
-                "USERS_FILE": str(users),
-                "REDIRECT_URI": f"{place.origin}/sso/callback",
-            },
-            stdout=out,
-            stderr=out,
-        )
-    _until_it_answers(place.issuer, process)
-    yield place.issuer
-    process.terminate()
-    process.wait(10)
+    environment = {
+        "PORT": place.issuer.rpartition(":")[2],
+        "USERS_FILE": str(users),
+        "REDIRECT_URI": f"{place.origin}/sso/callback",
+    }
+    log = users.with_name("provider.log")
+    with _running([provider_program], log, place.issuer, env=os.environ | environment):
+        yield place.issuer
 
 
 @pytest.fixture(scope="module")
@@ -108,16 +114,9 @@ def service(place, provider):
             stores.accounts.change_password(login, once, "a password of their own")
         stores.accounts.create_account("fresh", "新同事", "bureau", None, "tests")
         stores.accounts.disable_account("qian", "tests")
-    with place.config.with_name("api.log").open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "jieshui", "serve", "api", "-c", place.config],
-            stdout=out,
-            stderr=out,
-        )
-    _until_it_answers(f"{place.origin}/healthz", process)
-    yield place.origin
-    process.terminate()
-    process.wait(20)
+    command = [sys.executable, "-m", "jieshui", "serve", "api", "-c", place.config]
+    with _running(command, place.config.with_name("api.log"), f"{place.origin}/healthz"):
+        yield place.origin
 
 
 @pytest.fixture
@@ -224,3 +223,10 @@ def test_an_answer_is_good_for_the_browser_that_asked_and_once(browser, service)
 def test_nobody_is_sent_elsewhere_after_signing_on(browser, next_):
     end = sign_on(browser, "wang", str(httpx.URL("/sso/start", params={"next": next_})))
     assert (end.url.host, end.url.path) == ("127.0.0.1", "/")
+
+
+def test_one_address_begins_a_few_sign_ons_only(browser):
+    """The last one here: whoever comes from this address after it is refused."""
+    answers = [browser.get("/sso/start") for _ in range(31)]
+    assert "尝试次数过多" in answers[-1].text
+    assert answers[-1].url.path == "/log-in"

@@ -29,6 +29,10 @@ EMBEDDED = "embedded"
 INFLUXDB = pytest.param("influxdb", marks=pytest.mark.servers)
 INFLUXDB_POSTGRESQL = pytest.param("influxdb-postgresql", marks=pytest.mark.servers)
 
+_TIERS = [pytest.param(EMBEDDED, tier, id=f"embedded-{tier}") for tier in ("hot", "cold", "mixed")]
+_INFLUXDB_TIER = pytest.param("influxdb", "hot", id="influxdb", marks=pytest.mark.servers)
+"""Answers must not depend on what was compacted; InfluxDB compacts by itself."""
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One run a kind of store; volumes have no ledger that could lie elsewhere."""
@@ -41,7 +45,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         kinds.append(INFLUXDB)
         if "open_store" in metafunc.fixturenames:
             kinds.append(INFLUXDB_POSTGRESQL)
-    metafunc.parametrize("store_kind", kinds)
+    if "tier" in metafunc.fixturenames:
+        further = [_INFLUXDB_TIER] if INFLUXDB in kinds else []
+        metafunc.parametrize(("store_kind", "tier"), [*_TIERS, *further])
+    else:
+        metafunc.parametrize("store_kind", kinds)
 
 
 class StandingClock:

@@ -1,4 +1,4 @@
-"""What analysis and the API get from any readings store: hot, cold or both."""
+"""What analysis and the API get from any readings store."""
 
 from datetime import timedelta
 
@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from storage.errors import StoreError
 from storage.queries import ReadingQueries
-from storage.readings import StoreError
 from water.columns import READINGS
 from water.viewer import Role, Viewer
 
 
-@pytest.fixture(params=["hot", "cold", "both"])
-def filled(request, store, load, reading, instant):
+@pytest.fixture
+def filled(tier, store, load, reading, instant):
     """m1 every six hours of 1–9 January without the 4th and 5th; m2 on the 2nd; p1 has no register.
 
     The register of m1 grows by 1 m³ an hour.
@@ -22,8 +22,8 @@ def filled(request, store, load, reading, instant):
     hours = [(d, h) for d in days for h in (0.5, 6, 12, 18)]
     load(store, [reading("m1", d, h, register_m3=24 * d + h, flow_m3_h=h) for d, h in hours])
     load(store, [reading("m2", 2, 12, register_m3=5), reading("p1", 2, 12, pressure_mpa=0.3)])
-    if request.param != "hot":
-        store.compact(instant(1, 3 if request.param == "both" else 20).date())
+    if tier != "hot":
+        store.compact(instant(1, 3 if tier == "mixed" else 20).date())
     return store
 
 

@@ -1,15 +1,17 @@
-"""Kept volumes of any store: runs.ports.Volumes."""
+"""Kept volumes of any store: storage.contracts.VolumesStore."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from storage.readings import StoreError
+from storage.errors import StoreError
 from water import columns
 
 HOURS = pd.date_range("2026-01-30T16:00Z", periods=72, freq="h", unit="s")
+YEAR = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 12, 31, tzinfo=UTC))
+DAYS_OF_2026 = (date(2026, 1, 1), date(2026, 12, 31))
 DAYS = pd.date_range("2026-01-31", periods=3, freq="D", unit="s")
 
 
@@ -32,17 +34,17 @@ def daily(meter_id, days=DAYS, volume_m3=24.0):
     return frame
 
 
-@pytest.fixture(params=["hot", "cold", "overlaid"])
-def kept(request, volumes):
+@pytest.fixture
+def kept(tier, volumes):
     """Three days of m1 and m2 over the end of January, m2 twice as thirsty."""
-    first = 7.0 if request.param == "overlaid" else 1.0
+    first = 7.0 if tier == "mixed" else 1.0
     volumes.save(
         pd.concat([hourly("m2", volume_m3=2), hourly("m1", volume_m3=first)]),
         pd.concat([daily("m2", volume_m3=48), daily("m1", volume_m3=24 * first)]),
     )
-    if request.param != "hot":
+    if tier != "hot":
         assert volumes.compact(date(2026, 2, 1)) == 2, "January of both is closed"
-    if request.param == "overlaid":
+    if tier == "mixed":
         volumes.save(hourly("m1"), daily("m1"))
     return volumes
 
@@ -77,13 +79,53 @@ def test_an_unknown_volume_replaces_a_known_one(kept, city):
     start = city.day_start(date(2026, 1, 31))
     found = kept.load_hourly(["m1"], start, start + timedelta(hours=2))[columns.VOLUME_M3]
     assert list(np.isnan(found)) == [True, False]
+    kept.save(hourly("m1", HOURS[:1], 3.0), daily("m1", DAYS[:0]))
+    found = kept.load_hourly(["m1"], start, start + timedelta(hours=2))[columns.VOLUME_M3]
+    assert list(found) == [3, 1]
 
 
+def test_a_period_that_becomes_wholly_measured_has_its_shares(kept, city):
+    start = city.day_start(date(2026, 1, 31))
+    partly = hourly("m1", HOURS[:1], 0.5).assign(measured_share=0.25, missing_share=0.75)
+    kept.save(partly, daily("m1", DAYS[:0]))
+    found = kept.load_hourly(["m1"], start, start + timedelta(hours=1))
+    pd.testing.assert_frame_equal(found, partly)
+    kept.save(hourly("m1", HOURS[:1]), daily("m1", DAYS[:0]))
+    found = kept.load_hourly(["m1"], start, start + timedelta(hours=1))
+    pd.testing.assert_frame_equal(found, hourly("m1", HOURS[:1]))
+
+
+def test_the_lowest_hour_of_a_day_can_be_known_and_unknown_again(kept):
+    day = date(2026, 1, 31)
+    for lowest in (0.25, np.nan):
+        kept.save(hourly("m1", HOURS[:0]), daily("m1", DAYS[:1]).assign(lowest_hour_m3=lowest))
+        found = kept.load_daily(["m1"], day, day)
+        assert found["lowest_hour_m3"].equals(pd.Series([lowest]))
+
+
+def test_an_empty_frame_of_volumes_has_the_same_types(volumes):
+    volumes.save(hourly("m1"), daily("m1"))
+    full, empty = volumes.load_hourly(None, *YEAR), volumes.load_hourly(["nobody"], *YEAR)
+    assert (len(full), len(empty)) == (72, 0)
+    assert list(empty.dtypes) == list(full.dtypes)
+    full, empty = volumes.load_daily(None, *DAYS_OF_2026), volumes.load_daily([], *DAYS_OF_2026)
+    assert (len(full), len(empty)) == (3, 0)
+    assert list(empty.dtypes) == list(full.dtypes)
+
+
+def test_a_last_day_before_the_first_is_no_volumes(volumes):
+    volumes.save(hourly("m1"), daily("m1"))
+    assert volumes.load_daily(None, date(2026, 2, 2), date(2026, 1, 31)).empty
+    assert volumes.load_hourly(None, YEAR[1], YEAR[0]).empty
+
+
+@pytest.mark.embedded
 def test_totals_add_up_over_months(kept):
     totals = kept.load_totals(None, date(2026, 1, 31), date(2026, 2, 2))
     assert totals.to_numpy().tolist() == [["m1", 72, 3], ["m2", 144, 3]]
 
 
+@pytest.mark.embedded
 def test_zone_nights_sum_inlets_less_outlets_in_the_night_hours(kept):
     members = pd.DataFrame({"zone_id": ["z", "z"], "meter_id": ["m2", "m1"], "sign": [1, -1]})
     nights = kept.load_zone_nights(members, date(2026, 1, 31), date(2026, 2, 2))
@@ -93,6 +135,7 @@ def test_zone_nights_sum_inlets_less_outlets_in_the_night_hours(kept):
     assert (nights["meters"] == 2).all()
 
 
+@pytest.mark.embedded
 def test_a_month_that_is_not_over_stays_hot(kept, tmp_path):
     kept.compact(date(2026, 2, 28))
     names = [path.name[:7] for path in (tmp_path / "volumes" / "hourly").iterdir()]
@@ -102,9 +145,10 @@ def test_a_month_that_is_not_over_stays_hot(kept, tmp_path):
 def test_a_frame_without_its_columns_is_refused_and_nothing_is_saved(volumes):
     with pytest.raises(StoreError, match="lowest_hour_m3"):
         volumes.save(hourly("m1"), daily("m1").drop(columns=columns.LOWEST_HOUR_M3))
-    assert volumes.load_totals(None, date(2026, 1, 1), date(2026, 12, 31)).empty
+    assert volumes.load_hourly(None, *YEAR).empty
 
 
+@pytest.mark.embedded
 def test_a_save_is_on_the_disk_when_it_returns(volumes):
     with volumes._database.writing() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)

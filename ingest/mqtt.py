@@ -28,6 +28,7 @@ from tenacity import (
 from ingest.connection import connect, make_receiving_client
 from ingest.errors import DisconnectedError, JournalUnwritableError
 from ingest.groups import Group
+from ingest.precedence import Precedence
 from ingest.settings import MqttSettings
 
 log = structlog.get_logger()
@@ -56,12 +57,19 @@ class ReceiverState:
 class Receiver:
     """Receives until told to stop; `run` is the body of its thread."""
 
-    def __init__(self, settings: MqttSettings, filters: Sequence[str], group: Group) -> None:
-        """`filters` are subscribed to on every connection."""
+    def __init__(
+        self,
+        settings: MqttSettings,
+        filters: Sequence[str],
+        group: Group,
+        precedence: Precedence | None = None,
+    ) -> None:
+        """`filters` are subscribed to on every connection; `precedence` is told how busy it is."""
         self.state = ReceiverState()
         self._settings = settings
         self._filters = list(filters)
         self._group = group
+        self._precedence = precedence or Precedence()
         self._refusal = ""
         self._client = make_receiving_client(settings, group.take)
         self._client.on_connect = self._on_connect
@@ -76,7 +84,10 @@ class Receiver:
                 while not stop.is_set():
                     busy = self._turn(0.0 if len(self._group) else _QUIET_S)
                     if self._group.due(idle=not busy):
+                        self._precedence.note_group(len(self._group))
                         self._commit(stop)
+                    elif not busy:
+                        self._precedence.note_silence()
             except DisconnectedError as error:
                 self.state.connected = False
                 self.state.trouble = str(error)
@@ -174,6 +185,7 @@ class Receiver:
 
     def _close(self, stop: threading.Event) -> None:
         """Leave the broker; what is in hand is journalled, for its session may be lost."""
+        self._precedence.note_silence()
         if len(self._group):
             self._commit(stop)
         if self.state.connected:

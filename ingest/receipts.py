@@ -7,6 +7,7 @@ dropped when the broker is slow or away); a supplier sends again until it has se
 
 import queue
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from ingest.connection import connect, make_client
 from ingest.errors import DisconnectedError
 from ingest.identity import receipt_id
 from ingest.journal import Message
+from ingest.precedence import Precedence
 from ingest.settings import MqttSettings
 from ingest.topics import NOBODY
 from water.clock import Clock
@@ -28,8 +30,8 @@ from water.refusals import Refusal, SetAside
 
 log = structlog.get_logger()
 
-_QUEUE = 2_000
-"""Groups and batches that may wait to be published; more are dropped."""
+_WAITING = 200_000
+"""Messages that may wait until a supplier is told of them; more are dropped."""
 _ITEMS = 500
 """Items in one receipt message at most."""
 _UNSENT = 1_000
@@ -81,11 +83,16 @@ def describe_journalled(group: Sequence[Message]) -> dict[str, list[str]]:
 class Receipts:
     """Publishes receipts on a connection and a thread of its own."""
 
-    def __init__(self, settings: MqttSettings, clock: Clock) -> None:
-        """The client id is that of ingest with `-receipts` after it."""
+    def __init__(
+        self, settings: MqttSettings, clock: Clock, precedence: Precedence | None = None
+    ) -> None:
+        """The client id is that of ingest with `-receipts` after it; `precedence` is heeded."""
         self._settings = settings
         self._clock = clock
-        self._waiting: queue.Queue[tuple[str, Any]] = queue.Queue(_QUEUE)
+        self._precedence = precedence or Precedence()
+        self._waiting: queue.Queue[tuple[str, Any, int]] = queue.Queue()
+        self._room = _WAITING
+        self._room_lock = threading.Lock()
         self._client = make_client(settings, f"{settings.client_id}-receipts")
         self._client.max_queued_messages_set(_UNSENT)
         self._client.reconnect_delay_set(min_delay=1, max_delay=30)
@@ -93,11 +100,11 @@ class Receipts:
 
     def journalled(self, group: Sequence[Message]) -> None:
         """Tell of a group that is durable; never blocks."""
-        self._put("journalled", group)
+        self._put("journalled", group, len(group))
 
     def loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
         """Tell of a batch that is loaded; never blocks."""
-        self._put("loaded", (batch, outcomes))
+        self._put("loaded", (batch, outcomes), len(batch.entries))
 
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop` is set and what waited is sent."""
@@ -121,21 +128,27 @@ class Receipts:
                 return True
         return False
 
-    def _put(self, kind: str, about: Any) -> None:
-        try:
-            self._waiting.put_nowait((kind, about))
-        except queue.Full:
-            self.dropped += 1
+    def _put(self, kind: str, about: Any, messages: int) -> None:
+        with self._room_lock:
+            if self._room <= 0:
+                self.dropped += 1
+                return
+            self._room -= messages
+        self._waiting.put((kind, about, messages))
 
     def _publish_next(self) -> None:
         try:
-            kind, about = self._waiting.get(timeout=0.2)
+            kind, about, messages = self._waiting.get(timeout=0.2)
         except queue.Empty:
             return
+        began = time.monotonic()
+        with self._room_lock:
+            self._room += messages
         if kind == "loaded":
             self._publish(kind, describe_loaded(*about))
         else:
             self._publish(kind, describe_journalled(about))
+        self._precedence.give_way(time.monotonic() - began)
 
     def _publish(self, kind: str, by_supplier: dict[str, Any]) -> None:
         at = self._clock.now().isoformat()

@@ -19,6 +19,7 @@ from ingest.metrics import IngestMetrics
 from ingest.mqtt import Receiver, ReceiverState
 from ingest.outages import until_it_answers
 from ingest.ports import JobQueue, MeterDirectory, ReadingsSink
+from ingest.precedence import Precedence
 from ingest.receipts import Receipts
 from ingest.rerun import RERUN_QUARANTINE, rerun_quarantine
 from ingest.settings import IngestSettings
@@ -69,8 +70,11 @@ class IngestService:
         self._receiver_state = ReceiverState()
         self._last_message_ms: int | None = None
         self._arrived = threading.Event()
+        self._precedence = Precedence()
         self._crash: BaseException | None = None
-        self._receipts = Receipts(settings.mqtt, clock) if settings.receipts else None
+        self._receipts = (
+            Receipts(settings.mqtt, clock, self._precedence) if settings.receipts else None
+        )
         self._metrics = IngestMetrics(metrics, self._tallies, self._gauges)
 
     def run(self, stop: threading.Event) -> None:
@@ -150,7 +154,7 @@ class IngestService:
             observe_sync=self._metrics.observe_sync,
         )
         filters = [TOPIC_FILTER, *(source.topic_filter for source in self._settings.sources)]
-        receiver = Receiver(self._settings.mqtt, filters, group)
+        receiver = Receiver(self._settings.mqtt, filters, group, self._precedence)
         self._receiver_state = receiver.state
         bodies = [("ingest-receiver", receiver.run, stop)]
         if self._receipts:
@@ -185,7 +189,10 @@ class IngestService:
         polled = dropped = time.monotonic()
         while not stop.is_set():
             self._arrived.clear()
-            if not loader.load_next(stop):
+            began = time.monotonic()
+            if loader.load_next(stop):
+                self._precedence.give_way(time.monotonic() - began)
+            else:
                 self._arrived.wait(_IDLE_S)
             if time.monotonic() - polled > _POLL_S:
                 self._poll(loader, reader)

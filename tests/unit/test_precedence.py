@@ -1,0 +1,35 @@
+import threading
+import time
+
+from ingest.precedence import Precedence
+
+
+def waited(precedence, worked_s):
+    began = time.monotonic()
+    precedence.give_way(worked_s)
+    return time.monotonic() - began
+
+
+def test_nobody_pauses_while_messages_only_trickle_in():
+    precedence = Precedence()
+    precedence.note_group(20)
+    assert waited(precedence, 10) < 0.1
+
+
+def test_while_a_backlog_comes_in_the_receiver_has_four_times_as_long():
+    precedence = Precedence()
+    precedence.note_group(1_000)
+    assert 0.08 <= waited(precedence, 0.02) < 0.5
+
+
+def test_a_pause_ends_as_soon_as_the_receiver_has_nothing_to_do():
+    precedence = Precedence()
+    precedence.note_group(1_000)
+    threading.Timer(0.05, precedence.note_silence).start()
+    assert 0.04 <= waited(precedence, 10) < 0.5
+
+
+def test_however_long_the_work_was_the_pause_is_bounded():
+    precedence = Precedence()
+    precedence.note_group(1_000)
+    assert waited(precedence, 3_600) < 1.5

@@ -36,7 +36,7 @@ class Window:
     def takes(self, at: int, meter_id: str) -> bool:
         """Whether the query stays small enough with one more reading."""
         hours = max((at - self.start) / 3600, _LEAST_HOURS)
-        return len(self.meters | {meter_id}) * hours <= _METER_HOURS
+        return (len(self.meters) + (meter_id not in self.meters)) * hours <= _METER_HOURS
 
     def add(self, at: int, meter_id: str) -> None:
         """Ask for this reading too; `at` is not before `end`."""

@@ -116,6 +116,13 @@ def test_an_instant_that_no_calendar_has_is_shown_as_none(store, refused, at):
     assert row["received_at"].timestamp() == 100
 
 
+def test_a_row_whose_texts_hold_a_nul_is_kept(store, refused):
+    with store.load() as transaction:
+        transaction.add_refused([refused(detail="a\0b", address="\0")])
+    (row,) = store.page_refused().rows
+    assert (row["supplier"], row["detail"][0], row["detail"][-1]) == ("s1", "a", "b")
+
+
 def test_a_cursor_that_no_page_gave_is_refused(held):
     with pytest.raises(ValueError, match="nonsense"):
         held.page_refused(cursor="nonsense")

@@ -2,10 +2,11 @@
 
     python bench/ingest.py [--messages N] [--readings PER_MESSAGE] [--version 5] [--rounds 3]
 
-A Mosquitto of its own queues N QoS 1 messages for two persistent sessions. mosquitto_sub drains
-one of them, ingest the other: "acknowledged" is the time until every message stands in the
-journal after its group's fdatasync (and is acknowledged), "stored" until the last one is decoded,
-checked and committed to the embedded readings store. Ratios are ours / mosquitto_sub.
+A Mosquitto of its own queues N QoS 1 messages for a persistent session each of: mosquitto_sub; the
+receiver alone with its own reading (fast) and with paho's (stock); the whole process. "journalled"
+is the time until every message stands in the journal after its group's fdatasync and is
+acknowledged; "stored" until the last one is decoded, checked and committed to the embedded readings
+store as well. Ratios are ours / mosquitto_sub.
 """
 
 # ruff: noqa: E402 - the script's own folder must first stop hiding the package of the same name
@@ -23,7 +24,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
@@ -33,6 +34,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ingest.connection import connect, make_client
+from ingest.groups import Group
+from ingest.journal import open_journal
+from ingest.mqtt import Receiver
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings
 from storage.readings import open_readings
@@ -141,20 +145,41 @@ def publish_backlog(port: int, messages: int, readings: int) -> None:
         subprocess.run(command, input=part.encode() + b"\n", check=True)
 
 
-def drain_with_mosquitto_sub(port: int, messages: int, version: str) -> float:
-    protocol = "mqttv5" if version == "5" else "mqttv311"
-    command = ["mosquitto_sub", "-p", str(port), "-V", protocol, "-q", "1", "-c", "-i", "sub"]
-    if version == "5":
+Drain = Callable[[MqttSettings, Path, int], dict[str, float]]
+"""Empties a session of so many messages; what was reached after how many seconds."""
+
+
+def drain_with_mosquitto_sub(settings: MqttSettings, _: Path, messages: int) -> dict[str, float]:
+    protocol = "mqttv5" if settings.version == "5" else "mqttv311"
+    command = ["mosquitto_sub", "-p", str(settings.port), "-V", protocol, "-q", "1", "-c"]
+    command += ["-i", settings.client_id, "-t", "water/v1/#", "-C", str(messages)]
+    if settings.version == "5":
         command += ["-x", "3600"]
     began = time.monotonic()
-    subprocess.run(
-        [*command, "-t", "water/v1/#", "-C", str(messages)], stdout=subprocess.DEVNULL, check=True
-    )
-    return time.monotonic() - began
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return {"printed": time.monotonic() - began}
 
 
-def drain_with_ingest(settings: MqttSettings, folder: Path, messages: int) -> tuple[float, float]:
-    """Seconds until all is journalled and acknowledged, and until all is stored."""
+def drain_with_receiver(settings: MqttSettings, folder: Path, messages: int) -> dict[str, float]:
+    journal = open_journal(folder / "journal", 64 << 20)
+    group = Group(
+        journal, JournalSettings(folder), 1 << 18, str, SystemClock(),
+        journalled=len, observe_sync=abs,
+    )  # fmt: skip
+    stop = threading.Event()
+    receiver = Receiver(settings, ["water/v1/#"], group)
+    thread = threading.Thread(target=receiver.run, args=(stop,))
+    began = time.monotonic()
+    thread.start()
+    wait_for(lambda: journal.committed().entry >= messages)
+    journalled = time.monotonic() - began
+    stop.set()
+    thread.join()
+    journal.close()
+    return {"journalled": journalled}
+
+
+def drain_with_ingest(settings: MqttSettings, folder: Path, messages: int) -> dict[str, float]:
     store = open_readings(folder / "store", CityTime(ZoneInfo("Asia/Shanghai")), SystemClock())
     registry = Registry()
     service = IngestService(
@@ -166,26 +191,43 @@ def drain_with_ingest(settings: MqttSettings, folder: Path, messages: int) -> tu
     began = time.monotonic()
     thread.start()
     wait_for(lambda: service.progress()[0] >= messages)
-    acknowledged = time.monotonic() - began
+    journalled = time.monotonic() - began
     wait_for(lambda: service.progress()[1] >= messages)
     stored = time.monotonic() - began
     stop.set()
     thread.join()
     store.close()
-    return acknowledged, stored
+    return {"journalled": journalled, "stored": stored}
 
 
-def make_settings(port: int, version: str, client_id: str) -> MqttSettings:
-    return MqttSettings("127.0.0.1", port, version, client_id)
+DRAINS: dict[str, tuple[Drain, bool]] = {
+    "mosquitto_sub": (drain_with_mosquitto_sub, True),
+    "receiver, stock": (drain_with_receiver, False),
+    "receiver, fast": (drain_with_receiver, True),
+    "ingest, stock": (drain_with_ingest, False),
+    "ingest, fast": (drain_with_ingest, True),
+}
+"""What is measured, the yardstick first; whether it reads fast."""
 
 
-def run_round(port: int, arguments: argparse.Namespace, folder: Path) -> tuple[float, float, float]:
-    ours = make_settings(port, arguments.version, "ingest")
-    for settings in (ours, make_settings(port, arguments.version, "sub")):
-        make_session(settings)
-    publish_backlog(port, arguments.messages, arguments.readings)
-    theirs = drain_with_mosquitto_sub(port, arguments.messages, arguments.version)
-    return theirs, *drain_with_ingest(ours, folder, arguments.messages)
+def run_round(arguments: argparse.Namespace) -> dict[tuple[str, str], float]:
+    """Messages a second of everything that is measured."""
+    rates: dict[tuple[str, str], float] = {}
+    with tempfile.TemporaryDirectory() as name, run_broker(Path(name)) as port:
+        settings = {
+            drain: MqttSettings(
+                "127.0.0.1", port, arguments.version, f"drain-{number}", fast=DRAINS[drain][1]
+            )
+            for number, drain in enumerate(DRAINS)
+        }
+        for each in settings.values():
+            make_session(each)
+        publish_backlog(port, arguments.messages, arguments.readings)
+        for drain, (empty, _) in DRAINS.items():
+            folder = Path(name) / settings[drain].client_id
+            for reached, seconds in empty(settings[drain], folder, arguments.messages).items():
+                rates[drain, reached] = arguments.messages / seconds
+    return rates
 
 
 def main() -> None:
@@ -196,21 +238,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    table = Table(title=f"{arguments.messages} messages of {arguments.readings}, QoS 1, drained")
-    for heading in ("round", "mosquitto_sub /s", "acknowledged /s", "ratio", "stored /s", "ratio"):
-        table.add_column(heading, justify="right")
-    ratios = []
-    for number in range(1, arguments.rounds + 1):
-        with tempfile.TemporaryDirectory() as name, run_broker(Path(name)) as port:
-            theirs, acknowledged, stored = run_round(port, arguments, Path(name))
-        ratios.append((theirs / acknowledged, theirs / stored))
-        rates = [arguments.messages / seconds for seconds in (theirs, acknowledged, stored)]
-        table.add_row(
-            str(number), f"{rates[0]:,.0f}", f"{rates[1]:,.0f}", f"{ratios[-1][0]:.2f}",
-            f"{rates[2]:,.0f}", f"{ratios[-1][1]:.2f}",
-        )  # fmt: skip
-    medians = [statistics.median(column) for column in zip(*ratios, strict=True)]
-    table.add_row("median", "", "", f"{medians[0]:.2f}", "", f"{medians[1]:.2f}")
+    rounds = [run_round(arguments) for _ in range(arguments.rounds)]
+    table = Table(
+        title=f"{arguments.messages:,} messages of {arguments.readings}, QoS 1, drained; "
+        f"medians of {arguments.rounds}"
+    )
+    for heading in ("", "until", "messages/s", "lowest", "highest", "ratio"):
+        table.add_column(heading, justify="left" if heading in {"", "until"} else "right")
+    yardstick = next(iter(rounds[0]))
+    for measured in rounds[0]:
+        rates = [rates[measured] for rates in rounds]
+        ratio = statistics.median(rates[measured] / rates[yardstick] for rates in rounds)
+        figures = (statistics.median(rates), min(rates), max(rates))
+        table.add_row(*measured, *(f"{figure:,.0f}" for figure in figures), f"{ratio:.2f}")
     Console().print(table)
 
 

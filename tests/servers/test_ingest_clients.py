@@ -41,7 +41,7 @@ class Receiving:
         self.messages = []
         self._journal = open_journal(folder, 64 * MIB)
         group = Group(
-            self._journal, JournalSettings(folder), 4 * MIB, lambda topic: "x", SystemClock(),
+            self._journal, JournalSettings(folder), 4 * MIB, str, SystemClock(),
             journalled=self.messages.extend, observe_sync=lambda _: None,
         )  # fmt: skip
         self.receiver = Receiver(settings, filters, group)

@@ -29,7 +29,8 @@ for name in influx-password influx-token postgres-password grafana-admin-passwor
     secret "$name"
 done
 [ -e jieshui.toml ] || cp /template.toml jieshui.toml
-jieshui broker init broker --host "$1" --host broker --host localhost
+jieshui broker init broker --host "$1" --host broker --host localhost \
+    --seen-as /mosquitto/config --data /mosquitto/data
 
 chown -R 1883:1883 .
 # InfluxDB, PostgreSQL and Grafana run as users of their own, in our group.

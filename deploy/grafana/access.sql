@@ -1,6 +1,6 @@
 -- The role of the dashboards: it reads figures and counts, no accounts, keys or contacts.
 -- Safe to run again.
-\set password `cat /run/secrets/grafana-password`
+\set password `cat "$GRAFANA_PASSWORD_FILE"`
 SELECT 'CREATE ROLE grafana LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'grafana')
 \gexec
 ALTER ROLE grafana PASSWORD :'password';

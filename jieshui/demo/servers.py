@@ -35,6 +35,11 @@ class Program:
         """What the server says of itself."""
         return self.folder / f"{self.name}.log"
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, while it runs."""
+        return self._process.pid if self._process else None
+
     def _run(self, command: list[str], answers: Callable[[], object], **options: Any) -> None:
         with self.log.open("ab") as out:
             self._process = subprocess.Popen[bytes](

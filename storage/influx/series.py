@@ -18,8 +18,8 @@ def load_series(
 ) -> pd.DataFrame:
     """Columns at, value: every point when there are at most `points`, else about so many.
 
-    Buckets lie at multiples of their width since 1970: the server answers such windows from its
-    storage, each point at its own time.
+    Buckets lie at multiples of their width since 1970, so that the ends cut one in two: the server
+    answers such windows from its storage, each point at its own time.
     """
     if start >= end:
         return _frame(Points([], {}), quantity)
@@ -27,7 +27,7 @@ def load_series(
     whole = asker.ask(f"{wanted} |> limit(n: {points + 1})")
     if len(whole.identities(quantity)) <= points:
         return _frame(whole, quantity)
-    width = max(1, -((start - end) // max(1, points // 4)))
+    width = max(1, -((start - end) // max(1, points // 4 - 1)))
     picks = [f"{wanted} |> window(every: {width}s) |> {pick}()" for pick in _M4]
     return _frame(asker.ask_all(picks, [meter_id]), quantity)
 

@@ -50,7 +50,7 @@ def make_answers(influxdb) -> Iterator:
             influxdb.url, influxdb.token, influxdb.organisation, influxdb.make_bucket()
         )
         clients.append(InfluxClient(settings))
-        assert not write_lines(clients[-1], [format_reading((r.meter_id, *r[1:])) for r in readings])
+        assert not write_lines(clients[-1], [format_reading(r) for r in readings])
         return InfluxAnswers(clients[-1])
 
     yield make

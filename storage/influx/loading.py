@@ -40,6 +40,7 @@ class Load:
         writer: the name of this loader in the ledger.
         city: cuts time into local days.
         newest: meter → the instant of its newest stored reading; brought up to date.
+        unsettled: what crashed loads left behind.
         look_up: finds stored readings.
     """
 
@@ -50,6 +51,7 @@ class Load:
         writer: str,
         city: CityTime,
         newest: dict[str, int],
+        unsettled: Unsettled,
         look_up: LookUp,
     ) -> None:
         self._client = client
@@ -58,8 +60,7 @@ class Load:
         self._city = city
         self._newest = newest
         self._look_up = look_up
-        with connection.begin():
-            self._unsettled = Unsettled(connection)
+        self._unsettled = unsettled
         self._own_rows: list[int] = []
         self._added = 0
         self._refusals: dict[int, str] = {}

@@ -22,7 +22,7 @@ from storage.readings.touched import Touched
 from storage.registry import ledger_touched
 from storage.registry.ledger import Conflict, Ledger
 from storage.registry.ledger_session import loading_alone
-from storage.registry.ledger_unsettled import Identity
+from storage.registry.ledger_unsettled import Identity, Unsettled
 from water import columns
 from water.city_time import CityTime
 from water.loading import Position, Tally
@@ -64,23 +64,31 @@ class InfluxReadings(InfluxAnswers):
             StoreUnavailableError: (an OSError) nothing was counted; try again.
         """
         with loading_alone(self._engine) as connection:
-            newest = self._catch_up(connection)
-            load = Load(self._client, connection, self._writer, self._city, newest, self._look_up)
+            newest, unsettled = self._catch_up(connection)
+            load = Load(
+                self._client,
+                connection,
+                self._writer,
+                self._city,
+                newest,
+                unsettled,
+                self._look_up,
+            )
             yield load
             self._mark = load.finish() or self._mark
 
-    def _catch_up(self, connection: Connection) -> dict[str, int]:
-        """The newest stored instant of each meter, whoever stored it."""
+    def _catch_up(self, connection: Connection) -> tuple[dict[str, int], Unsettled]:
+        """The newest stored instant of each meter, whoever stored it, and what nobody counted."""
+        # Outside of the transaction: the first time it takes as long as a query of every meter.
+        newest = _load_newest(self._client) if self._known is None else self._known
         with connection.begin():
             if self._known is None:
-                self._mark = ledger_touched.newest_mark(connection)
-                self._known = _load_newest(self._client)
-            newest = self._known
+                self._known, self._mark = newest, ledger_touched.newest_mark(connection)
             for mark, days in ledger_touched.of_others(connection, self._writer, self._mark):
                 for meters in days.values():
                     ledger_touched.keep_newest(newest, meters)
                 self._mark = mark
-        return newest
+            return newest, Unsettled(connection)
 
     def _look_up(self, identities: Sequence[Identity]) -> dict[Identity, Any]:
         return look_up(self.load_readings, identities)

@@ -12,14 +12,15 @@ from storage.registry.ledger import translated
 _LOAD_LOCK = 0x6C65_6467_6572
 """Key of the PostgreSQL advisory lock of whoever loads ("ledger")."""
 
-_WATCH = text(
+_TAKE = text(
     "SELECT set_config('lock_timeout', '60s', true),"
     " set_config('tcp_keepalives_idle', '10', false),"
     " set_config('tcp_keepalives_interval', '5', false),"
-    " set_config('tcp_keepalives_count', '3', false)"
+    " set_config('tcp_keepalives_count', '3', false),"
+    " pg_advisory_lock(:key)"
 )
-"""How long a loader waits for another (60 s), and how soon the server notices that the machine of
-the one that holds the lock is gone (25 s)."""
+"""A loader waits a minute for another; the server notices after 25 s that the machine of the one
+that holds the lock is gone."""
 
 
 @contextmanager
@@ -41,8 +42,7 @@ def loading_alone(engine: Engine) -> Generator[Connection]:
 def _hold_advisory(engine: Engine) -> Generator[Connection]:
     with translated(), engine.connect() as connection:
         with connection.begin():
-            connection.execute(_WATCH)
-            connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOAD_LOCK})
+            connection.execute(_TAKE, {"key": _LOAD_LOCK})
         try:
             yield connection
         except BaseException:

@@ -20,6 +20,8 @@ from storage.registry.engine import migrate, open_registry
 
 IMAGE = "postgres:16"
 VARIABLE = "JIESHUI_TEST_POSTGRES"
+WITHOUT_FSYNC = "-F"
+"""Nothing that the tests keep outlives their session."""
 
 
 class RunningPostgreSQL:
@@ -65,7 +67,7 @@ class RunningPostgreSQL:
 def _program(programs: Path) -> Iterator[str]:
     # Not below pytest's folders: user postgres may not pass them.
     folder = Path(tempfile.mkdtemp(prefix="jieshui-postgresql-"))
-    server = PostgreSQL(programs, folder, "-F")  # no fsync: nothing here outlives the session
+    server = PostgreSQL(programs, folder, WITHOUT_FSYNC)
     try:
         server.start()
         yield server.url
@@ -78,8 +80,9 @@ def _program(programs: Path) -> Iterator[str]:
 def _container() -> Iterator[str]:
     password = secrets.token_hex(16)
     container = Container(
-        IMAGE, 5432, environment={"POSTGRES_USER": "jieshui", "POSTGRES_PASSWORD": password}
-    )
+        IMAGE, 5432, command=f"postgres {WITHOUT_FSYNC}",
+        environment={"POSTGRES_USER": "jieshui", "POSTGRES_PASSWORD": password},
+    )  # fmt: skip
     container.start()
     try:
         place = f"{container.host}:{container.port}"

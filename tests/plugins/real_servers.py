@@ -74,11 +74,12 @@ class Container:
         image: str,
         port: int,
         *,
+        command: str | None = None,
         environment: Mapping[str, str] | None = None,
         files: Mapping[str, str] | None = None,
     ) -> None:
         self.port = free_port()
-        self._container = DockerContainer(image, env=dict(environment or {}))
+        self._container = DockerContainer(image, command=command, env=dict(environment or {}))
         self._container.with_bind_ports(port, self.port)
         for path, text in (files or {}).items():
             self._container.with_copy_into_container(text.encode(), path)

@@ -74,4 +74,4 @@ cp -r --parents -t "$root" "/usr/lib/postgresql/$version" "/usr/share/postgresql
 rm -rf "$root/usr/lib/postgresql/$version/lib/bitcode" "$root/usr/lib/postgresql/$version/lib/"llvmjit*
 take_libraries "$programs"/* "/usr/lib/postgresql/$version/lib/"*.so
 ln -s "$programs"/* "$root/usr/local/bin/"
-finish 16 5432 '["postgres", "-c", "listen_addresses=*"]'
+finish 16 5432 '["postgres"]'

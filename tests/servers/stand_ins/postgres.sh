@@ -14,6 +14,7 @@ if [ ! -e "$PGDATA/PG_VERSION" ]; then
     initdb -U "$POSTGRES_USER" -E UTF8 --locale=C.UTF-8 \
         --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") >/dev/null
     echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
+    echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
     pg_ctl -w -s -o "-c listen_addresses=''" start
     database=${POSTGRES_DB:-$POSTGRES_USER}
     [ "$database" = postgres ] || createdb -U "$POSTGRES_USER" "$database"

@@ -1,10 +1,7 @@
 #!/bin/sh
 # Stand-ins of the official images for a machine whose Docker engine can pull none: the programs of
 # this machine with the libraries that they need, in images named stand-in/influxdb:2,
-# stand-in/postgres:16 and stand-in/eclipse-mosquitto:2. Then
-#
-#   TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX=stand-in/ TESTCONTAINERS_RYUK_DISABLED=true make test-docker
-#
+# stand-in/postgres:16 and stand-in/eclipse-mosquitto:2.
 # They prove the tests' way through Docker, not the official images; the versions are this machine's.
 set -eu
 
@@ -75,3 +72,5 @@ rm -rf "$root/usr/lib/postgresql/$version/lib/bitcode" "$root/usr/lib/postgresql
 take_libraries "$programs"/* "/usr/lib/postgresql/$version/lib/"*.so
 ln -s "$programs"/* "$root/usr/local/bin/"
 finish 16 5432 '["postgres"]'
+
+echo "test with: TESTCONTAINERS_HUB_IMAGE_NAME_PREFIX=stand-in/ TESTCONTAINERS_RYUK_DISABLED=true make test-docker"

@@ -28,7 +28,9 @@ mkdir -p secrets
 for name in influx-password influx-token postgres-password grafana-admin-password grafana-password; do
     secret "$name"
 done
-[ -e jieshui.toml ] || cp /template.toml jieshui.toml
+client_id=jieshui-$(python3 -c 'import secrets; print(secrets.token_hex(8))')
+[ -e jieshui.toml ] ||
+    sed "s/^client_id = \"jieshui\"/client_id = \"$client_id\"/" /template.toml >jieshui.toml
 jieshui broker init broker --host "$1" --host broker --host localhost \
     --seen-as /mosquitto/config --data /mosquitto/data
 

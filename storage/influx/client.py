@@ -29,7 +29,7 @@ _PUT_OFF = frozenset({429, 503})
 _REFUSED = frozenset({400, 413, 422})
 """Statuses with which a server says that lines are not to be had: 2.7 takes the other lines."""
 
-_FAILED_HALFWAY = re.compile(rb"\r\n,error,reference\r\n,(.*?),\d*\r\n\s*$", re.DOTALL)
+_FAILED_HALFWAY = re.compile(rb"(?:^|\r\n),error,reference\r\n,(.*?),\d*\r\n\s*$", re.DOTALL)
 """How a query ends that failed after its first row: with a table of the error, status 200."""
 
 _TAIL_BYTES = 8_192

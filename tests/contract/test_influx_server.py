@@ -138,15 +138,13 @@ def test_a_value_that_the_server_can_not_hold_is_refused_alone(influx_settings, 
 # ---------------------------------------------------------------- a server that puts off
 
 
-Script = list[tuple[int, dict[str, str]]]
-
-
 class Overloaded(ThreadingHTTPServer):
-    """A double of InfluxDB: answers each request with the next status and headers of a script."""
+    """A double of InfluxDB: answers each request with the next (status, headers) of a script."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Sequence[tuple[int, dict[str, str]]], body: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Answering)
-        self.script = script
+        self.script = list(script)
+        self.body = body
         self.asked: list[float] = []
 
     @property
@@ -162,9 +160,10 @@ class Answering(BaseHTTPRequestHandler):
         self.server.asked.append(time.monotonic())
         status, headers = self.server.script.pop(0)
         self.send_response(status)
-        for name, value in {"Content-Length": "0", **headers}.items():
+        for name, value in {"Content-Length": str(len(self.server.body)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(self.server.body)
 
     def log_message(self, *_: object) -> None:
         """Keep quiet."""
@@ -174,8 +173,8 @@ class Answering(BaseHTTPRequestHandler):
 def overloaded() -> Iterator:
     servers: list[Overloaded] = []
 
-    def build(*script: tuple[int, dict[str, str]]) -> Overloaded:
-        servers.append(Overloaded(list(script)))
+    def build(*script: tuple[int, dict[str, str]], body: bytes = b"") -> Overloaded:
+        servers.append(Overloaded(script, body))
         threading.Thread(target=servers[-1].serve_forever, daemon=True).start()
         return servers[-1]
 
@@ -228,6 +227,20 @@ def test_a_server_that_asks_for_too_much_patience_is_away(overloaded, write):
 def test_a_server_that_fails_is_away_and_not_to_blame_on_the_lines(overloaded, write):
     with pytest.raises(StoreUnavailableError):
         write(overloaded((500, {})))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [b"", b",0,0,2026-01-01T00:00:00Z,1,register_m3,m1\r\n\r\n"],
+    ids=["before the first row", "after some rows"],
+)
+def test_a_query_that_fails_half_way_is_no_answer(overloaded, rows):
+    """The server's own encoder: status 200, then a table of the error."""
+    server = overloaded((200, {}), body=rows + b",error,reference\r\n,out of memory,897\r\n")
+    client = InfluxClient(server.settings)
+    with pytest.raises(StoreUnavailableError, match="out of memory"):
+        client.csv("from(bucket: …)")
+    client.close()
 
 
 # ---------------------------------------------------------------- a server that is away

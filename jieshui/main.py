@@ -7,7 +7,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from jieshui.commands import demo, health, importing, init, people, quarantine, serve, status
+from jieshui.commands import (
+    broker,
+    demo,
+    health,
+    importing,
+    init,
+    people,
+    quarantine,
+    serve,
+    status,
+)
 from jieshui.errors import sentences
 
 app = typer.Typer(
@@ -21,6 +31,7 @@ SET_UP, RUN, LOOK, PEOPLE = "Set up", "Run", "Look", "People and keys"
 
 app.command(rich_help_panel=SET_UP)(init.init)
 app.command("import", rich_help_panel=SET_UP)(importing.import_registry)
+app.add_typer(broker.app, name="broker", rich_help_panel=SET_UP)
 app.command(rich_help_panel=RUN)(demo.demo)
 app.add_typer(serve.app, name="serve", rich_help_panel=RUN)
 app.command(rich_help_panel=LOOK)(status.status)

@@ -1,0 +1,113 @@
+"""The files of `jieshui broker`, without a broker."""
+
+import hashlib
+from base64 import b64decode
+
+import pytest
+from cryptography import x509
+
+from jieshui.errors import JieshuiError
+from jieshui.mosquitto import BrokerFolder, reload_broker
+from jieshui.mosquitto.card import write_hand_over
+
+
+@pytest.fixture
+def folder(tmp_path):
+    make(tmp_path / "broker")
+    return tmp_path / "broker"
+
+
+def make(folder) -> BrokerFolder:
+    broker = BrokerFolder(folder)
+    hosts = ["broker.example", "10.0.0.7"]
+    broker.make(hosts, port=8883, seen_as=None, data=None, client_certificates=False)
+    return broker
+
+
+def contents(folder):
+    both = [folder, folder.with_name(f"{folder.name}-authority")]
+    return {path: path.read_bytes() for one in both for path in one.rglob("*") if path.is_file()}
+
+
+def test_made_twice_it_stays_as_it_is_but_for_what_was_missing(folder):
+    before = contents(folder)
+    (folder / "acl").unlink()
+    make(folder)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize(
+    "supplier", ["", "a b", "a#", "a+", "a/b", "a:b", "a\nb", "..", "jieshui", "水" * 22]
+)
+def test_an_id_that_a_topic_or_a_file_would_read_otherwise_is_refused(folder, supplier):
+    before = contents(folder)
+    with pytest.raises(JieshuiError):
+        BrokerFolder(folder).add_supplier(supplier)
+    assert contents(folder) == before
+
+
+def test_a_supplier_is_added_once(folder):
+    BrokerFolder(folder).add_supplier("东水")
+    before = contents(folder)
+    with pytest.raises(JieshuiError, match="--replace"):
+        BrokerFolder(folder).add_supplier("东水")
+    assert contents(folder) == before
+    assert BrokerFolder(folder).suppliers() == ["东水"]
+
+
+def test_the_password_stands_in_no_file_of_the_broker(folder):
+    given = BrokerFolder(folder).add_supplier("EAST")
+    assert not any(given.password.encode() in content for content in contents(folder).values())
+    lines = (folder / "passwords").read_text(encoding="utf-8").splitlines()
+    (word,) = [line.removeprefix("EAST:") for line in lines if line.startswith("EAST:")]
+    _, kind, rounds, salt, hashed = word.split("$")
+    again = hashlib.pbkdf2_hmac(
+        "sha512", given.password.encode(), b64decode(salt), int(rounds), len(b64decode(hashed))
+    )
+    assert (kind, again) == ("7", b64decode(hashed))
+
+
+def test_secrets_are_closed_to_others(folder, tmp_path):
+    write_hand_over(BrokerFolder(folder).add_supplier("EAST"), 8883, tmp_path / "out")
+    public = {"ca.pem", "crl.pem", "server.pem", "client.pem", "connection.txt", "EAST.pem"}
+    made = [*contents(folder), *(tmp_path / "out").iterdir()]
+    open_to_others = {path.name for path in made if path.stat().st_mode & 0o077}
+    assert open_to_others <= public
+    assert (tmp_path / "out").stat().st_mode & 0o077 == 0
+
+
+def test_what_is_handed_over_overwrites_nothing(folder, tmp_path):
+    given = BrokerFolder(folder).add_supplier("EAST")
+    write_hand_over(given, 8883, tmp_path / "out")
+    with pytest.raises(JieshuiError, match="holds something"):
+        write_hand_over(given, 8883, tmp_path / "out")
+
+
+def test_the_new_certificate_of_the_broker_has_the_old_ones_names(folder):
+    assert BrokerFolder(folder).renew_server() == ["broker.example", "10.0.0.7"]
+    found = x509.load_pem_x509_certificate((folder / "server.pem").read_bytes())
+    names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["broker.example"]
+
+
+def test_an_authority_that_is_given_is_used(folder, tmp_path):
+    given = tmp_path / "second-authority"
+    given.mkdir()
+    for name in ("ca.pem", "ca.key"):
+        source = folder.with_name("broker-authority") / name
+        (given / name).write_bytes(source.read_bytes())
+    make(tmp_path / "second")
+    assert (tmp_path / "second" / "ca.pem").read_bytes() == (folder / "ca.pem").read_bytes()
+
+
+def test_a_key_that_is_not_the_authoritys_is_refused(folder, tmp_path):
+    make(tmp_path / "other")
+    key = tmp_path / "broker-authority" / "ca.key"
+    key.write_bytes((tmp_path / "other-authority" / "ca.key").read_bytes())
+    with pytest.raises(JieshuiError, match="not the key"):
+        BrokerFolder(folder).add_supplier("EAST")
+
+
+def test_a_process_that_is_no_mosquitto_gets_no_signal(folder):
+    (folder / "data" / "mosquitto.pid").write_text("1\n", encoding="ascii")
+    assert not reload_broker(folder / "mosquitto.conf")

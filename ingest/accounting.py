@@ -23,30 +23,45 @@ def tally_outcome(supplier: str, outcome: Outcome) -> Tally:
     return Tally(supplier, "readings", ACCOUNTS[outcome], reason)
 
 
-def find_loaded(tallies: Mapping[Tally, int]) -> dict[str, int]:
-    """The number of each supplier's newest message that was loaded.
+def name_in_tallies(journal: str) -> str:
+    """The reason under which the messages of a journal are counted as received and as waiting.
+
+    Every journal numbers its messages for itself; the sums add them up. "" for the journal of an
+    installation with one worker.
+    """
+    return "" if journal == "ingest" else journal
+
+
+def find_loaded(journal: str, tallies: Mapping[Tally, int]) -> dict[str, int]:
+    """The number of each supplier's newest message of a journal that was loaded.
 
     From what stood beside the position when it was kept: received less waiting. What the messages
     were counted as has no part in it, else a message that got lost would look loaded.
     """
-    received = {t.supplier: n for t, n in tallies.items() if t[1:3] == ("messages", "received")}
+    name = name_in_tallies(journal)
+    received = {
+        t.supplier: n for t, n in tallies.items() if t[1:] == ("messages", "received", name)
+    }
     return {
-        supplier: count - tallies.get(Tally(supplier, "messages", "waiting"), 0)
+        supplier: count - tallies.get(Tally(supplier, "messages", "waiting", name), 0)
         for supplier, count in received.items()
     }
 
 
 def count_journal(
-    tallies: Mapping[Tally, int], received: Mapping[str, int], loaded: Mapping[str, int]
+    journal: str,
+    tallies: Mapping[Tally, int],
+    received: Mapping[str, int],
+    loaded: Mapping[str, int],
 ) -> dict[Tally, int]:
     """What to add so that the store shows what the journal received and what waits in it.
 
     `received` and `loaded` are numbers of messages: the newest of each supplier in the journal,
     and the newest that the load takes the position to.
     """
-    shown: dict[Tally, int] = {}
+    name, shown = name_in_tallies(journal), dict[Tally, int]()
     for supplier, count in received.items():
-        shown[Tally(supplier, "messages", "received")] = count
-        shown[Tally(supplier, "messages", "waiting")] = count - loaded.get(supplier, 0)
+        shown[Tally(supplier, "messages", "received", name)] = count
+        shown[Tally(supplier, "messages", "waiting", name)] = count - loaded.get(supplier, 0)
     grown = {tally: count - tallies.get(tally, 0) for tally, count in shown.items()}
     return {tally: count for tally, count in grown.items() if count}

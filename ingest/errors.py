@@ -13,6 +13,10 @@ class JournalError(IngestError):
     """The journal folder can't be used as it is."""
 
 
+class JournalTakenError(JournalError):
+    """Another process writes this journal."""
+
+
 class JournalUnwritableError(IngestError):
     """A group could not be made durable (disk full, device error); nothing of it counts."""
 

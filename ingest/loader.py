@@ -55,7 +55,7 @@ class Loader:
         self.totals: Counter[Tally] = Counter(sink.tallies())
         self.quota = Quota(limits, sink.quarantine_depth())
         self.position = sink.position(journal)
-        self._loaded = find_loaded(self.totals)
+        self._loaded = find_loaded(journal, self.totals)
         self._read_to = self.position
         self._numbers = Counter(self._loaded)
         self._ahead: deque[Entry] = deque()
@@ -194,7 +194,7 @@ class Loader:
             if kept:
                 load.add_refused(kept)
             tallies = batch.settle(outcomes)
-            tallies.update(count_journal(self.totals, self._received(), loaded))
+            tallies.update(count_journal(self._journal, self.totals, self._received(), loaded))
             load.add_tallies(tallies)
             load.set_position(self._journal, position)
         self.totals.update(tallies)
@@ -218,4 +218,4 @@ def _log_failure(state: RetryCallState) -> None:
 
 def begin_after(sink: ReadingsSink, journal: str) -> tuple[Position, dict[str, int]]:
     """Where a journal that is only now begun must go on: position and messages a supplier."""
-    return sink.position(journal), find_loaded(sink.tallies())
+    return sink.position(journal), find_loaded(journal, sink.tallies())

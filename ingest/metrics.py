@@ -3,7 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Histogram
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 
 from water.loading import Tally
 
@@ -17,6 +22,7 @@ class IngestMetrics:
         registry: where to register.
         tallies: the counts, `received` being the journal's own.
         gauges: name → value; None is left out.
+        worker: the name of this worker's journal.
     """
 
     def __init__(
@@ -24,9 +30,11 @@ class IngestMetrics:
         registry: CollectorRegistry,
         tallies: Callable[[], Mapping[Tally, int]],
         gauges: Callable[[], Mapping[str, float | None]],
+        worker: Callable[[], str],
     ) -> None:
         self._tallies = tallies
         self._gauges = gauges
+        self._worker = worker
         self._syncs = Histogram(
             "jieshui_ingest_fsync_seconds",
             "Seconds that making a group of messages durable took",
@@ -53,6 +61,8 @@ class IngestMetrics:
         for tally, count in self._tallies().items():
             counters[tally.ledger].add_metric((tally.supplier, tally.account, tally.reason), count)
         yield from counters.values()
+        named = "Always 1: which of several workers this is, by the name of its journal"
+        yield InfoMetricFamily("jieshui_ingest_worker", named, {"journal": self._worker()})
         for name, value in self._gauges().items():
             if value is not None:
                 yield GaugeMetricFamily(f"jieshui_ingest_{name}", _GAUGES[name], value)

@@ -117,6 +117,10 @@ class JobQueue(Protocol):
         """The oldest waiting job of these kinds, or None."""
         ...
 
+    def ask(self, kind: str, arguments: Mapping[str, object], asked_by: str) -> int:
+        """Put a job into the queue; its id."""
+        ...
+
     def finish(self, job_id: int, outcome: Mapping[str, object], *, failed: bool = False) -> None:
         """Say how a job ended."""
         ...

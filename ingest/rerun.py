@@ -32,12 +32,14 @@ class Rerun:
     """What a re-run came to.
 
     `passed` rows were stored (or were there already), `refused` ones stay in quarantine, `gone`
-    ones stand in a part of the journal that is no longer kept.
+    ones stand in a part of the journal that is no longer kept. `elsewhere` are the journals of
+    other workers that hold further rows: only those workers can read them.
     """
 
     passed: int = 0
     refused: int = 0
     gone: int = 0
+    elsewhere: set[str] = field(default_factory=set[str])
     outcomes: Counter[str] = field(default_factory=Counter[str])
 
     def describe(self) -> dict[str, object]:
@@ -47,16 +49,24 @@ class Rerun:
 
 
 def rerun_quarantine(
-    arguments: Mapping[str, Any], reader: JournalReader, sink: ReadingsSink, rules: Rules
+    arguments: Mapping[str, Any],
+    journal: str,
+    reader: JournalReader,
+    sink: ReadingsSink,
+    rules: Rules,
 ) -> Rerun:
     """Judge refused readings again; what passes is stored and leaves quarantine, page by page.
+
+    Only the rows of this journal, which `reader` reads, are judged.
 
     Raises:
         IngestError: the arguments say something that can't be.
     """
     rerun = Rerun()
     for rows in _pages(arguments, sink):
-        _rerun_page(rows, reader, sink, rules, rerun)
+        own = [row for row in rows if row["journal"] == journal]
+        rerun.elsewhere |= {row["journal"] for row in rows} - {journal}
+        _rerun_page(own, reader, sink, rules, rerun)
     return rerun
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 
@@ -11,8 +12,9 @@ from tenacity import RetryError
 
 from ingest.batch import Batch, Rules
 from ingest.checks import Directory, make_directory
-from ingest.errors import JournalError
+from ingest.errors import JournalError, JournalTakenError
 from ingest.groups import Group
+from ingest.jobs import RerunJobs
 from ingest.journal import JournalReader, JournalWriter, Message, open_journal
 from ingest.loader import Loader, begin_after
 from ingest.metrics import IngestMetrics
@@ -21,9 +23,9 @@ from ingest.outages import until_it_answers
 from ingest.ports import JobQueue, MeterDirectory, ReadingsSink
 from ingest.precedence import Precedence
 from ingest.receipts import Receipts
-from ingest.rerun import RERUN_QUARANTINE, rerun_quarantine
-from ingest.settings import IngestSettings
-from ingest.topics import TOPIC_FILTER, attribute
+from ingest.settings import IngestSettings, JournalSettings
+from ingest.topics import attribute
+from ingest.workers import each_place, list_filters
 from water.clock import Clock
 from water.loading import Outcome, Position, Tally
 from water.policy import Policy
@@ -69,23 +71,25 @@ class IngestService:
         self._loader: Loader | None = None
         self._receiver_state = ReceiverState()
         self._last_message_ms: int | None = None
+        self._counted_before: Counter[Tally] = Counter()
         self._arrived = threading.Event()
         self._precedence = Precedence()
         self._crash: BaseException | None = None
-        self._receipts = (
-            Receipts(settings.mqtt, clock, self._precedence) if settings.receipts else None
+        self._receipts: Receipts | None = None
+        self._metrics = IngestMetrics(
+            metrics, self._tallies, self._gauges, lambda: self._settings.journal.name
         )
-        self._metrics = IngestMetrics(metrics, self._tallies, self._gauges)
 
     def run(self, stop: threading.Event) -> None:
         """Receive and load until `stop` is set.
 
         Raises:
             JournalError: the journal folder can't be used as it is.
+            JournalTakenError: another process has it, and nothing says that they share the stream.
         """
         try:
             self._use(until_it_answers(self._load_directory, stop))
-            journal = self._open_journal(stop)
+            journal = self._take_place(stop)
         except RetryError:
             return
         ended = threading.Event()
@@ -113,6 +117,7 @@ class IngestService:
         gauges, receiver = self._gauges(), self._receiver_state
         subscribed = receiver.connected and receiver.subscribed
         return {
+            "worker": self._settings.journal.name,
             "ready": subscribed and not receiver.journal_unwritable,
             "connected": receiver.connected,
             "subscribed": subscribed,
@@ -124,8 +129,25 @@ class IngestService:
             "quarantine_rows": gauges["quarantine_rows"],
         }
 
-    def _open_journal(self, stop: threading.Event) -> JournalWriter:
-        settings = self._settings.journal
+    def _take_place(self, stop: threading.Event) -> JournalWriter:
+        """Take the first place whose journal no other process has; its settings are ours now."""
+        places = each_place(self._settings)
+        while True:
+            settings = next(places)
+            try:
+                journal = self._open_journal(settings.journal, stop)
+            except JournalTakenError:
+                if not settings.shared_group:
+                    raise
+            else:
+                break
+        self._settings, self._journal = settings, journal
+        if settings.receipts:
+            self._receipts = Receipts(settings.mqtt, self._clock, self._precedence)
+        log.info("journal opened", journal=settings.journal.name, client=settings.mqtt.client_id)
+        return journal
+
+    def _open_journal(self, settings: JournalSettings, stop: threading.Event) -> JournalWriter:
         after, received = until_it_answers(lambda: begin_after(self._sink, settings.name), stop)
         journal = open_journal(
             settings.folder, settings.segment_bytes, after=after, received=received
@@ -137,7 +159,6 @@ class IngestService:
                 f"{settings.name!r}, this folder holds {journal.committed().entry}: "
                 "bring the right folder back or give the journal a new name"
             )
-        self._journal = journal
         return journal
 
     def _start_threads(
@@ -153,7 +174,7 @@ class IngestService:
             journalled=self._note_group,
             observe_sync=self._metrics.observe_sync,
         )
-        filters = [TOPIC_FILTER, *(source.topic_filter for source in self._settings.sources)]
+        filters = list_filters(self._settings)
         receiver = Receiver(self._settings.mqtt, filters, group, self._precedence)
         self._receiver_state = receiver.state
         bodies = [("ingest-receiver", receiver.run, stop)]
@@ -184,8 +205,9 @@ class IngestService:
             loader = until_it_answers(lambda: self._make_loader(journal, reader), stop)
         except RetryError:
             return
-        self._loader = loader
-        self._release_jobs()
+        self._loader, self._counted_before = loader, self._count_of_others(loader)
+        jobs = RerunJobs(self._jobs, self._settings.journal.name, reader, self._sink, self._rules)
+        self._while_registry_answers(jobs.release)
         polled = dropped = time.monotonic()
         while not stop.is_set():
             self._arrived.clear()
@@ -195,7 +217,7 @@ class IngestService:
             else:
                 self._arrived.wait(_IDLE_S)
             if time.monotonic() - polled > _POLL_S:
-                self._poll(loader, reader)
+                self._while_registry_answers(lambda: self._poll(loader, jobs))
                 polled = time.monotonic()
             if time.monotonic() - dropped > _DROP_S:
                 self._drop_loaded(journal, loader.position)
@@ -221,33 +243,22 @@ class IngestService:
             self._note_loaded,
         )
 
-    def _poll(self, loader: Loader, reader: JournalReader) -> None:
-        """Look at the directory and the jobs; while the registry is away the old one stands."""
+    def _poll(self, loader: Loader, jobs: RerunJobs) -> None:
+        """Look at the directory and the jobs."""
+        if self._meters.version() != self._directory.version:
+            self._use(self._load_directory())
+        if jobs.do_next():
+            own = loader.totals - self._counted_before
+            loader.recount()
+            if self._settings.shared_group:
+                self._counted_before = loader.totals - own
+
+    def _while_registry_answers(self, ask: Callable[[], None]) -> None:
+        """While the registry is away the old directory stands and jobs wait."""
         try:
-            if self._meters.version() != self._directory.version:
-                self._use(self._load_directory())
-            self._run_job(loader, reader)
+            ask()
         except Exception as error:  # noqa: BLE001 (an outage of the registry; the next poll asks again)
             log.warning("registry does not answer", error=repr(error))
-
-    def _release_jobs(self) -> None:
-        try:
-            self._jobs.release([RERUN_QUARANTINE])
-        except Exception as error:  # noqa: BLE001 (an outage of the registry; the jobs can wait)
-            log.warning("registry does not answer", error=repr(error))
-
-    def _run_job(self, loader: Loader, reader: JournalReader) -> None:
-        job = self._jobs.take([RERUN_QUARANTINE])
-        if job is None:
-            return
-        try:
-            rerun = rerun_quarantine(job.arguments, reader, self._sink, self._rules())
-        except Exception as error:  # noqa: BLE001 (whoever asked is told; ingest goes on)
-            log.warning("job failed", job=job.id, error=repr(error))
-            self._jobs.finish(job.id, {"error": str(error) or repr(error)}, failed=True)
-        else:
-            self._jobs.finish(job.id, rerun.describe())
-        loader.recount()
 
     def _load_directory(self) -> Directory:
         version = self._meters.version()
@@ -277,10 +288,14 @@ class IngestService:
         if self._receipts:
             self._receipts.loaded(batch, outcomes)
 
+    def _count_of_others(self, loader: Loader) -> Counter[Tally]:
+        """What /metrics leaves out: with several workers each shows what it counted itself."""
+        return Counter(loader.totals) if self._settings.shared_group else Counter()
+
     def _tallies(self) -> Mapping[Tally, int]:
         """The counts as they are, `received` straight from the journal; what waits is a gauge."""
-        totals = dict(self._loader.totals) if self._loader else {}
-        tallies = {tally: n for tally, n in totals.items() if tally.account != "waiting"}
+        totals = self._loader.totals - self._counted_before if self._loader else Counter[Tally]()
+        tallies = {t: n for t, n in totals.items() if t.account not in {"received", "waiting"}}
         received = self._journal.received() if self._journal else {}
         shown = {Tally(supplier, "messages", "received"): n for supplier, n in received.items()}
         return {**tallies, **shown}

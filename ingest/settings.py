@@ -135,10 +135,29 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """Everything that ingest can be told; `receipts` = whether suppliers are sent receipts."""
+    """Everything that ingest can be told.
+
+    Attributes:
+        mqtt: the broker.
+        journal: what is kept before it is acknowledged.
+        sources: platforms that can't choose their topic.
+        limits: what bounds memory and disk.
+        receipts: whether suppliers are sent receipts.
+        shared_group: name of the shared subscription of several processes; "" = this one takes
+            the whole stream.
+        worker: tells the workers of one machine from those of another.
+    """
 
     mqtt: MqttSettings
     journal: JournalSettings
     sources: tuple[Source, ...] = ()
     limits: Limits = field(default_factory=Limits)
     receipts: bool = True
+    shared_group: str = ""
+    worker: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be."""
+        for name in ("shared_group", "worker"):
+            said = getattr(self, name)
+            _require(not set("/+#") & set(said), f"ingest {name} is {said!r}: no / + #")

@@ -173,6 +173,8 @@ def ingest_settings(settings: Settings) -> IngestSettings:
             payload_bytes=settings.ingest.max_payload_kb << 10,
             quarantine_quota=settings.ingest.quarantine_quota,
         ),
+        shared_group=settings.ingest.shared_group,
+        worker=settings.ingest.worker,
     )
 
 

@@ -172,11 +172,15 @@ def _show_sums(
     }
 
 
+_BY_JOURNAL = frozenset({"received", "waiting"})
+"""Accounts whose "reason" is the journal that counts."""
+
+
 def _list_reasons(tallies: dict[Tally, int], supplier: str) -> list[Row]:
     rows = [
         {"ledger": of.ledger, "account": of.account, "reason": of.reason, "count": count}
         for of, count in tallies.items()
-        if of.supplier == supplier and of.reason
+        if of.supplier == supplier and of.reason and of.account not in _BY_JOURNAL
     ]
     return sorted(rows, key=lambda row: (-row["count"], row["reason"]))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from ingest.errors import JournalError, JournalUnwritableError
+from ingest.errors import JournalError, JournalTakenError, JournalUnwritableError
 from ingest.journal.entries import (
     MARKER_BYTES,
     Entry,
@@ -186,8 +186,8 @@ def open_journal(
         received: for such a journal: messages a supplier that the store has already counted.
 
     Raises:
-        JournalError: another process writes there, no segment can be understood, or the newest
-            one can't be made durable.
+        JournalTakenError: another process writes there.
+        JournalError: no segment can be understood, or the newest one can't be made durable.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = _lock(folder)
@@ -210,7 +210,7 @@ def _lock(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
-        raise JournalError(f"{folder}: another process writes this journal") from error
+        raise JournalTakenError(f"{folder}: another process writes this journal") from error
     return lock
 
 

@@ -1,4 +1,5 @@
 import random
+from collections import Counter
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_both_sums_add_up_whatever_arrives_and_whatever_the_store_says():
     batch = judge(*entries)
     outcomes = [chance.choice(list(Outcome)) for _ in batch.readings]
     tallies = batch.settle(outcomes)
-    tallies.update(count_journal(tallies, {"north": 520}, batch.newest))
+    tallies.update(count_journal("ingest", tallies, {"north": 520}, batch.newest))
     messages, readings = sum_messages(tallies)["north"], sum_readings(tallies)["north"]
     assert messages.balanced
     assert (messages.received, messages.waiting) == (520, 21)
@@ -100,8 +101,8 @@ def test_messages_that_damage_took_are_counted_with_the_next_one():
 def test_the_counts_follow_the_journal_even_if_the_store_was_behind():
     received, waiting = (Tally("north", "messages", name) for name in ("received", "waiting"))
     kept = {received: 90, waiting: 30}
-    assert find_loaded(kept) == {"north": 60}
-    grown = count_journal(kept, {"north": 100, "south": 0}, {"north": 95})
+    assert find_loaded("ingest", kept) == {"north": 60}
+    grown = count_journal("ingest", kept, {"north": 100, "south": 0}, {"north": 95})
     assert grown == {received: 10, waiting: -25}
 
 
@@ -128,3 +129,14 @@ def test_beyond_the_quota_reasons_are_counted_and_a_sample_is_kept():
 def test_an_instant_beyond_the_store_is_kept_without_it():
     (refused,) = judge(entry(1, payload=b'{"at":9e10,"register_m3":-1}')).refused
     assert refused.at == 90_000_000_000
+
+
+def test_each_journal_counts_for_itself_and_the_sum_is_of_all():
+    tallies = Counter({Tally("north", "messages", "decoded"): 150})
+    tallies.update(count_journal("ingest", tallies, {"north": 100}, {"north": 90}))
+    tallies.update(count_journal("ingest-2", tallies, {"north": 70}, {"north": 60}))
+    assert find_loaded("ingest", tallies) == {"north": 90}
+    assert find_loaded("ingest-2", tallies) == {"north": 60}
+    messages = sum_messages(tallies)["north"]
+    assert (messages.received, messages.waiting) == (170, 20)
+    assert messages.balanced

@@ -196,7 +196,7 @@ def test_a_reading_that_the_server_refuses_goes_to_quarantine_in_its_place(journ
 
 def rerun(journal, sink):
     reader = JournalReader(journal._folder, journal.marker, journal.committed)
-    return rerun_quarantine({}, reader, sink, Rules((), Policy(), DIRECTORY)).describe()
+    return rerun_quarantine({}, "ingest", reader, sink, Rules((), Policy(), DIRECTORY)).describe()
 
 
 def test_a_rerun_stores_what_the_server_takes_now_and_keeps_what_it_refuses_again(journal, sink):

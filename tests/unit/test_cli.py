@@ -25,7 +25,7 @@ def test_help_reads_like_a_table_of_contents():
         assert re.search(rf"\b{command}\b", text)
 
 
-@pytest.mark.parametrize("process", ["ingest", "analysis", "api", "all"])
+@pytest.mark.parametrize("process", ["ingest", "analysis", "api", "watch", "all"])
 def test_serve_knows_each_process(process):
     assert process in run("serve", "--help")
 

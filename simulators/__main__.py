@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     write_registry(city, options.folder / "registry")
     write_truth(city, options.folder / "truth.json")
+    if options.files_only:
+        return 0
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -52,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--broker", required=True, metavar="HOST:PORT")
     parser.add_argument("--ca-file", type=Path, help="speak TLS and trust these certificates")
     parser.add_argument("--passwords", type=Path, help="JSON: supplier's id → its password")
+    parser.add_argument("--files-only", action="store_true", help="write the files and stop")
     parser.add_argument("--folder", type=Path, required=True, help="for files and the state")
     parser.add_argument(
         "--until",

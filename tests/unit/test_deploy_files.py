@@ -67,11 +67,10 @@ def test_every_secret_and_volume_that_is_named_is_declared():
                 assert (DEPLOY / source).exists()
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", [name for name in OURS if "entrypoint" not in OURS[name]])
 def test_what_a_container_runs_is_a_command(name):
-    command = OURS[name]["command"]
-    asked = command if command[0] != "init" else ["init"]
-    outcome = CliRunner().invoke(app, [*asked, "--help"])
+    words = [word for word in OURS[name]["command"] if "/" not in word]
+    outcome = CliRunner().invoke(app, [*words, "--help"])
     assert outcome.exit_code == 0, outcome.output
 
 

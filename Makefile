@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 SEED   ?= $(shell date +%N | sed 's/^0*//')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check demo-servers-check test test-docker check format test-image servers bench bench-ingest bench-store lock clean
+.PHONY: help setup demo demo-check demo-servers-check test test-docker check format test-image servers bench bench-ingest bench-store bench-influx bench-telegraf lock clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,12 @@ bench-store: setup ## a year of 2,000 meters: volumes, nights, totals, beside ba
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-emit-find-links --no-annotate --no-header pyproject.toml
+
+bench-influx: setup ## a journal loaded into InfluxDB, beside bare POSTs of the same lines
+	$(BIN)/python bench/influx.py
+
+bench-telegraf: setup ## a backlog from Mosquitto into InfluxDB, beside Telegraf
+	$(BIN)/python bench/telegraf.py
 
 lock: ## write requirements.lock and the image's share of it anew (needs uv)
 	$(LOCK) --all-extras -o requirements.lock

@@ -36,6 +36,7 @@ from ingest.journal import JournalReader, JournalWriter, Message, open_journal
 from ingest.loader import Loader
 from ingest.settings import Limits
 from jieshui.demo.servers import InfluxDB, find_influxd
+from jieshui.processes import spare_the_collector
 from storage.influx import InfluxSettings, open_readings
 from storage.influx.client import InfluxClient
 from storage.influx.lines import format_reading
@@ -186,6 +187,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="readings in one load")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    spare_the_collector()
     program = find_influxd()
     if program is None:
         sys.exit("bench/influx.py needs influxd (make servers)")

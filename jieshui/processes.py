@@ -1,5 +1,6 @@
 """What each process of `jieshui serve` runs until it is told to stop."""
 
+import gc
 import socket
 from collections.abc import Callable
 from datetime import timedelta
@@ -32,6 +33,7 @@ DELIVERY_PAUSE_S = 5.0
 def run_ingest(settings: Settings, stop: Event) -> None:
     """Receive, journal, acknowledge, load."""
     metrics = CollectorRegistry()
+    spare_the_collector()
     with open_stores(settings) as stores:
         service = build_ingest(settings, stores, metrics)
         port = HealthPort(settings.ingest.host, settings.ingest.port, service.health, metrics)
@@ -40,6 +42,16 @@ def run_ingest(settings: Settings, stop: Event) -> None:
             service.run(stop)
         finally:
             port.stop()
+
+
+def spare_the_collector() -> None:
+    """Let the garbage collector look for cycles seldom, and never among what is imported.
+
+    A load makes tens of thousands of tuples, which reference counts alone free. Looking through
+    them every 700 objects, and through every module now and then, costs a third of the CPU time.
+    """
+    gc.freeze()
+    gc.set_threshold(100_000)
 
 
 def run_analysis(settings: Settings, stop: Event) -> None:

@@ -63,14 +63,14 @@ bench-ingest: setup ## messages a second, acknowledged and stored, beside mosqui
 bench-store: setup ## a year of 2,000 meters: volumes, nights, totals, beside bare DuckDB
 	$(BIN)/python bench/store.py --meters 2000 --days 365
 
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-  --no-emit-find-links --no-annotate --no-header pyproject.toml
-
 bench-influx: setup ## a journal loaded into InfluxDB, beside bare POSTs of the same lines
 	$(BIN)/python bench/influx.py
 
 bench-telegraf: setup ## a backlog from Mosquitto into InfluxDB, beside Telegraf
 	$(BIN)/python bench/telegraf.py
+
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-emit-find-links --no-annotate --no-header pyproject.toml
 
 lock: ## write requirements.lock and the image's share of it anew (needs uv)
 	$(LOCK) --all-extras -o requirements.lock

@@ -24,12 +24,10 @@ class Look:
     Attributes:
         subject: what was looked at, the same at every look.
         trouble: what is wrong.
-        patience: how long it may be wrong before somebody is told.
     """
 
     subject: str
     trouble: Trouble | None
-    patience: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +48,17 @@ class Letter:
 
 
 def judge(
-    before: Standing | None, look: Look, now: datetime, zone: tzinfo
+    before: Standing | None, look: Look, now: datetime, patience: timedelta, zone: tzinfo
 ) -> tuple[Standing | None, Letter | None]:
-    """What stands after a look, and what people are to be told of it; times are shown in `zone`."""
+    """What stands after a look, and what people are to be told of it.
+
+    Something may be wrong for as long as `patience` before they are; times are shown in `zone`.
+    """
     if look.trouble is None:
         told = before is not None and before.told_at is not None
         return None, _over(look.subject, before.since, now, zone) if before and told else None
     standing = before or Standing(now)
-    early = now - standing.since < look.patience
+    early = now - standing.since < patience
     told_lately = standing.told_at is not None and now - standing.told_at < AGAIN
     if early or told_lately:
         return standing, None

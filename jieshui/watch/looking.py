@@ -3,7 +3,7 @@
 import shutil
 import ssl
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -19,11 +19,8 @@ _WORDS = 300
 class Targets:
     """Asks each process whether it works."""
 
-    def __init__(
-        self, addresses: Mapping[str, str], silent_s: float, ca_file: Path | None = None
-    ) -> None:
+    def __init__(self, addresses: Mapping[str, str], ca_file: Path | None = None) -> None:
         self._addresses = dict(addresses)
-        self._patience = timedelta(seconds=silent_s)
         trusted = ssl.create_default_context(cafile=ca_file)
         self._client = httpx.Client(timeout=_TIMEOUT_S, verify=trusted, trust_env=False)
 
@@ -32,7 +29,7 @@ class Targets:
         for name, address in self._addresses.items():
             said = self._ask(address)
             trouble = Trouble("无正常应答", "gives no good answer", f"{address} {said}")
-            yield Look(name, trouble if said else None, self._patience)
+            yield Look(name, trouble if said else None)
 
     def close(self) -> None:
         """Close the connections."""

@@ -39,7 +39,7 @@ def _open_watch(settings: Settings, metrics: CollectorRegistry) -> Iterator[Watc
     addresses = settings.watch_addresses
     if not addresses:
         log.warning("watch_tells_nobody", say="neither watch.addresses nor notify.bureau is set")
-    targets = Targets(_targets(settings), asked.silent_s, asked.ca_file)
+    targets = Targets(_targets(settings), asked.ca_file)
 
     def look(now: datetime) -> Iterator[Look]:
         yield from targets.look()
@@ -55,6 +55,7 @@ def _open_watch(settings: Settings, metrics: CollectorRegistry) -> Iterator[Watc
             clock=SystemClock(),
             zone=settings.city_time().zone,
             pause_s=asked.pause_s,
+            patience_s=asked.silent_s,
             metrics=metrics,
         )
     finally:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from threading import Event
 from typing import Any
 
@@ -29,6 +29,7 @@ class Watch:
         clock: Clock,
         zone: tzinfo,
         pause_s: float,
+        patience_s: float,
         metrics: CollectorRegistry,
     ) -> None:
         self._look = look
@@ -37,6 +38,7 @@ class Watch:
         self._clock = clock
         self._zone = zone
         self._pause_s = pause_s
+        self._patience = timedelta(seconds=patience_s)
         self._standings = memory.load()
         self._troubles: dict[str, str] = {}
         self._round_at = time.monotonic()
@@ -74,7 +76,7 @@ class Watch:
         }
 
     def _judge(self, before: Standing | None, look: Look, now: datetime) -> None:
-        standing, letter = judge(before, look, now, self._zone)
+        standing, letter = judge(before, look, now, self._patience, self._zone)
         if standing is not None:
             self._standings[look.subject] = standing
         if letter is not None:

@@ -57,13 +57,15 @@ def ago(**past):
     ],
 )  # fmt: skip
 def test_people_are_told_when(before, trouble, after, title):
-    look = Look("ingest", trouble, timedelta(minutes=2))
-    standing, letter = judge(before, look, NOW, ZONE)
+    look = Look("ingest", trouble)
+    standing, letter = judge(before, look, NOW, timedelta(minutes=2), ZONE)
     assert (standing, letter and letter.title) == (after, title)
 
 
 def test_a_letter_says_it_in_chinese_first_with_the_citys_time():
-    _, letter = judge(Standing(ago(minutes=2)), Look("ingest", SILENT), NOW, ZONE)
+    _, letter = judge(
+        Standing(ago(minutes=2)), Look("ingest", SILENT), NOW, timedelta(minutes=2), ZONE
+    )
     assert letter.severity == "red"
     assert letter.body.splitlines() == [
         "开始时间：2026-09-15 07:58:00；未恢复时每日再次通知。",
@@ -143,7 +145,7 @@ class House:
     def open(self):
         """The watch begins, as after a restart."""
         self.metrics = CollectorRegistry()
-        self.targets = Targets({"ingest": f"http://{self.process.address}/readyz"}, 120)
+        self.targets = Targets({"ingest": f"http://{self.process.address}/readyz"})
         self.watch = Watch(
             lambda _: self.targets.look(),
             Post([f"json://{self.inbox.address}/"], self.metrics),
@@ -151,6 +153,7 @@ class House:
             clock=self.clock,
             zone=ZONE,
             pause_s=15,
+            patience_s=120,
             metrics=self.metrics,
         )
 
@@ -186,9 +189,10 @@ def test_a_process_that_does_not_work_is_told_once_a_day_and_its_return_too(hous
 
 
 def test_a_process_where_nothing_listens_is_silent(house):
-    house.process.status = 503
-    house.targets = Targets({"ingest": "http://127.0.0.1:1/readyz"}, 0)
-    assert house.after() == [DOWN]
+    house.targets.close()
+    house.targets = Targets({"ingest": "http://127.0.0.1:1/readyz"})
+    house.after()
+    assert house.after(seconds=120) == [DOWN]
     assert "http://127.0.0.1:1/readyz ConnectError" in house.inbox.posts[0]["message"]
 
 

@@ -1,10 +1,13 @@
 """The ingest process as the crash tests run it: a real service over the real readings store.
 
 Started by path, killed at will. `--load-delay` makes the loader slower than the receiver, so that
-a kill finds entries that are journalled and not yet loaded.
+a kill finds entries that are journalled and not yet loaded. With `--ledger` readings go to the
+InfluxDB that INFLUX (its settings as JSON) describes, else to the embedded store.
 """
 
 import argparse
+import json
+import os
 import signal
 import sys
 import threading
@@ -18,7 +21,10 @@ from prometheus_client import CollectorRegistry
 
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings
-from storage.readings import ReadingsStore, open_readings
+from storage import influx
+from storage.contracts import ReadingsStore
+from storage.readings import open_readings
+from storage.registry.engine import open_registry
 from water.city_time import CityTime
 from water.clock import SystemClock
 from water.meters import KnownMeter
@@ -74,6 +80,14 @@ class SlowStore:
             time.sleep(self._delay_s)
 
 
+def open_store(arguments: argparse.Namespace) -> ReadingsStore:
+    city = CityTime(ZoneInfo("Asia/Shanghai"))
+    if arguments.ledger is None:
+        return open_readings(arguments.folder / "store", city, SystemClock())
+    settings = influx.InfluxSettings(**json.loads(os.environ["INFLUX"]))
+    return influx.open_readings(settings, open_registry(arguments.ledger), city, SystemClock())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
@@ -81,14 +95,15 @@ def main() -> None:
     parser.add_argument("--version", default="3.1.1")
     parser.add_argument("--load-delay", type=float, default=0.0)
     parser.add_argument("--batch", type=int, default=5_000)
+    parser.add_argument("--shared-group", default="")
+    parser.add_argument("--ledger")
     arguments = parser.parse_args()
-    store = open_readings(
-        arguments.folder / "store", CityTime(ZoneInfo("Asia/Shanghai")), SystemClock()
-    )
+    store = open_store(arguments)
     settings = IngestSettings(
         MqttSettings("127.0.0.1", arguments.port, arguments.version),
         JournalSettings(arguments.folder / "journal", segment_bytes=1 << 20),
         limits=Limits(batch_readings=arguments.batch),
+        shared_group=arguments.shared_group,
     )
     service = IngestService(
         settings,

@@ -1,0 +1,110 @@
+"""The re-run of quarantine over several workers: everyone does the rows of its own journal."""
+
+import threading
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ingest.batch import Rules
+from ingest.checks import make_directory
+from ingest.jobs import RerunJobs
+from ingest.journal import JournalReader, Message, open_journal
+from ingest.loader import Loader
+from ingest.settings import Limits
+from storage.readings import open_readings
+from storage.registry.engine import migrate, open_registry
+from storage.registry.jobs import JobStore
+from water.accounting import sum_readings
+from water.city_time import CityTime
+from water.clock import SystemClock
+from water.meters import KnownMeter
+from water.policy import Policy
+
+NOW = 1_767_200_000
+SUPPLIERS = frozenset({"north"})
+NOBODY_KNOWN = Rules((), Policy(), make_directory(1, SUPPLIERS, {}))
+REGISTERED = make_directory(
+    2,
+    SUPPLIERS,
+    {("north", "jieshui", "m1"): KnownMeter("m1", "north", None, None, None, None)},
+)
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = open_readings(tmp_path, CityTime(ZoneInfo("Asia/Shanghai")), SystemClock())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def queue(tmp_path):
+    engine = open_registry(f"sqlite:///{tmp_path / 'registry.sqlite'}")
+    migrate(engine)
+    yield JobStore(engine, SystemClock())
+    engine.dispose()
+
+
+@pytest.fixture
+def worker(tmp_path, store, queue):
+    """Call with a number: a worker whose journal holds one reading of a meter nobody knew."""
+    journals = []
+
+    def start(number):
+        name = f"ingest-{number}"
+        journal = open_journal(tmp_path / name, 1 << 20)
+        journals.append(journal)
+        payload = b'{"at":%d,"register_m3":%d}' % (NOW - 60 * number, number)
+        topic = "water/v1/north/jieshui/m1/reading"
+        journal.append([Message("north", topic, payload, NOW * 1000)])
+        reader = JournalReader(tmp_path / name, journal.marker, journal.committed)
+        loader = Loader(
+            name, reader, journal.received, store, lambda: NOBODY_KNOWN, Limits(), lambda *_: None
+        )
+        assert loader.load_next(threading.Event())
+        today = Rules((), Policy(), REGISTERED)
+        return RerunJobs(queue, name, reader, store, lambda: today)
+
+    yield start
+    for journal in journals:
+        journal.close()
+
+
+def outcome_of(queue, job):
+    found = queue.job(job)
+    return found["state"], found["outcome"]
+
+
+def test_rows_of_other_journals_are_handed_on_to_their_workers(worker, queue, store):
+    first, second = worker(1), worker(2)
+    job = queue.ask("rerun_quarantine", {"supplier": "north"}, "bureau")
+    assert first.do_next()
+    state, outcome = outcome_of(queue, job)
+    handed = outcome["handed_on"]["ingest-2"]
+    done = {"passed": 1, "refused": 0, "gone": 0, "stored": 1}
+    assert (state, outcome) == ("done", {**done, "handed_on": {"ingest-2": handed}})
+    assert store.quarantine_depth() == {"north": 1}
+    assert not first.do_next(), "only the second can do it"
+    assert second.do_next()
+    assert outcome_of(queue, handed) == ("done", done)
+    assert store.quarantine_depth() == {}
+    readings = sum_readings(store.tallies())["north"]
+    assert readings.balanced
+    assert readings.stored == 2
+
+
+def test_a_job_that_a_dead_worker_left_running_is_done_by_whoever_starts(worker, queue, store):
+    first = worker(1)
+    job = queue.ask("rerun_quarantine", {}, "bureau")
+    queue.take(["rerun_quarantine"])
+    assert not first.do_next()
+    first.release()
+    assert first.do_next()
+    assert outcome_of(queue, job)[0] == "done"
+    assert store.quarantine_depth() == {}
+
+
+def test_a_segment_is_kept_for_the_rows_of_its_own_journal_only(worker, store):
+    worker(1)
+    assert store.oldest_refused_segment("ingest-1") == 1
+    assert store.oldest_refused_segment("ingest-2") is None

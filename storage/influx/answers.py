@@ -53,12 +53,8 @@ class InfluxAnswers:
         `end` that carry a register.
         """
         first, last = whole_seconds(start), whole_seconds(end)
-        parts: list[Points] = []
-        for ids in in_parts(meter_ids):
-            points = self._between(ids, first, last)
-            if neighbours:
-                points = points.join(self._before(ids, first), self._after(ids, last))
-            parts.append(points)
+        load = self._with_neighbours if neighbours else self._between
+        parts = [load(ids, first, last) for ids in in_parts(meter_ids)]
         return frame_of(parts, readings_frame)
 
     def newest(self, meter_ids: Sequence[str] | None = None) -> pd.DataFrame:
@@ -108,28 +104,32 @@ class InfluxAnswers:
             return Points(ids, {})
         return self._asker.ask(self._asker.select(start, end, ids), ids)
 
+    def _with_neighbours(self, ids: list[str], start: int, end: int) -> Points:
+        select = self._asker.select
+        questions = [
+            f"{select(EARLIEST, start, ids)} |> last()",
+            f"{select(end, LATEST, ids)} |> first()",
+        ]
+        if start < end:
+            questions.append(select(start, end, ids))
+        before, after, *between = self._asker.ask_each(questions, ids)
+        return self._complete(before.join(after)).join(*between)
+
     def _newest(self, ids: list[str] | None) -> Points:
         # Whatever the newest reading carries is the newest of its field, at that instant.
         found = self._asker.ask(f"{self._asker.select(EARLIEST, LATEST, ids)} |> last()", ids)
         return found.at(found.identities(columns.RECEIVED_AT))
 
-    def _before(self, ids: list[str], edge: int) -> Points:
-        return self._nearest(ids, f"{self._asker.select(EARLIEST, edge, ids)} |> last()")
-
-    def _after(self, ids: list[str], edge: int) -> Points:
-        return self._nearest(ids, f"{self._asker.select(edge, LATEST, ids)} |> first()")
-
-    def _nearest(self, ids: list[str], question: str) -> Points:
-        """The readings whose registers a question finds that asks one point of every field.
+    def _complete(self, found: Points) -> Points:
+        """The readings whose registers were found by asking for one point of every field.
 
         A reading between that carries no register hides what came with the register: such ones
         are looked up.
         """
-        found = self._asker.ask(question, ids)
         wanted = found.identities(columns.REGISTER_M3)
         hidden = np.setdiff1d(wanted, found.identities(columns.RECEIVED_AT), assume_unique=True)
         seen = np.setdiff1d(wanted, hidden, assume_unique=True)
-        return found.at(seen).join(self._exact(ids, hidden))
+        return found.at(seen).join(self._exact(found.meter_ids, hidden))
 
     def _exact(self, ids: list[str], identities: np.ndarray) -> Points:
         """The readings of exactly these identities (rising), as far as they are there."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from storage.influx.client import InfluxClient
 from storage.influx.flux import answer, select
-from storage.influx.points import Points, read_points
+from storage.influx.points import Points, read_each, read_points
 
 _AT_ONCE = 100
 """Questions in one script."""
@@ -23,7 +23,7 @@ class Asker:
 
     def __init__(self, client: InfluxClient, measurement: str) -> None:
         self._client = client
-        self._measurement = measurement
+        self.measurement = measurement
 
     def select(
         self,
@@ -36,12 +36,16 @@ class Asker:
         """The question for points with start <= at < end; None = every meter, every field."""
         bucket = self._client.settings.bucket
         return select(
-            bucket, start, end, measurement=self._measurement, meter_ids=meter_ids, field=field
+            bucket, start, end, measurement=self.measurement, meter_ids=meter_ids, field=field
         )
 
     def ask(self, question: str, meter_ids: list[str] | None = None) -> Points:
         """The points that answer a question; `meter_ids` (sorted) keep their places in it."""
         return read_points(self._client.csv(answer(question)), meter_ids)
+
+    def ask_each(self, questions: Sequence[str], meter_ids: list[str]) -> list[Points]:
+        """The points that answer each of a few questions, asked at once."""
+        return read_each(self._client.csv(answer(*questions)), len(questions), meter_ids)
 
     def ask_all(self, questions: Sequence[str], meter_ids: list[str]) -> Points:
         """The points that answer any of the questions."""

@@ -24,8 +24,9 @@ _READ = csv.ReadOptions(
 )
 _WORDS = pa.dictionary(pa.int32(), pa.string())
 _CONVERT = csv.ConvertOptions(
-    include_columns=["_time", "_value", "_field", "meter_id"],
+    include_columns=["result", "_time", "_value", "_field", "meter_id"],
     column_types={
+        "result": _WORDS,
         "_time": pa.timestamp("s", "UTC"),
         "_value": pa.float64(),
         "_field": _WORDS,
@@ -110,10 +111,28 @@ def read_points(answer: bytes, meter_ids: list[str] | None = None) -> Points:
         meter_ids: the meters asked for, sorted: they keep their places although some have no
             point, and points of others are left out; None = those that were found.
     """
+    table = _read_table(answer)
+    return Points(meter_ids or [], {}) if table is None else _points(table, meter_ids)
+
+
+def read_each(answer: bytes, questions: int, meter_ids: list[str]) -> list[Points]:
+    """What the server answered to each of so many questions of one script; as `read_points`."""
+    table = _read_table(answer)
+    if table is None:
+        return [Points(meter_ids, {})] * questions
+    names, result = _words(table, "result")
+    numbers = np.array([int(name) for name in names])[result]
+    return [_points(table.filter(numbers == number), meter_ids) for number in range(questions)]
+
+
+def _read_table(answer: bytes) -> pa.Table | None:
     if not answer.strip():
-        return Points(meter_ids or [], {})
+        return None
     table = csv.read_csv(pa.py_buffer(answer), read_options=_READ, convert_options=_CONVERT)
-    table = table.unify_dictionaries().combine_chunks()
+    return table.unify_dictionaries()
+
+
+def _points(table: pa.Table, meter_ids: list[str] | None) -> Points:
     names, meter = _words(table, "meter_id")
     ids = sorted(names) if meter_ids is None else meter_ids
     places = {meter_id: place for place, meter_id in enumerate(ids)}
@@ -131,8 +150,8 @@ def read_points(answer: bytes, meter_ids: list[str] | None = None) -> Points:
 
 def _words(table: pa.Table, name: str) -> tuple[list[str], np.ndarray]:
     """The different words of a column, and the place of each row's word among them."""
-    (chunk,) = table.column(name).chunks
-    return chunk.dictionary.to_pylist(), chunk.indices.to_numpy()
+    words = table.column(name).combine_chunks()
+    return words.dictionary.to_pylist(), words.indices.to_numpy()
 
 
 def _sorted(identities: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

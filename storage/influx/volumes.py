@@ -3,9 +3,11 @@
 """Kept volumes in InfluxDB: measurements `hourly` and `daily` beside the readings.
 
 A field that was written can't be taken back and can't be NaN, but a volume that was known may
-become unknown. So each point has a field `exceptions`, a bit mask: with the bit of a volume the
+become unknown. So a point may have a field `exceptions`, a bit mask: with the bit of a volume the
 volume is unknown, whatever stands there; without the bit of a share the share is that of a wholly
-measured period, whatever stands there, and is not written. Most points are two numbers so.
+measured period, whatever stands there, and is not written. An hour that was wholly measured, as
+most are, is one number so. Only one process may save at a time: it looks for exceptions that are
+to be taken back.
 """
 
 import math
@@ -21,7 +23,7 @@ from storage.frames import require_columns, to_days, to_instants, to_seconds, wh
 from storage.influx.asking import Asker, in_parts
 from storage.influx.client import InfluxClient
 from storage.influx.lines import METER_TAG, escape_tag, write_lines
-from storage.influx.points import Points, frame_of, instants_of, names_of
+from storage.influx.points import Points, frame_of, instants_of, meters_of, names_of
 from water import columns
 
 EXCEPTIONS = "exceptions"
@@ -71,7 +73,7 @@ class InfluxVolumes:
         """
         require_columns(hourly, columns.HOURLY)
         require_columns(daily, columns.DAILY)
-        kinds = (("hourly", hourly, columns.HOURLY), ("daily", daily, columns.DAILY))
+        kinds = ((self._hourly, hourly, columns.HOURLY), (self._daily, daily, columns.DAILY))
         every = [list(_format_volumes(*kind)) for kind in kinds]
         for lines in every:
             if refused := write_lines(self._client, lines):
@@ -100,7 +102,7 @@ def _midnight(day: date) -> int:
     return int(datetime.combine(day, time(), UTC).timestamp())
 
 
-def _format_volumes(measurement: str, frame: pd.DataFrame, names: Sequence[str]) -> Iterator[str]:
+def _format_volumes(asker: Asker, frame: pd.DataFrame, names: Sequence[str]) -> Iterator[str]:
     """A frame (columns: meter, time, values) as lines in order of time, every field a float."""
     meter, time_name, *others = names
     ordered = frame.sort_values(time_name, kind="stable")
@@ -110,21 +112,40 @@ def _format_volumes(measurement: str, frame: pd.DataFrame, names: Sequence[str])
         ordered[name].where(excepted[name] == (name in _WHOLLY_MEASURED)).tolist()
         for name in others
     ]
+    meter_ids, at = ordered[meter].tolist(), to_seconds(ordered[time_name])
+    stored = _stored_exceptions(asker, meter_ids, at)
     rows = zip(
-        ordered[meter].tolist(),
-        to_seconds(ordered[time_name]).tolist(),
+        meter_ids,
+        at.tolist(),
         exceptions.tolist(),
         zip(*written, strict=True),
         strict=True,
     )
-    for meter_id, at, mask, values in rows:
-        fields = "".join(
-            f",{name}={value!r}"
+    for meter_id, second, mask, values in rows:
+        fields = [
+            f"{name}={value!r}"
             for name, value in zip(others, values, strict=True)
             if not math.isnan(value)
-        )
+        ]
+        if mask or (meter_id, second) in stored:
+            fields.append(f"{EXCEPTIONS}={mask}")
         tag = f"{METER_TAG}={escape_tag(meter_id)}"
-        yield f"{measurement},{tag} {EXCEPTIONS}={mask}{fields} {at}"
+        yield f"{asker.measurement},{tag} {','.join(fields)} {second}"
+
+
+def _stored_exceptions(
+    asker: Asker, meter_ids: Sequence[str], at: np.ndarray
+) -> set[tuple[str, int]]:
+    """The (meter, instant)s in the span of these that have exceptions now."""
+    found: set[tuple[str, int]] = set()
+    for ids in in_parts(meter_ids):
+        question = asker.select(int(at.min()), int(at.max()) + 1, ids, field=EXCEPTIONS)
+        points = asker.ask(question, ids)
+        rows = points.identities(EXCEPTIONS)
+        rows = rows[points.values(EXCEPTIONS, rows) != 0]
+        names = [ids[meter] for meter in meters_of(rows).tolist()]
+        found.update(zip(names, instants_of(rows).tolist(), strict=True))
+    return found
 
 
 def _is_exception(name: str, values: np.ndarray) -> np.ndarray:
@@ -154,8 +175,8 @@ def _load(
 def _volumes_frame(points: Points, names: Sequence[str]) -> pd.DataFrame:
     """Points as columns HOURLY or DAILY."""
     meter, time_name, *others = names
-    rows = points.identities(EXCEPTIONS)
-    exceptions = points.values(EXCEPTIONS, rows).astype(np.int64)
+    rows = np.union1d(points.identities(columns.VOLUME_M3), points.identities(EXCEPTIONS))
+    exceptions = np.nan_to_num(points.values(EXCEPTIONS, rows)).astype(np.int64)
     times = to_days if time_name == columns.DAY else to_instants
     found = {meter: names_of(points, rows), time_name: times(instants_of(rows))}
     for name in others:

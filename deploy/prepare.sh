@@ -36,9 +36,12 @@ jieshui broker init broker --host "$1" --host broker --host localhost \
     --seen-as /mosquitto/config --data /mosquitto/data
 
 if [ "$2" = --demo ] && ! [ -e demo ]; then
+    rm -rf demo.new
     python -m simulators --seed 1 --broker broker:8883 --folder demo.new --files-only
     for supplier in $(sed '1d; s/,.*//' demo.new/registry/suppliers.csv); do
-        jieshui broker add-supplier "$supplier" --out "demo.new/suppliers/$supplier" >/dev/null
+        # Without a configuration: there is no registry yet in which it could look.
+        (cd demo.new && env --unset=JIESHUI_CONFIG jieshui broker add-supplier "$supplier" \
+            --folder ../broker --out "suppliers/$supplier" >/dev/null)
     done
     python - <<'PYTHON'
 import datetime, json, pathlib

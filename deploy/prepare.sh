@@ -33,7 +33,7 @@ client_id=jieshui-$(python3 -c 'import secrets; print(secrets.token_hex(8))')
 [ -e jieshui.toml ] ||
     sed "s/^client_id = \"jieshui\"/client_id = \"$client_id\"/" /template.toml >jieshui.toml
 jieshui broker init broker --host "$1" --host broker --host localhost \
-    --seen-as /mosquitto/config --data /mosquitto/data
+    --seen-as /mosquitto/config --data /mosquitto/data >/dev/null
 
 if [ "$2" = --demo ] && ! [ -e demo ]; then
     rm -rf demo.new

@@ -101,7 +101,7 @@ class Loader:
     def _take_prepared(self) -> Batch | None:
         """The batch that was assembled beside the last load, if it is judged by today's rules."""
         batch, self._prepared = self._prepared, None
-        if False:
+        if batch and batch.rules.directory is not self._rules().directory:
             return self._give_back(batch)
         return batch
 

@@ -107,12 +107,15 @@ def append(journal, *registers, first=0, received=NOW):
     )  # fmt: skip
 
 
-def make_loader(journal, sink, settled=lambda *_: None, **limits):
+def judge_by(directory):
+    return Rules((), Policy(), directory)
+
+
+def make_loader(
+    journal, sink, settled=lambda *_: None, rules=lambda: judge_by(DIRECTORY), **limits
+):
     reader = JournalReader(journal._folder, journal.marker, journal.committed)
-    rules = Rules((), Policy(), DIRECTORY)
-    return Loader(
-        "ingest", reader, journal.received, sink, lambda: rules, Limits(**limits), settled
-    )
+    return Loader("ingest", reader, journal.received, sink, rules, Limits(**limits), settled)
 
 
 def load_all(loader):
@@ -169,6 +172,51 @@ def test_a_message_that_the_store_cannot_take_goes_to_quarantine_and_the_rest_is
     refused = Tally("north", "readings", "quarantined", Refusal.STORE_REFUSED.value)
     assert sink.tallies()[refused] == 1
     assert sum(len(batch.entries) for batch in told) == 40
+
+
+def test_the_next_batch_is_judged_while_the_store_takes_the_present_one(journal, sink, monkeypatch):
+    append(journal, *range(20))
+    judged, judge = threading.Event(), Batch.add_entry
+    monkeypatch.setattr(
+        Batch,
+        "add_entry",
+        lambda batch, entry: judge(batch, entry) or (entry.number == 20 and judged.set()),
+    )
+    while_loading = []
+    load, sink.load = sink.load, lambda: while_loading.append(judged.wait(5)) or load()
+    assert load_all(make_loader(journal, sink, batch_readings=10)) == 2
+    assert while_loading == [True, True]
+    assert sums(sink)[1].stored == 20
+
+
+def test_a_batch_that_waits_is_judged_anew_when_the_directory_has_changed(journal, sink):
+    append(journal, *range(30))
+    nobody = make_directory(1, frozenset({"north"}), {})
+    directories = [nobody]
+    loader = make_loader(journal, sink, rules=lambda: judge_by(directories[0]), batch_readings=10)
+    assert loader.load_next(threading.Event())
+    directories[0] = DIRECTORY
+    load_all(loader)
+    messages, readings = sums(sink)
+    assert messages.balanced
+    assert readings.balanced
+    assert (readings.quarantined, readings.stored) == (10, 20)
+
+
+def test_a_stop_gives_back_the_batch_that_waits_in_its_turn(journal, sink):
+    append(journal, *range(35))
+    loader, stop = make_loader(journal, sink, batch_readings=10), threading.Event()
+    sink.away = 10_000
+    threading.Timer(0.3, stop.set).start()
+    assert not loader.load_next(stop)
+    sink.away = 0
+    positions = []
+    while loader.load_next(threading.Event()):
+        positions.append(loader.position.entry)
+    assert positions == [10, 20, 30, 35]
+    messages, readings = sums(sink)
+    assert messages.balanced
+    assert (messages.undecodable, readings.stored) == (0, 35)
 
 
 def append_batch(journal, *registers):

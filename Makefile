@@ -63,8 +63,9 @@ bench-ingest: setup ## messages a second, acknowledged and stored, beside mosqui
 bench-store: setup ## a year of 2,000 meters: volumes, nights, totals, beside bare DuckDB
 	$(BIN)/python bench/store.py --meters 2000 --days 365
 
-bench-influx: setup ## a journal loaded into InfluxDB, beside bare POSTs of the same lines
+bench-influx: setup ## loads into InfluxDB beside bare POSTs of the same lines, questions beside bare Flux
 	$(BIN)/python bench/influx.py
+	$(BIN)/python bench/influx_queries.py
 
 bench-telegraf: setup ## a backlog from Mosquitto into InfluxDB, beside Telegraf
 	$(BIN)/python bench/telegraf.py

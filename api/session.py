@@ -85,7 +85,10 @@ def begin_signed_on(request: HTTPConnection, login: str) -> None:
     """
     account = context_of(request).accounts.account(login)
     address = request.client.host if request.client else ""
-    if account is None or account["disabled"]:
+    # Looking up an account forgives what a person mistypes. A name that the provider knows is
+    # nobody else's: letters may be capitals, and nothing more ("K" the Kelvin sign is no k).
+    same = account is not None and login.isascii() and login.lower() == account["login"]
+    if account is None or not same or account["disabled"]:
         log.info("single sign-on without an account", login=login[:80], address=address)
         raise LogInRefusedError
     _begin(request, account)

@@ -21,7 +21,9 @@ pytestmark = pytest.mark.servers
 
 HERE = Path(__file__).parent
 PASSWORD = "of the provider alone"
-PEOPLE = ("wang", "zhao", "qian", "fresh")
+KELVIN = "\u212aing"
+"""Small, this reads "king"."""
+PEOPLE = ("wang", "zhao", "qian", "fresh", "LI", KELVIN)
 
 
 def _free_port():
@@ -109,7 +111,7 @@ def provider(provider_program, place):
 @pytest.fixture(scope="module")
 def service(place, provider):
     with open_stores(load_settings(place.config)) as stores:
-        for login in ("wang", "qian"):
+        for login in ("wang", "qian", "li", "king"):
             once = stores.accounts.create_account(login, "王工", "bureau", None, "tests")
             stores.accounts.change_password(login, once, "a password of their own")
         stores.accounts.create_account("fresh", "新同事", "bureau", None, "tests")
@@ -170,7 +172,14 @@ def test_a_one_time_password_is_not_asked_of_who_came_without_it(browser):
     assert browser.get("/api/v1/users").status_code == 200
 
 
-@pytest.mark.parametrize("login", ["zhao", "qian"], ids=["no-account", "disabled"])
+def test_capitals_make_no_difference(browser):
+    sign_on(browser, "LI")
+    assert me(browser).json()["name"] == "li"
+
+
+@pytest.mark.parametrize(
+    "login", ["zhao", "qian", KELVIN], ids=["no-account", "disabled", "looks-like-an-account"]
+)
 def test_who_has_no_account_in_use_is_told_so(browser, login):
     end = sign_on(browser, login)
     assert (end.status_code, end.url.path) == (200, "/log-in")

@@ -30,6 +30,31 @@ def test_serve_knows_each_process(process):
     assert process in run("serve", "--help")
 
 
+@pytest.mark.parametrize(
+    ("notify", "watched"),
+    [("", []), ('[notify]\nbureau = ["json://127.0.0.1"]\n', ["watch"])],
+    ids=["nobody-to-tell", "the-bureau-to-tell"],
+)
+def test_serve_all_watches_when_there_is_somebody_to_tell(tmp_path, monkeypatch, notify, watched):
+    started = []
+
+    class Supervisor:
+        def __init__(self, _):
+            self.start = started.append
+
+        def revive(self):
+            raise KeyboardInterrupt
+
+        def stop(self):
+            pass
+
+    monkeypatch.setattr("jieshui.commands.serve.Supervisor", Supervisor)
+    config = tmp_path / "jieshui.toml"
+    config.write_text(notify)
+    runner.invoke(app, ["serve", "all", "--config", str(config)])
+    assert started == ["ingest", "analysis", "api", *watched]
+
+
 def test_init_writes_a_configuration_that_can_be_read_and_an_administrator(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     first = run("init")

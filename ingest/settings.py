@@ -123,7 +123,7 @@ class Limits:
     """
 
     payload_bytes: int = 256 * 1024
-    batch_readings: int = 5_000
+    batch_readings: int = 20_000
     quarantine_quota: int = 100_000
     quarantine_sample: int = 1_000
 

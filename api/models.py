@@ -484,3 +484,4 @@ class Quarantined(BaseModel):
     segment: int
     offset: int
     part: int
+    journal: str = Field("ingest", description="所在日志 which worker's journal it lies in")

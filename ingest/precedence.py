@@ -2,10 +2,11 @@
 
 Threads of one process take turns at the interpreter, and a thread that computes gives it up only
 every few milliseconds: beside a busy loader every system call of the receiver would wait so long.
-So whoever has done a piece of work lets the receiver have several times as long, as long as it is
-busy. Nothing starves: between two pauses a whole piece of work is done.
+So turns are made shorter, and whoever has done a piece of work lets the receiver have several times
+as long, as long as it is busy. Nothing starves: between two pauses a whole piece of work is done.
 """
 
+import sys
 import threading
 
 _MANY = 200
@@ -13,6 +14,13 @@ _MANY = 200
 _SHARE = 4
 """How many times as long as the others the receiver has while it is busy."""
 _LONGEST_S = 1.0
+_TURN_S = 0.0005
+"""How long a thread may compute before another has its turn (the interpreter's own: 5 ms)."""
+
+
+def shorten_turns() -> None:
+    """Let the receiver have the interpreter sooner; for the whole process."""
+    sys.setswitchinterval(_TURN_S)
 
 
 class Precedence:

@@ -21,7 +21,7 @@ from ingest.metrics import IngestMetrics
 from ingest.mqtt import Receiver, ReceiverState
 from ingest.outages import until_it_answers
 from ingest.ports import JobQueue, MeterDirectory, ReadingsSink
-from ingest.precedence import Precedence
+from ingest.precedence import Precedence, shorten_turns
 from ingest.receipts import Receipts
 from ingest.settings import IngestSettings, JournalSettings
 from ingest.topics import attribute
@@ -92,6 +92,7 @@ class IngestService:
             journal = self._take_place(stop)
         except RetryError:
             return
+        shorten_turns()
         ended = threading.Event()
         threads = self._start_threads(journal, stop, ended)
         try:

@@ -1,5 +1,8 @@
 """The quarantine of any readings store, and the sums that the API shows of it."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from storage.queries import IngestQueries
@@ -126,3 +129,16 @@ def test_a_row_whose_texts_hold_a_nul_is_kept(store, refused):
 def test_a_cursor_that_no_page_gave_is_refused(held):
     with pytest.raises(ValueError, match="nonsense"):
         held.page_refused(cursor="nonsense")
+
+
+@pytest.mark.embedded
+def test_a_quarantine_of_the_time_with_one_journal_is_brought_up_to_date(
+    open_store, refused, tmp_path
+):
+    with open_store().load() as transaction:
+        transaction.add_refused([refused(segment=3)])
+    with closing(sqlite3.connect(tmp_path / "readings" / "readings.sqlite")) as file:
+        file.execute("ALTER TABLE quarantine DROP COLUMN journal")
+    again = open_store()
+    assert [row["journal"] for row in again.page_refused().rows] == ["ingest"]
+    assert again.oldest_refused_segment("ingest") == 3

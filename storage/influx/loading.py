@@ -135,9 +135,9 @@ class Load:
         """Write rows in order of time; the refused ones with the server's reason."""
         if not rows:
             return {}
-        with self._connection.begin():
-            parts = [(*identity, mask) for identity, mask in filled.items()]
-            self._own_rows.append(ledger_unsettled.add(self._connection, parts))
+        if parts := self._unsettled.unlisted(filled):
+            with self._connection.begin():
+                self._own_rows.append(ledger_unsettled.add(self._connection, parts))
         # Before the request: if its answer gets lost, these readings may be there all the same.
         keep_newest(self._newest, {row[0]: row[1] for row in rows})
         refusals = write_lines(self._client, [format_reading(row) for row in rows])

@@ -6,7 +6,7 @@ Readers go by marks, so loads may be folded: days under a higher mark are seen a
 """
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, func, insert, select, update
@@ -50,7 +50,7 @@ def of_others(connection: Connection, writer: str, mark: int) -> Iterator[tuple[
         .order_by(_TOUCHED.c.mark)
     )
     for found, packed in connection.execute(query):
-        yield found, _unpack(packed)
+        yield found, unpack(packed)
 
 
 def after(connection: Connection, mark: int, limit: int) -> tuple[set[tuple[str, str]], int]:
@@ -62,7 +62,7 @@ def after(connection: Connection, mark: int, limit: int) -> tuple[set[tuple[str,
         if not rows:
             break
         for found, packed in rows:
-            seen.update((day, meter) for day, meters in _unpack(packed).items() for meter in meters)
+            seen.update((day, meter) for day, meters in unpack(packed).items() for meter in meters)
             mark = found
             if len(seen) >= limit:
                 break
@@ -71,27 +71,45 @@ def after(connection: Connection, mark: int, limit: int) -> tuple[set[tuple[str,
 
 def fold(connection: Connection) -> int:
     """Fold small loads together under their highest mark; how many rows that saved."""
-    query = select(_TOUCHED.c.mark, _TOUCHED.c.days).where(_TOUCHED.c.count < _FOLD_TO)
-    marks: list[int] = []
+    saved, mark = 0, 0
+    group: list[int] = []
     days: Days = {}
-    saved = 0
-    for mark, packed in connection.execute(query.order_by(_TOUCHED.c.mark)).all():
-        marks.append(mark)
-        for day, meters in _unpack(packed).items():
-            keep_newest(days.setdefault(day, {}), meters)
-        if _count(days) >= _FOLD_TO:
-            saved += _replace(connection, marks, days)
-            marks, days = [], {}
-    return saved + _replace(connection, marks, days)
+    while rows := _small_loads(connection, mark):
+        for mark, packed in rows:
+            group.append(mark)
+            for day, meters in unpack(packed).items():
+                keep_newest(days.setdefault(day, {}), meters)
+            if _count(days) >= _FOLD_TO:
+                saved += _replace(connection, group, days)
+                group, days = [], {}
+    return saved + _replace(connection, group, days)
 
 
-def _replace(connection: Connection, marks: list[int], days: Days) -> int:
-    if len(marks) < 2:
+def _small_loads(connection: Connection, after_mark: int) -> list[tuple[int, bytes]]:
+    """The next page of loads that can be folded."""
+    query = select(_TOUCHED.c.mark, _TOUCHED.c.days).where(
+        _TOUCHED.c.count < _FOLD_TO, _TOUCHED.c.mark > after_mark
+    )
+    rows = connection.execute(query.order_by(_TOUCHED.c.mark).limit(_PAGE))
+    return [(mark, packed) for mark, packed in rows]
+
+
+def _replace(connection: Connection, group: Sequence[int], days: Days) -> int:
+    """Put one row in the place of the small loads whose marks these are, all of a stretch."""
+    if len(group) < 2:
         return 0
-    connection.execute(delete(_TOUCHED).where(_TOUCHED.c.mark.in_(marks[:-1])))
-    folded = {"writer": _SEVERAL, "count": _count(days), "days": _pack(days)}
-    connection.execute(update(_TOUCHED).where(_TOUCHED.c.mark == marks[-1]).values(folded))
-    return len(marks) - 1
+    connection.execute(
+        delete(_TOUCHED).where(
+            _TOUCHED.c.count < _FOLD_TO, _TOUCHED.c.mark.between(group[0], group[-1] - 1)
+        )
+    )
+    connection.execute(update(_TOUCHED).where(_TOUCHED.c.mark == group[-1]).values(folded(days)))
+    return len(group) - 1
+
+
+def folded(days: Days) -> dict[str, Any]:
+    """Everything but the mark of a row that no single load wrote."""
+    return {"writer": _SEVERAL, "count": _count(days), "days": _pack(days)}
 
 
 def keep_newest(into: dict[str, int], others: Mapping[str, int]) -> None:
@@ -109,5 +127,6 @@ def _pack(days: Days) -> bytes:
     return zlib.compress(msgspec.json.encode(days), 1)
 
 
-def _unpack(packed: bytes) -> Days:
+def unpack(packed: bytes) -> Days:
+    """The meter-days of one row."""
     return _decoder.decode(zlib.decompress(packed))

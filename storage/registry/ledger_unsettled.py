@@ -6,7 +6,7 @@ loads next holds what such a row lists for not stored yet, whether it was writte
 part of a reading is counted as stored once, over any crash.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, insert, select, update
@@ -34,10 +34,22 @@ class Unsettled:
             row_id: {(meter, at): mask for meter, at, mask in _decoder.decode(packed)}
             for row_id, packed in rows
         }
+        self._listed: dict[Identity, int] = {}
+        for parts in self._rows.values():
+            for identity, mask in parts.items():
+                self._listed[identity] = self._listed.get(identity, 0) | mask
         self._changed: set[int] = set()
 
     def __bool__(self) -> bool:
-        return any(self._rows.values())
+        return bool(self._listed)
+
+    def unlisted(self, parts: Mapping[Identity, int]) -> list[Part]:
+        """What of these is not kept yet: a load that is tried again has been here before."""
+        return [
+            (*identity, mask)
+            for identity, mask in parts.items()
+            if mask & ~self._listed.get(identity, 0)
+        ]
 
     def mask(self, identity: Identity) -> int:
         """The quantities of a reading that nobody has counted."""

@@ -6,9 +6,11 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
+from sqlalchemy import text
 
 from storage.errors import StoreUnavailableError
 from storage.readings import open_readings
+from storage.registry.engine import open_registry
 from water.loading import Outcome, Position, Tally
 
 STORED, DUPLICATE, CONFLICT = Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT
@@ -117,6 +119,30 @@ def test_a_load_whose_request_never_arrived_is_stored_when_it_comes_again(
             load(store, hours(reading, 0, 3))
     assert load(store, hours(reading, 0, 3)) == [STORED] * 3
     assert load(store, hours(reading, 0, 3)) == [DUPLICATE] * 3
+
+
+def test_an_outage_with_many_tries_leaves_one_unsettled_row(
+    store, load, reading, monkeypatch, ledger_url
+):
+    def away(lines):
+        raise StoreUnavailableError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._client, "write", away)
+        for _ in range(5):
+            with suppress(OSError):
+                load(store, hours(reading, 0, 3))
+    assert count_unsettled(ledger_url) == 1
+    assert load(store, hours(reading, 0, 3)) == [STORED] * 3
+    assert count_unsettled(ledger_url) == 0
+
+
+def count_unsettled(ledger_url):
+    engine = open_registry(ledger_url)
+    with engine.connect() as connection:
+        count = connection.execute(text("SELECT count(*) FROM ledger_unsettled")).scalar_one()
+    engine.dispose()
+    return count
 
 
 def test_workers_meet_each_others_readings(open_store, load, reading):

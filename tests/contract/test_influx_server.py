@@ -7,13 +7,14 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from sqlalchemy import text
 
 from storage.errors import StoreError, StoreUnavailableError
 from storage.influx import InfluxSettings, open_readings, prepare
 from storage.influx.client import InfluxClient
 from storage.registry.engine import open_registry
 from water.clock import SystemClock
-from water.loading import Outcome
+from water.loading import Outcome, Position
 from water.readings import Reading
 
 STORED, DUPLICATE, REFUSED = Outcome.STORED, Outcome.DUPLICATE, Outcome.REFUSED
@@ -264,3 +265,40 @@ def test_an_outage_loses_and_doubles_nothing(make_influxdb, open_at, load):
     influxdb.start()
     assert load(restarted, batch) == [DUPLICATE] * 4 + [STORED] * 6
     assert load(store, batch) == [DUPLICATE] * 10
+
+
+def test_a_ledger_that_breaks_away_before_it_counts_counts_nothing(
+    influx_settings, migrated_postgres_url, city, load
+):
+    engine = open_registry(migrated_postgres_url)
+    store = open_readings(influx_settings, engine, city, SystemClock())
+    batch = [Reading("m1", at, at, float(at)) for at in range(3)]
+    with store.load() as transaction:
+        transaction.add_readings(batch[:1])
+        transaction.set_position("j", Position(1, 1, 1))
+
+    def load_while_it_breaks():
+        with store.load() as transaction:
+            transaction.add_readings(batch)
+            break_connections(engine)
+            transaction.set_position("j", Position(2, 2, 2))
+
+    with pytest.raises(StoreUnavailableError):
+        load_while_it_breaks()
+    assert store.position("j") == Position(1, 1, 1)
+    assert load(store, batch) == [DUPLICATE, STORED, STORED]
+    store.close()
+    engine.dispose()
+
+
+def break_connections(engine):
+    """End every session of a database but the one that does so, as a restart would."""
+    own = open_registry(engine.url)
+    with own.begin() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    own.dispose()

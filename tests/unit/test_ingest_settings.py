@@ -2,6 +2,8 @@ import pytest
 
 from ingest.errors import SettingsError
 from ingest.settings import JournalSettings, Limits, MqttSettings, Source
+from jieshui.config import Settings
+from jieshui.wiring import ingest_settings
 
 BROKEN = [
     ("version", lambda _: MqttSettings(version="3"), "3.1.1 or 5"),
@@ -27,3 +29,9 @@ def test_a_broken_setting_is_refused_and_named(_, make, said, tmp_path):
 
 def test_the_password_is_never_shown():
     assert "secret" not in repr(MqttSettings(username="north", password="secret"))
+
+
+def test_what_the_configuration_says_of_workers_and_reading_reaches_ingest():
+    said = {"ingest": {"shared_group": "city", "worker": "a"}, "mqtt": {"fast": False}}
+    made = ingest_settings(Settings(**said))
+    assert (made.shared_group, made.worker, made.mqtt.fast) == ("city", "a", False)

@@ -7,6 +7,7 @@ Readers go by marks, so loads may be folded: days under a higher mark are seen a
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, func, insert, select, update

@@ -66,15 +66,16 @@ class Loader:
     def load_next(self, stop: threading.Event) -> bool:
         """Load one batch; False when nothing waits or `stop` was set while the store was away.
 
-        While the store takes a full batch the next one is assembled in a thread beside it: most
-        of the time one waits for the disk or the network.
+        Where loads overlap, the next batch is assembled in a thread while the store takes a full
+        one: the loader waits for its server most of that time.
         """
         batch = self._take_prepared() or self._assemble()
         if batch is None:
             return False
         self._oldest_ms, self._failures = batch.entries[0].received_ms, 0
         with ThreadPoolExecutor(1, "ingest-assembler") as beside:
-            coming = beside.submit(self._assemble) if self._is_full(batch) else None
+            overlaps = self._limits.overlap and self._is_full(batch)
+            coming = beside.submit(self._assemble) if overlaps else None
             loaded = self._load_until(stop, batch)
         self._prepared = coming.result() if coming else None
         if not loaded:

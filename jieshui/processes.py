@@ -45,12 +45,11 @@ def run_ingest(settings: Settings, stop: Event) -> None:
 
 
 def spare_the_collector() -> None:
-    """Let the garbage collector look for cycles seldom, and never among what is imported.
+    """Let the garbage collector look for cycles once a load, not every 700 objects.
 
     A load makes tens of thousands of tuples, which reference counts alone free. Looking through
-    them every 700 objects, and through every module now and then, costs a third of the CPU time.
+    them, and every now and then through all that is imported, took a third of the CPU time.
     """
-    gc.freeze()
     gc.set_threshold(100_000)
 
 

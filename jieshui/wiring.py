@@ -172,6 +172,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         limits=Limits(
             payload_bytes=settings.ingest.max_payload_kb << 10,
             quarantine_quota=settings.ingest.quarantine_quota,
+            overlap=settings.influx is not None,
         ),
         shared_group=settings.ingest.shared_group,
         worker=settings.ingest.worker,

@@ -115,7 +115,8 @@ def make_loader(
     journal, sink, settled=lambda *_: None, rules=lambda: judge_by(DIRECTORY), **limits
 ):
     reader = JournalReader(journal._folder, journal.marker, journal.committed)
-    return Loader("ingest", reader, journal.received, sink, rules, Limits(**limits), settled)
+    limits = Limits(overlap=True, **limits)
+    return Loader("ingest", reader, journal.received, sink, rules, limits, settled)
 
 
 def load_all(loader):

@@ -134,6 +134,18 @@ def test_a_series_is_whole_or_has_the_ends_and_extremes_of_the_whole(both, quant
             )
 
 
+def test_a_series_too_long_to_be_sent_keeps_its_extremes(make_answers):
+    values = [5.0] * 20_000
+    values[123], values[17_777] = 90.0, -3.0
+    readings = [Reading("m1", START + 60 * i, START, flow_m3_h=v) for i, v in enumerate(values)]
+    answers = make_answers(readings)
+    found = answers.load_series("m1", "flow_m3_h", at(0), at(20 * DAY), 40)
+    assert len(found) <= 40
+    seen = dict(zip(found["at"], found["value"], strict=True))
+    assert (seen[at(60 * 123)], seen[at(60 * 17_777)]) == (90, -3)
+    assert (found["at"].iloc[0], found["at"].iloc[-1]) == (at(0), at(60 * 19_999))
+
+
 @pytest.mark.parametrize("gap_h", [1, 24, 60])
 @pytest.mark.parametrize("asked", [None, NAMES[2:5]])
 def test_edges_are_those_of_the_embedded_store(both, gap_h, asked):

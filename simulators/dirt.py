@@ -19,7 +19,7 @@ _ON_TIME_DAYS = 8
 """The last days of the history are on time, so that the history is whole at its end."""
 _DUPLICATE_SHARE = 0.25
 _TOO_LARGE_EVERY = 120
-_TOO_LARGE_BYTES = 1_100_000
+_TOO_LARGE_BYTES = 600_000
 
 SET_ASIDE = frozenset({"simulated"})
 _KINDS = {

@@ -146,7 +146,7 @@ def test_a_piece_of_garbage_is_what_its_name_says(city):
 def test_only_what_is_too_large_to_be_kept_is_not_waited_for(city, days):
     unreceipted = [d for _, deliveries in days for d in deliveries if not d.receipted]
     assert unreceipted
-    assert all(len(delivery.payload) > 1_000_000 for delivery in unreceipted)
+    assert all(len(delivery.payload) > 500_000 for delivery in unreceipted)
     large = [d for _, deliveries in days for d in deliveries if len(d.payload) > 100_000]
     assert len(large) == len(unreceipted)
 

@@ -267,6 +267,19 @@ def test_an_outage_loses_and_doubles_nothing(make_influxdb, open_at, load):
     assert load(store, batch) == [DUPLICATE] * 10
 
 
+def test_a_bucket_that_is_gone_while_loads_go_on_is_an_outage_that_names_the_setting(
+    influx_settings, open_at, load
+):
+    store = open_at(influx_settings)
+    load(store, [Reading("m1", 1, 1, 1.0)])
+    buckets = store._client.client.buckets_api()
+    buckets.delete_bucket(buckets.find_bucket_by_name(influx_settings.bucket))
+    with pytest.raises(StoreUnavailableError, match=r"^influx\.bucket: "):
+        load(store, [Reading("m1", 2, 2, 2.0)])
+    prepare(influx_settings)
+    assert load(store, [Reading("m1", 2, 2, 2.0)]) == [STORED]
+
+
 def test_a_ledger_that_breaks_away_before_it_counts_counts_nothing(
     influx_settings, migrated_postgres_url, city, load
 ):

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from jieshui.commands import (
+    backup,
     broker,
     demo,
     health,
@@ -27,11 +28,16 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
-SET_UP, RUN, LOOK, PEOPLE = "Set up", "Run", "Look", "People and keys"
+SET_UP, KEEP, RUN, LOOK = "Set up", "Keep", "Run", "Look"
+PEOPLE = "People and keys"
 
 app.command(rich_help_panel=SET_UP)(init.init)
 app.command("import", rich_help_panel=SET_UP)(importing.import_registry)
 app.add_typer(broker.app, name="broker", rich_help_panel=SET_UP)
+app.command(rich_help_panel=KEEP)(backup.backup)
+app.command(rich_help_panel=KEEP)(backup.restore)
+app.command(rich_help_panel=KEEP)(backup.upgrade)
+app.command(rich_help_panel=KEEP)(backup.downgrade)
 app.command(rich_help_panel=RUN)(demo.demo)
 app.add_typer(serve.app, name="serve", rich_help_panel=RUN)
 app.command(rich_help_panel=LOOK)(status.status)

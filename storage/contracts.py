@@ -2,7 +2,7 @@
 # pandas ships no stubs: strict rules about unknown types have nothing to hold on to.
 """What every kind of readings store answers: held by the contract tests, wired by jieshui."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -12,6 +12,14 @@ import pandas as pd
 from water.loading import Outcome, Position, Refused, Tally
 from water.pages import Page
 from water.readings import Reading
+
+LedgerRow = tuple[str, Mapping[str, Any]]
+"""A row of ingest's ledger as every kind of store can read it: its kind and its columns.
+
+Kinds: position, tally, quarantine, conflict, unsettled with the columns of the tables ledger_*;
+touched with `mark` and `days` (local day → meter → newest instant of the load, 0 = not known).
+Rows of a kind follow each other.
+"""
 
 
 class LoadTransaction(Protocol):
@@ -121,6 +129,22 @@ class ReadingsStore(Protocol):
 
     def compact(self, closed_before: date) -> int:
         """Tidy what is closed; how many days were written."""
+        ...
+
+    def first_instant(self) -> datetime | None:
+        """An instant that no reading is earlier than; None = there is no reading."""
+        ...
+
+    def holding_loads(self) -> AbstractContextManager[None]:
+        """In the block no process loads: readings and ledger stand still and fit each other."""
+        ...
+
+    def dump_ledger(self) -> Iterator[LedgerRow]:
+        """Every row of the ledger."""
+        ...
+
+    def restore_ledger(self, rows: Iterable[LedgerRow]) -> None:
+        """Replace the ledger by rows that a store of any kind gave."""
         ...
 
     def load_page(

@@ -3,14 +3,16 @@
 """The readings store in InfluxDB: what it answers, and how it is loaded."""
 
 import secrets
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection, Engine
 
+from storage.contracts import LedgerRow
+from storage.errors import StoreError, StoreUnavailableError
 from storage.frames import to_instants, touched_frame, whole_seconds
 from storage.influx import flux
 from storage.influx.answers import InfluxAnswers
@@ -19,7 +21,7 @@ from storage.influx.loading import Load
 from storage.influx.lookup import look_up
 from storage.influx.points import instants_of, meters_of, read_points
 from storage.readings.touched import Touched
-from storage.registry import ledger_touched
+from storage.registry import ledger_rows, ledger_touched
 from storage.registry.ledger import Conflict, Ledger
 from storage.registry.ledger_session import loading_alone
 from storage.registry.ledger_unsettled import Identity, Unsettled
@@ -61,9 +63,10 @@ class InfluxReadings(InfluxAnswers):
         InfluxDB; they are unsettled, and are counted when they are loaded again.
 
         Raises:
-            StoreUnavailableError: (an OSError) nothing was counted; try again.
+            StoreUnavailableError: (an OSError) nothing was counted; try again. That is also said of
+                a token or a bucket that is wrong by now: no reading is to blame for it.
         """
-        with loading_alone(self._engine) as connection:
+        with _outage_of_settings(), loading_alone(self._engine) as connection:
             newest, unsettled = self._catch_up(connection)
             load = Load(
                 self._client,
@@ -151,6 +154,29 @@ class InfluxReadings(InfluxAnswers):
         days = [date.fromisoformat(day) for day, _ in ordered]
         return Touched(touched_frame([meter for _, meter in ordered], days), mark)
 
+    # -- for backups
+
+    def first_instant(self) -> datetime | None:
+        """An instant that no reading is earlier than; None = there is no reading."""
+        _, instants = _ask_edge(self._client, "first")
+        return datetime.fromtimestamp(min(instants), UTC) if instants else None
+
+    @contextmanager
+    def holding_loads(self) -> Generator[None]:
+        """In the block no process loads: readings and ledger stand still and fit each other."""
+        with loading_alone(self._engine):
+            yield
+
+    def dump_ledger(self) -> Iterator[LedgerRow]:
+        """Every row of the ledger."""
+        with self._ledger.reading() as connection:
+            yield from ledger_rows.dump(connection)
+
+    def restore_ledger(self, rows: Iterable[LedgerRow]) -> None:
+        """Replace the ledger by rows that a store of any kind gave."""
+        with loading_alone(self._engine) as connection, connection.begin():
+            ledger_rows.restore(connection, rows)
+
     def compact(self, closed_before: date) -> int:  # noqa: ARG002 - InfluxDB compacts by itself
         """Fold what many small loads touched; no day is written anew."""
         with loading_alone(self._engine) as connection, connection.begin():
@@ -158,12 +184,25 @@ class InfluxReadings(InfluxAnswers):
         return 0
 
 
+@contextmanager
+def _outage_of_settings() -> Generator[None]:
+    try:
+        yield
+    except StoreError as error:
+        raise StoreUnavailableError(str(error)) from error
+
+
 def _load_newest(client: InfluxClient) -> dict[str, int]:
-    """Meter → the instant of its newest reading; every reading has the field received_at."""
+    """Meter → the instant of its newest reading."""
+    meters, instants = _ask_edge(client, "last")
+    return dict(zip(meters, instants, strict=True))
+
+
+def _ask_edge(client: InfluxClient, edge: str) -> tuple[list[str], list[int]]:
+    """Every meter with the instant of its first or last reading; all have the field received_at."""
     every = flux.select(
         client.settings.bucket, flux.EARLIEST, flux.LATEST, field=columns.RECEIVED_AT
     )
-    points = read_points(client.csv(flux.answer(f"{every} |> last()")))
+    points = read_points(client.csv(flux.answer(f"{every} |> {edge}()")))
     found = points.identities(columns.RECEIVED_AT)
-    meters, instants = meters_of(found).tolist(), instants_of(found).tolist()
-    return {str(points.meter_ids[m]): at for m, at in zip(meters, instants, strict=True)}
+    return [str(points.meter_ids[m]) for m in meters_of(found)], instants_of(found).tolist()

@@ -3,19 +3,20 @@
 """The embedded readings store."""
 
 import sqlite3
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from storage.contracts import LedgerRow
 from storage.errors import StoreError
 from storage.frames import to_instants, whole_seconds
 from storage.merging import Row
-from storage.readings import cold, counts, edges, frames, neighbours, series, touched
+from storage.readings import cold, counts, edges, frames, ledger_rows, neighbours, series, touched
 from storage.readings.compaction import Compactor
 from storage.readings.database import Database
 from storage.readings.loading import LOADING, Load
@@ -220,6 +221,39 @@ class ReadingsStore:
         with self._database.writing() as connection:
             touched.fold(connection)
         return written
+
+    # -- for backups
+
+    def first_instant(self) -> datetime | None:
+        """An instant that no reading is earlier than; None = there is no reading."""
+        with self._database.reading() as connection:
+            (hot,) = connection.execute("SELECT min(at) FROM readings").fetchone()
+            (closed,) = connection.execute(
+                "SELECT min(begins) FROM manifest WHERE tier = 'readings'"
+            ).fetchone()
+        found = [at for at in (hot, closed) if at is not None]
+        return datetime.fromtimestamp(min(found), UTC) if found else None
+
+    @contextmanager
+    def holding_loads(self) -> Generator[None]:
+        """In the block no process loads: readings and ledger stand still and fit each other."""
+        with self._database.writing():
+            yield
+
+    def dump_ledger(self) -> Iterator[LedgerRow]:
+        """Every row of the ledger."""
+        with self._database.reading() as connection:
+            names = {key: meter_id for meter_id, key in self._keys.known(connection).items()}
+            yield from ledger_rows.dump(connection, names)
+
+    def restore_ledger(self, rows: Iterable[LedgerRow]) -> None:
+        """Replace the ledger by rows that a store of any kind gave.
+
+        Raises:
+            StoreError: a load had broken off where the rows come from.
+        """
+        with self._database.writing() as connection:
+            ledger_rows.restore(connection, self._keys, rows)
 
     # -- for the API and for figures straight from readings
 

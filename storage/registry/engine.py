@@ -11,6 +11,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 
@@ -63,9 +65,14 @@ def migrate_down(engine: Engine, revision: str) -> None:
 
 
 def _configure(connection: Connection) -> Config:
+    config = _scripts()
+    config.attributes["connection"] = connection
+    return config
+
+
+def _scripts() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.attributes["connection"] = connection
     return config
 
 
@@ -84,3 +91,15 @@ def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     reads = connection.get_execution_options().get("jieshui_reads", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def current_revision(engine: Engine) -> str:
+    """The revision at which the database stands; "" before the first one."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() or ""
+
+
+def knows_revision(revision: str) -> bool:
+    """Whether this version has a revision of that name."""
+    known = ScriptDirectory.from_config(_scripts()).walk_revisions()
+    return any(script.revision == revision for script in known)

@@ -163,12 +163,13 @@ def add_refused(connection: Connection, refused: Sequence[Refused]) -> None:
     a surrogate pair: what suppliers send may be anything.
     """
     if refused:
-        connection.execute(_QUARANTINE.insert(), [_storable(row) for row in refused])
+        connection.execute(_QUARANTINE.insert(), [storable(row._asdict()) for row in refused])
 
 
-def _storable(refused: Refused) -> dict[str, Any]:
-    row = refused._asdict()
-    row["at"] = None if refused.at is None or abs(refused.at) >= 2**63 else refused.at
+def storable(refused: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the quarantine as every database can hold it."""
+    row, at = dict(refused), refused["at"]
+    row["at"] = None if at is None or abs(at) >= 2**63 else at
     for name in ("detail", "dialect", "address"):
         row[name] = row[name].replace("\0", "␀").encode(errors="replace").decode()
     return row

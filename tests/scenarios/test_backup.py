@@ -1,0 +1,205 @@
+"""A backup of embedded stores, restored, is the same city; what is damaged is refused."""
+
+import shutil
+import threading
+
+import pytest
+from small_city import analyse, everything, fill, settings_of
+from typer.testing import CliRunner
+
+from jieshui.backup import restore_backup, take_backup
+from jieshui.errors import JieshuiError
+from jieshui.main import app
+from jieshui.wiring import open_stores, session_secret
+from water.readings import Reading
+
+
+def silent(_):
+    pass
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory):
+    """A filled installation and a backup of it; neither is changed by a test."""
+    folder = tmp_path_factory.mktemp("city")
+    settings = settings_of(folder / "first")
+    with open_stores(settings) as stores:
+        fill(settings, stores)
+        session_secret(settings.store.folder)
+        take_backup(settings, stores, folder / "backup", silent)
+        kept = everything(settings, stores)
+    return settings, folder / "backup", kept
+
+
+def test_everything_comes_back_as_it_was(city, tmp_path):
+    first, backup, kept = city
+    settings = settings_of(tmp_path / "second")
+    with open_stores(settings) as stores:
+        restore_backup(settings, stores, backup, silent)
+        assert everything(settings, stores) == kept
+    assert kept["alert"]
+    assert kept["conflicts"]
+    assert len(kept["quarantine"]) == 2
+    assert session_secret(settings.store.folder) == session_secret(first.store.folder)
+
+
+def test_analysis_goes_on_where_it_stood(city, tmp_path):
+    settings = settings_of(tmp_path / "second")
+    with open_stores(settings) as stores:
+        restore_backup(settings, stores, city[1], silent)
+        # What was loaded after the last analysis, and no day more.
+        assert 0 < analyse(settings, stores) <= 3
+
+
+def test_loading_again_what_the_journal_holds_changes_nothing(city, tmp_path):
+    settings = settings_of(tmp_path / "second")
+    with open_stores(settings) as stores:
+        restore_backup(settings, stores, city[1], silent)
+        before = everything(settings, stores)["readings"]
+        with stores.readings.load() as load:
+            load.add_readings([Reading(*_as_reading(row)) for row in before])
+        assert everything(settings, stores)["readings"] == before
+
+
+def _as_reading(row):
+    meter_id, at, received_at, *values = row
+    return meter_id, int(at.timestamp()), int(received_at.timestamp()), *values
+
+
+def test_the_commands_do_the_same(city, tmp_path):
+    first, _, kept = city
+    settings = settings_of(tmp_path / "second")
+    run = CliRunner()
+    taken = run.invoke(
+        app, ["backup", str(tmp_path / "b"), "-c", str(first.store.folder.parent / "jieshui.toml")]
+    )
+    assert taken.exit_code == 0, taken.output
+    assert "1,444 readings" in taken.output
+    config = str(tmp_path / "second" / "jieshui.toml")
+    restored = run.invoke(app, ["restore", str(tmp_path / "b"), "-c", config])
+    assert restored.exit_code == 0, restored.output
+    with open_stores(settings) as stores:
+        assert everything(settings, stores) == kept
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "registry/meter.jsonl.gz",
+        "ledger.jsonl.gz",
+        "readings/2026-01.parquet",
+        "daily/2026-02.parquet",
+        "files/journal/000000000001.journal",
+    ],
+)
+def test_a_flipped_bit_is_refused_with_the_files_name(city, tmp_path, name):
+    damaged = tmp_path / "backup"
+    shutil.copytree(city[1], damaged)
+    raw = bytearray((damaged / name).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (damaged / name).write_bytes(raw)
+    refuse(tmp_path, damaged, name)
+
+
+def refuse(tmp_path, backup, words):
+    """Restoring fails with these words, and the stores stay empty."""
+    settings = settings_of(tmp_path / "second")
+    with open_stores(settings) as stores:
+        with pytest.raises(JieshuiError, match=words):
+            restore_backup(settings, stores, backup, silent)
+        assert stores.readings.first_instant() is None
+        assert not stores.registry.meters()
+
+
+def test_a_backup_that_lacks_a_file_is_refused(city, tmp_path):
+    shutil.copytree(city[1], tmp_path / "backup")
+    (tmp_path / "backup" / "hourly" / "2026-01.parquet").unlink()
+    refuse(tmp_path, tmp_path / "backup", "hourly/2026-01.parquet")
+
+
+def test_an_unfinished_backup_is_refused(city, tmp_path):
+    shutil.copytree(city[1], tmp_path / "backup")
+    (tmp_path / "backup" / "manifest.json").unlink()
+    refuse(tmp_path, tmp_path / "backup", "not finished")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (('"format": 1', '"format": 2'), "reads 1"),
+        (('"revision": "', '"revision": "9'), "doesn't know"),
+        (("Asia/Shanghai", "Asia/Tokyo"), "city.timezone"),
+    ],
+)
+def test_what_another_version_or_city_wrote_is_refused(city, tmp_path, change, words):
+    shutil.copytree(city[1], tmp_path / "backup")
+    manifest = tmp_path / "backup" / "manifest.json"
+    text = manifest.read_text(encoding="utf-8")
+    assert change[0] in text
+    manifest.write_text(text.replace(*change), encoding="utf-8")
+    refuse(tmp_path, tmp_path / "backup", words)
+
+
+def test_stores_that_hold_something_are_left_alone(city):
+    settings, backup, kept = city
+    with open_stores(settings) as stores:
+        with pytest.raises(JieshuiError, match="holds rows"):
+            restore_backup(settings, stores, backup, silent)
+        assert everything(settings, stores) == kept
+
+
+def test_a_backup_overwrites_nothing_and_leaves_nothing_half_done(city):
+    settings, backup, _ = city
+    with open_stores(settings) as stores:
+        with pytest.raises(JieshuiError, match="there already"):
+            take_backup(settings, stores, backup, silent)
+
+        def fail(doing):
+            if doing == "2026-02":
+                raise OSError("the disk is full")
+
+        with pytest.raises(OSError, match="full"):
+            take_backup(settings, stores, backup.with_name("other"), fail)
+    assert {path.name for path in backup.parent.iterdir()} == {"first", "backup"}
+
+
+def test_a_load_waits_until_the_backup_has_its_readings(city, tmp_path):
+    settings = settings_of(tmp_path / "second")
+    with open_stores(settings) as stores, open_stores(settings) as others:
+        restore_backup(settings, stores, city[1], silent)
+        newest = max(row[1] for row in city[2]["newest"])
+        late = Reading("C1", int(newest.timestamp()) + 60, 1, register_m3=1e6)
+
+        def load():
+            with others.readings.load() as loading:
+                loading.add_readings([late])
+
+        loader = threading.Thread(target=load)
+
+        def begin_to_load(doing):
+            if doing == "registry":
+                loader.start()
+                loader.join(0.3)
+                assert loader.is_alive()
+
+        take_backup(settings, stores, tmp_path / "backup", begin_to_load)
+        loader.join(10)
+        assert not loader.is_alive()
+    third = settings_of(tmp_path / "third")
+    with open_stores(third) as stores:
+        restore_backup(third, stores, tmp_path / "backup", silent)
+        assert everything(third, stores)["readings"] == city[2]["readings"]
+
+
+def test_going_back_wants_a_backup_and_a_revision_that_is_known(city, tmp_path):
+    settings_of(tmp_path / "second")
+    config = str(tmp_path / "second" / "jieshui.toml")
+
+    def run(*words):
+        return CliRunner().invoke(app, [*words, "-c", config])
+
+    assert "revision 0" in run("upgrade").output
+    assert "--backed-up" in str(run("downgrade", "0001").exception)
+    assert "knows no revision" in str(run("downgrade", "nonsense", "--backed-up").exception)
+    assert "revision 0001" in run("downgrade", "0001", "--backed-up").output
+    assert "revision 0002" in run("upgrade").output

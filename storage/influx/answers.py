@@ -116,9 +116,9 @@ class InfluxAnswers:
         return self._complete(before.join(after)).join(*between)
 
     def _newest(self, ids: list[str] | None) -> Points:
-        # Whatever the newest reading carries is the newest of its field, at that instant.
-        found = self._asker.ask(f"{self._asker.select(EARLIEST, LATEST, ids)} |> last()", ids)
-        return found.at(found.identities(columns.RECEIVED_AT))
+        # Every reading has the field received_at: its newest point is the newest reading's, and
+        # what else that reading carries is the newest of its field.
+        return self._asker.ask(f"{self._asker.select(EARLIEST, LATEST, ids)} |> last()", ids)
 
     def _complete(self, found: Points) -> Points:
         """The readings whose registers were found by asking for one point of every field.

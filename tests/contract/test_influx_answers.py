@@ -192,3 +192,11 @@ def test_a_neighbour_is_whole_though_other_readings_hide_it(make_answers):
 
 def test_a_literal_of_flux_holds_any_text():
     assert flux.quote('a "b" \\ ${c} 水') == '"a \\"b\\" \\\\ \\${c} 水"'
+
+
+def test_a_question_filters_by_whole_names():
+    asked = flux.select("water", 1, 2, meter_ids=["b/c", "a."], field="level_m")
+    assert asked.endswith(
+        'r._measurement == "reading" and r._field == "level_m" '
+        "and r.meter_id =~ /^(?:a\\.|b\\/c)$/)"
+    )

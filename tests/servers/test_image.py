@@ -6,6 +6,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ IMAGE = os.environ["JIESHUI_TEST_IMAGE"]
 CONTAINED = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 CONFIGURATION = "/var/lib/jieshui/jieshui.toml"
 PATIENCE_S = 90
+PREPARE = Path(__file__).parents[2] / "deploy" / "prepare.sh"
 
 
 def docker(*arguments: str, status: int = 0) -> str:
@@ -79,3 +81,51 @@ def test_a_process_becomes_healthy_and_stops_when_told(api):
     docker("exec", api, "jieshui", "health", "ingest", status=1)
     docker("stop", "--time=20", api)
     assert json.loads(docker("inspect", api))[0]["State"]["ExitCode"] == 0
+
+
+@pytest.fixture
+def city(tmp_path) -> Iterator[Path]:
+    """A folder for deploy/prepare.sh; its files belong to the containers' user."""
+    folder = tmp_path / "city"
+    yield folder
+    inside(folder, "rm -rf /city/*")
+
+
+def inside(folder: Path, script: str, user: str = "0:0") -> list[str]:
+    """The lines that a script in the image says of a folder, seen as /city."""
+    seen = (f"--volume={folder}:/city", "--workdir=/city", "--network=none", f"--user={user}")
+    return docker("run", "--rm", *seen, "--entrypoint=sh", IMAGE, "-euc", script).splitlines()
+
+
+def prepare(folder: Path) -> None:
+    where = {"JIESHUI_CITY": str(folder), "JIESHUI_IMAGE": IMAGE}
+    subprocess.run([PREPARE, "water.example"], env=os.environ | where, check=True)
+
+
+def test_preparing_again_changes_nothing(city):
+    prepare(city)
+    first = inside(city, "find . -type f -exec sha256sum {} + | sort")
+    prepare(city)
+    assert inside(city, "find . -type f -exec sha256sum {} + | sort") == first
+    assert {line.split()[1] for line in first} >= {"./jieshui.toml", "./broker/mosquitto.conf"}
+
+
+def test_what_is_secret_is_read_by_our_user_alone(city):
+    prepare(city)
+    open_to_all = inside(city, "find . -type f -perm /o=r ! -name '*.pem'")
+    assert open_to_all == []
+    assert inside(city, "find . ! -user 1883") == []
+    readable = "cat jieshui.toml secrets/influx-token broker/server.key >/dev/null && echo yes"
+    assert inside(city, readable, user="1883:1883") == ["yes"]
+
+
+def test_the_name_of_the_machine_is_in_the_certificate_and_the_client_id_is_its_own(city):
+    prepare(city)
+    said = inside(
+        city,
+        "python -c 'import ssl; print(ssl._ssl._test_decode_cert(\"broker/server.pem\"))';"
+        "grep ^client_id jieshui.toml",
+    )
+    assert "('DNS', 'water.example')" in said[0]
+    assert "('DNS', 'broker')" in said[0]
+    assert '"jieshui"' not in said[1]

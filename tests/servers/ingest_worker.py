@@ -21,10 +21,8 @@ from prometheus_client import CollectorRegistry
 
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings
-from storage import influx
 from storage.contracts import ReadingsStore
 from storage.readings import open_readings
-from storage.registry.engine import open_registry
 from water.city_time import CityTime
 from water.clock import SystemClock
 from water.meters import KnownMeter
@@ -84,6 +82,9 @@ def open_store(arguments: argparse.Namespace) -> ReadingsStore:
     city = CityTime(ZoneInfo("Asia/Shanghai"))
     if arguments.ledger is None:
         return open_readings(arguments.folder / "store", city, SystemClock())
+    from storage import influx  # noqa: PLC0415 (seconds of a start that must be quick)
+    from storage.registry.engine import open_registry  # noqa: PLC0415
+
     settings = influx.InfluxSettings(**json.loads(os.environ["INFLUX"]))
     return influx.open_readings(settings, open_registry(arguments.ledger), city, SystemClock())
 

@@ -69,7 +69,7 @@ def worker(mosquitto, tmp_path, place):
                 command, stdout=out, stderr=out, env={**os.environ, **place[1]}
             )
         started.append(process)
-        wait_until(lambda: "broker connected" in log.read_text(), 30, "it is connected")
+        wait_until(lambda: "broker connected" in log.read_text(), 60, "it is connected")
         return process, log
 
     yield start
@@ -141,7 +141,7 @@ def test_two_workers_share_a_stream_and_one_of_them_may_be_killed(
     publisher = threading.Thread(target=publish_all, args=(mosquitto,))
     publisher.start()
     first = tmp_path / "journal-1"
-    wait_until(lambda: size(first) > 80_000, 30, "the first is in mid-stream")
+    wait_until(lambda: size(first) > 80_000, 60, "the first is in mid-stream")
     victim.kill()
     victim.wait()
     successor, log = worker()
@@ -151,7 +151,7 @@ def test_two_workers_share_a_stream_and_one_of_them_may_be_killed(
         wait_until(
             lambda: sum_readings(store.tallies())["north"].stored == PUBLISHED, 90, "all is stored"
         )
-        wait_until(lambda: sum_messages(store.tallies())["north"].waiting == 0, 30, "nothing waits")
+        wait_until(lambda: sum_messages(store.tallies())["north"].waiting == 0, 60, "nothing waits")
     for process in (successor, other):
         process.terminate()
         process.wait(20)

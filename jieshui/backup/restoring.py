@@ -1,8 +1,9 @@
 """Restoring a backup into stores of any kind that hold nothing yet."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, datetime
 from math import isnan
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def restore_backup(settings: Settings, stores: Stores, folder: Path, tell: Tell)
     stores.readings.restore_ledger(_ledger_rows(folder))
     tell("journal")
     _copy_back(settings.store.folder, folder, manifest)
+    os.sync()
     return manifest
 
 
@@ -120,10 +122,9 @@ def _readings(frame: pd.DataFrame) -> Iterator[Reading]:
 
 
 def _restore_volumes(stores: Stores, folder: Path, manifest: Manifest, tell: Tell) -> None:
-    day = date(1970, 1, 1)
-    start = pd.Timestamp(day, tz="UTC").to_pydatetime()
+    start = datetime(1970, 1, 1, tzinfo=UTC)
     no_hours = stores.volumes.load_hourly([], start, start)
-    no_days = stores.volumes.load_daily([], day, day)
+    no_days = stores.volumes.load_daily([], start.date(), start.date())
     for name in _names(manifest, "hourly"):
         tell(f"hourly volumes {month_of(name):%Y-%m}")
         stores.volumes.compact(month_of(name))

@@ -167,6 +167,14 @@ def test_a_supplier_sends_under_its_own_name_only(city):
         assert ours.topics() == {"water/v1/EAST/jieshui/M/reading"}
 
 
+def test_a_message_that_is_too_long_for_ingest_reaches_it_and_is_counted_there(city):
+    with city.client("EAST") as east, city.client("jieshui") as ours:
+        ours.subscribe("water/v1/#")
+        assert east.publish("water/v1/EAST/jieshui/M/reading", b"x" * (2 << 20)) < 128
+        until(lambda: ours.received)
+        assert east.ended is None
+
+
 def test_a_supplier_reads_its_own_receipts_and_nothing_else(city):
     with city.client("EAST") as east, city.client("WEST") as west, city.client("jieshui") as ours:
         east.subscribe("#", "$SYS/#", "water/v1/#", "receipts/v1/#", "$share/g/water/v1/#")

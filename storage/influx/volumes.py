@@ -175,7 +175,9 @@ def _load(
 def _volumes_frame(points: Points, names: Sequence[str]) -> pd.DataFrame:
     """Points as columns HOURLY or DAILY."""
     meter, time_name, *others = names
-    rows = np.union1d(points.identities(columns.VOLUME_M3), points.identities(EXCEPTIONS))
+    rows, others_at = points.identities(columns.VOLUME_M3), points.identities(EXCEPTIONS)
+    if len(others_at):
+        rows = np.union1d(rows, others_at)
     exceptions = np.nan_to_num(points.values(EXCEPTIONS, rows)).astype(np.int64)
     times = to_days if time_name == columns.DAY else to_instants
     found = {meter: names_of(points, rows), time_name: times(instants_of(rows))}

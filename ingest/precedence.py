@@ -11,9 +11,9 @@ import threading
 
 _MANY = 200
 """Messages in one group that are no longer the trickle of live meters."""
-_SHARE = 4
+_SHARE = 9
 """How many times as long as the others the receiver has while it is busy."""
-_LONGEST_S = 1.0
+_LONGEST_S = 2.0
 _TURN_S = 0.0005
 """How long a thread may compute before another has its turn (the interpreter's own: 5 ms)."""
 

@@ -16,10 +16,10 @@ def test_nobody_pauses_while_messages_only_trickle_in():
     assert waited(precedence, 10) < 0.1
 
 
-def test_while_a_backlog_comes_in_the_receiver_has_four_times_as_long():
+def test_while_a_backlog_comes_in_the_receiver_has_nine_times_as_long():
     precedence = Precedence()
     precedence.note_group(1_000)
-    assert 0.08 <= waited(precedence, 0.02) < 0.5
+    assert 0.18 <= waited(precedence, 0.02) < 0.5
 
 
 def test_a_pause_ends_as_soon_as_the_receiver_has_nothing_to_do():
@@ -32,4 +32,4 @@ def test_a_pause_ends_as_soon_as_the_receiver_has_nothing_to_do():
 def test_however_long_the_work_was_the_pause_is_bounded():
     precedence = Precedence()
     precedence.note_group(1_000)
-    assert waited(precedence, 3_600) < 1.5
+    assert waited(precedence, 3_600) < 2.5

@@ -46,6 +46,7 @@ def restore_backup(settings: Settings, stores: Stores, folder: Path, tell: Tell)
     _require_empty(settings, stores)
     tell("checksums")
     verify(folder, manifest)
+    _require_settled(settings, folder)
     _restore_readings(stores, folder, manifest, tell)
     _restore_volumes(stores, folder, manifest, tell)
     tell("registry")
@@ -67,6 +68,15 @@ def _require_fit(settings: Settings, folder: Path, manifest: Manifest) -> None:
         raise JieshuiError(
             f"{folder} holds the days of {manifest.timezone}, and city.timezone says "
             f"{settings.city.timezone}"
+        )
+
+
+def _require_settled(settings: Settings, folder: Path) -> None:
+    """Refuse what only the store in InfluxDB can finish: a load that wrote and did not count."""
+    if settings.influx is None and any(kind == "unsettled" for kind, _ in _ledger_rows(folder)):
+        raise JieshuiError(
+            f"a load had broken off when {folder} was taken, and the embedded store can't finish "
+            "it: start ingest where it comes from, and take it anew"
         )
 
 

@@ -55,10 +55,7 @@ def _restore_kind(
     connection: sqlite3.Connection, keys: MeterKeys, kind: str, rows: Iterable[Mapping[str, Any]]
 ) -> None:
     if kind == "unsettled":
-        raise StoreError(
-            "a load had broken off when this was taken, and the embedded store can't finish it: "
-            "start ingest where it comes from, and take it anew"
-        )
+        raise StoreError("the embedded store can't finish a load that had broken off elsewhere")
     if kind == "touched":
         _restore_touched(connection, keys, rows)
     elif kind == "conflict":

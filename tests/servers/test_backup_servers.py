@@ -7,9 +7,10 @@ from sqlalchemy.orm import Session
 
 from jieshui.backup import restore_backup, take_backup
 from jieshui.config import Settings
+from jieshui.errors import JieshuiError
 from jieshui.wiring import open_stores
 from storage.registry.models import AlertRow, AuditRow
-from water.loading import Refused
+from water.loading import Outcome, Refused
 from water.readings import Reading
 
 pytestmark = pytest.mark.servers
@@ -81,6 +82,32 @@ def live_on(settings, stores):
         load.add_refused([Refused("S1", "future", "", "jieshui", "C1", 1, 5, 1, 20, 0)])
     assert stores.readings.page_refused().rows[0]["id"] > before
     assert 0 < analyse(settings, stores) <= 4
+
+
+def test_a_load_that_had_broken_off_is_counted_once_after_the_restore(make_settings, tmp_path):
+    first = make_settings("influxdb", "first")
+    lost = Reading("C1", 1_770_000_000, 1, register_m3=5.0)
+    with open_stores(first) as stores:
+        fill(first, stores)
+        with pytest.raises(KeyboardInterrupt):
+            break_off(stores, lost)
+        take_backup(first, stores, tmp_path / "backup", silent)
+    second, third = make_settings("servers", "second"), make_settings("embedded", "third")
+    with open_stores(second) as stores:
+        restore_backup(second, stores, tmp_path / "backup", silent)
+        with stores.readings.load() as load:
+            # None = every one was stored.
+            assert set(load.add_readings([lost]) or [Outcome.STORED]) == {Outcome.STORED}
+    with open_stores(third) as stores:
+        with pytest.raises(JieshuiError, match="broken off"):
+            restore_backup(third, stores, tmp_path / "backup", silent)
+        assert stores.readings.first_instant() is None
+
+
+def break_off(stores, reading):
+    with stores.readings.load() as load:
+        load.add_readings([reading])
+        raise KeyboardInterrupt
 
 
 def test_an_empty_installation_comes_back_empty(make_settings, tmp_path):

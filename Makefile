@@ -48,9 +48,9 @@ format: setup ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test-image: setup ## build the image of all processes and test it (Docker)
+test-image: setup ## build the image of all processes; test it and the compose file (Docker)
 	docker build --file deploy/Dockerfile --tag jieshui .
-	JIESHUI_TEST_IMAGE=jieshui $(BIN)/pytest tests/servers/test_image.py
+	JIESHUI_TEST_IMAGE=jieshui $(BIN)/pytest tests/servers/test_image.py tests/servers/test_compose.py
 
 servers: ## install what the full test set wants (Debian or Ubuntu, as root)
 	tests/servers/install.sh

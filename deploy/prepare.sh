@@ -7,8 +7,9 @@
 set -eu
 
 host=${1:?"usage: deploy/prepare.sh HOST, the name by which suppliers and people reach it"}
-here=$(cd "$(dirname "$0")" && pwd)
-city=${JIESHUI_CITY:-$here/city}
+cd "$(dirname "$0")"
+here=$(pwd)
+city=${JIESHUI_CITY:-./city}
 
 mkdir -p "$city"
 city=$(cd "$city" && pwd)

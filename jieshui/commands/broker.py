@@ -28,7 +28,7 @@ def init(
     folder: FolderArgument = _FOLDER,
     host: Annotated[
         list[str] | None,
-        typer.Option(help="Name or address of the broker; again for another. Needed once."),
+        typer.Option(help="Name or address of the broker; again for another. Once."),
     ] = None,
     port: PortOption = _TLS_PORT,
     seen_as: Annotated[
@@ -52,7 +52,7 @@ def init(
 
     broker = BrokerFolder(folder)
     broker.make(
-        host or ["localhost"],
+        host or [],
         port=port,
         seen_as=seen_as,
         data=data,

@@ -68,11 +68,16 @@ class BrokerFolder:
             seen_as: where the broker finds the folder; None = where it is.
             data: where the broker keeps its queues; None = `data` in the folder.
             client_certificates: whether a client must show a certificate beside its password.
+
+        Raises:
+            JieshuiError: a certificate is to be made and there is no host.
         """
         make_folder(self._folder)
         authority = self._authority()
         self._publish(authority)
         if not (self._certificate.exists() and self._key.exists()):
+            if not hosts:
+                raise JieshuiError("--host says under which name clients reach the broker")
             self._save_server(authority, hosts)
         if not self.password_file.exists():
             password = make_password()

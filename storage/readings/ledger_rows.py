@@ -7,6 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from storage.batches import in_batches
 from storage.contracts import LedgerRow
 from storage.errors import StoreError
 from storage.readings import frames
@@ -72,13 +73,13 @@ def _restore_kind(
 def _restore_conflicts(
     connection: sqlite3.Connection, keys: MeterKeys, rows: Iterable[Mapping[str, Any]]
 ) -> None:
-    found = list(rows)
-    known = keys.give(connection, {row["meter_id"] for row in found})
-    connection.executemany(
-        "INSERT INTO conflicts (meter, at, quantity, kept, offered, received_at) "
-        "VALUES (:meter, :at, :quantity, :kept, :offered, :received_at)",
-        [{**row, "meter": known[row["meter_id"]]} for row in found],
-    )
+    for batch in in_batches(rows):
+        known = keys.give(connection, {row["meter_id"] for row in batch})
+        connection.executemany(
+            "INSERT INTO conflicts (meter, at, quantity, kept, offered, received_at) "
+            "VALUES (:meter, :at, :quantity, :kept, :offered, :received_at)",
+            [{**row, "meter": known[row["meter_id"]]} for row in batch],
+        )
 
 
 def _restore_touched(

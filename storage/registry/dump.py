@@ -1,12 +1,13 @@
 """Tables of the registry database as rows for JSON, and back, over kinds of databases."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, islice
-from typing import Any, TypeVar
+from itertools import groupby
+from typing import Any
 
 import msgspec
 from sqlalchemy import JSON, Connection, Table, TypeDecorator, func, insert, select, text
 
+from storage.batches import ROWS_AT_ONCE, in_batches
 from storage.registry.models import Base
 
 TABLES: Sequence[Table] = [
@@ -14,14 +15,10 @@ TABLES: Sequence[Table] = [
 ]
 """What is kept of the registry, referenced tables first; the ledger belongs to the readings."""
 
-_ROWS_A_STATEMENT = 1_000
-
-_Row = TypeVar("_Row")
-
 
 def dump_table(connection: Connection, table: Table) -> Iterator[dict[str, Any]]:
     """The rows of a table, fetched as they are read."""
-    found = connection.execution_options(yield_per=_ROWS_A_STATEMENT).execute(select(table))
+    found = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(select(table))
     for row in found.mappings():
         yield dict(row)
 
@@ -47,13 +44,6 @@ def reset_counter(connection: Connection, table: Table) -> None:
         text("SELECT setval(pg_get_serial_sequence(:table, :column), :next, false)"),
         {"table": table.name, "column": column.name, "next": (highest or 0) + 1},
     )
-
-
-def in_batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-    """Rows in lists that fit one statement."""
-    waiting = iter(rows)
-    while batch := list(islice(waiting, _ROWS_A_STATEMENT)):
-        yield batch
 
 
 def _reader(kind: Any) -> Callable[[Any], Any]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, delete, insert, select
 
+from storage.batches import in_batches
 from storage.contracts import LedgerRow
 from storage.registry import ledger_touched
-from storage.registry.dump import dump_table, in_batches, reset_counter, restore_table
+from storage.registry.dump import dump_table, reset_counter, restore_table
 from storage.registry.ledger import storable
 from storage.registry.models import (
     LedgerConflictRow,

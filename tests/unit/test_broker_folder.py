@@ -36,6 +36,14 @@ def test_made_twice_it_stays_as_it_is_but_for_what_was_missing(folder):
     assert contents(folder) == before
 
 
+def test_a_certificate_for_nobody_knows_which_host_is_not_made(tmp_path):
+    with pytest.raises(JieshuiError, match="--host"):
+        BrokerFolder(tmp_path / "b").make(
+            [], port=8883, seen_as=None, data=None, client_certificates=False
+        )
+    assert not (tmp_path / "b" / "mosquitto.conf").exists()
+
+
 @pytest.mark.parametrize(
     "supplier", ["", "a b", "a#", "a+", "a/b", "a:b", "a\nb", "..", "jieshui", "水" * 22]
 )

@@ -19,9 +19,13 @@ def run(*arguments: str) -> str:
 
 def test_help_reads_like_a_table_of_contents():
     text = run("--help")
-    for heading in ("Set up", "Run", "Look", "People and keys"):
+    for heading in ("Set up", "Keep", "Run", "Look", "People and keys"):
         assert heading in text
-    for command in ("init", "import", "demo", "serve", "status", "quarantine", "account", "key"):
+    commands = (
+        "init", "import", "broker", "backup", "restore", "upgrade", "downgrade", "demo", "serve",
+        "status", "health", "quarantine", "account", "key",
+    )  # fmt: skip
+    for command in commands:
         assert re.search(rf"\b{command}\b", text)
 
 
@@ -49,6 +53,8 @@ def test_serve_all_watches_when_there_is_somebody_to_tell(tmp_path, monkeypatch,
             pass
 
     monkeypatch.setattr("jieshui.commands.serve.Supervisor", Supervisor)
+    # It would bind the logs of every later test to the runner's output, which is closed by then.
+    monkeypatch.setattr("jieshui.commands.serve.set_up_logs", lambda: None)
     config = tmp_path / "jieshui.toml"
     config.write_text(notify)
     runner.invoke(app, ["serve", "all", "--config", str(config)])

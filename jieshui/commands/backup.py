@@ -11,6 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from jieshui.commands.options import ConfigOption, config_path, settings_from
 from jieshui.errors import JieshuiError
+from jieshui.logs import set_up_logs
 
 if TYPE_CHECKING:
     from jieshui.backup.manifest import Manifest
@@ -42,6 +43,7 @@ def restore(
     from jieshui.wiring import influx_settings, open_stores
     from storage.influx import prepare
 
+    set_up_logs("warning")
     settings = settings_from(config)
     if settings.influx is not None:
         prepare(influx_settings(settings.influx))

@@ -66,7 +66,9 @@ def _as_reading(row):
     return meter_id, int(at.timestamp()), int(received_at.timestamp()), *values
 
 
-def test_the_commands_do_the_same(city, tmp_path):
+def test_the_commands_do_the_same(city, tmp_path, monkeypatch):
+    # It would bind the logs of every later test to the runner's output, which is closed by then.
+    monkeypatch.setattr("jieshui.commands.backup.set_up_logs", lambda _: None)
     first, _, kept = city
     settings = settings_of(tmp_path / "second")
     run = CliRunner()

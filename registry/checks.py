@@ -42,10 +42,13 @@ def _check_meter(row: Row) -> Iterator[Problem]:
         yield row.problem("in_service_to", "this lies not after in_service_from")
 
 
+_EUI_DIALECTS = frozenset({Dialect.CHIRPSTACK, Dialect.THETHINGSSTACK})
+
+
 def _check_device(row: Row) -> Iterator[Problem]:
     values = row.values
     address = values["address"]
-    if values["dialect"] == Dialect.CHIRPSTACK and address != address.lower():
+    if values["dialect"] in _EUI_DIALECTS and address != address.lower():
         yield row.problem("address", f"a devEui in lower case: {address.lower()}")
 
 

@@ -25,7 +25,10 @@ from water.meters import MeterRole
 from water.users import Sector
 from water.zones import WorksKind
 
-DIALECT_TITLES = {"jieshui": "节水", "wmbusmeters": "无线抄表", "chirpstack": "LoRa 网关"}
+DIALECT_TITLES = {
+    "jieshui": "节水", "wmbusmeters": "无线抄表", "chirpstack": "LoRa 网关",
+    "thethingsstack": "TTS 网络",
+}  # fmt: skip
 SECTOR_TITLES = {
     "market": "市场", "textile": "纺织", "printing": "印染", "food": "食品", "machinery": "机械",
     "hotel": "宾馆", "school": "学校", "hospital": "医院", "office": "机关办公",

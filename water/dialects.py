@@ -9,3 +9,4 @@ class Dialect(StrEnum):
     JIESHUI = "jieshui"
     WMBUSMETERS = "wmbusmeters"
     CHIRPSTACK = "chirpstack"
+    THETHINGSSTACK = "thethingsstack"

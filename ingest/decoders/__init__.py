@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from ingest.decoders import chirpstack, jieshui, wmbusmeters
+from ingest.decoders import chirpstack, jieshui, thethingsstack, wmbusmeters
 from ingest.decoders.decoded import Decoded, Unreadable
 from water.refusals import SetAside
 
@@ -16,6 +16,7 @@ DIALECTS: Mapping[str, Decoder] = {
     "jieshui": jieshui.decode,
     "wmbusmeters": wmbusmeters.decode,
     "chirpstack": chirpstack.decode,
+    "thethingsstack": thethingsstack.decode,
 }
 
 __all__ = ["DIALECTS", "Decoded", "Decoder", "Unreadable"]

@@ -17,6 +17,7 @@ RESTS = {
     "jieshui": "M-1/reading",
     "wmbusmeters": "x",
     "chirpstack": "application/a/device/a84041000181c061/event/up",
+    "thethingsstack": "v3/app@tenant/devices/m1/up",
 }
 
 

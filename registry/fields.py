@@ -59,6 +59,14 @@ def as_id(cell: Cell) -> str:
     return text
 
 
+def as_address(cell: Cell) -> str:
+    """How a dialect names a device: friendly names have blanks, names of sensors have slashes."""
+    text = as_text(cell)
+    if len(text) > 128 or not text.isprintable():
+        raise CellError("an address: at most 128 characters on one line")
+    return text
+
+
 def as_credit_code(cell: Cell) -> str:
     """A well-formed credit code, in capitals; its check character is judged elsewhere."""
     code = as_text(cell).upper()

@@ -13,6 +13,7 @@ from registry.fields import (
     a_number,
     a_whole_number,
     a_word,
+    as_address,
     as_credit_code,
     as_day,
     as_id,
@@ -27,7 +28,7 @@ from water.zones import WorksKind
 
 DIALECT_TITLES = {
     "jieshui": "节水", "wmbusmeters": "无线抄表", "chirpstack": "LoRa 网关",
-    "thethingsstack": "TTS 网络",
+    "thethingsstack": "TTS 网络", "zigbee2mqtt": "Zigbee 网关",
 }  # fmt: skip
 SECTOR_TITLES = {
     "market": "市场", "textile": "纺织", "printing": "印染", "food": "食品", "machinery": "机械",
@@ -87,6 +88,7 @@ class Kind:
         return next(column for column in self.columns if column.name == name)
 
 
+_ADDRESS = "text of at most 128 characters, as the dialect writes it"
 _ID = "text of at most 64 characters, without blanks and / + # \\"
 _M3 = "number from 0, m³"
 _INSTANT = "instant with zone, as text"
@@ -226,7 +228,7 @@ _DEVICES = Kind(
     (
         _link("supplier_id", "供水单位编号", "suppliers", "north-water"),
         _words("dialect", "协议", Dialect, DIALECT_TITLES, "chirpstack", aliases=("方言",)),
-        Column("address", "地址", _ID, as_id, "a84041000181c061", aliases=("设备地址",)),
+        Column("address", "地址", _ADDRESS, as_address, "a84041000181c061", aliases=("设备地址",)),
         _link("meter_id", "表号", "meters", "M0001"),
     ),
     ("设备",),

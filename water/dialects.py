@@ -10,3 +10,4 @@ class Dialect(StrEnum):
     WMBUSMETERS = "wmbusmeters"
     CHIRPSTACK = "chirpstack"
     THETHINGSSTACK = "thethingsstack"
+    ZIGBEE2MQTT = "zigbee2mqtt"

@@ -18,6 +18,7 @@ RESTS = {
     "wmbusmeters": "x",
     "chirpstack": "application/a/device/a84041000181c061/event/up",
     "thethingsstack": "v3/app@tenant/devices/m1/up",
+    "zigbee2mqtt": "cellar/water meter",
 }
 
 

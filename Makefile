@@ -49,7 +49,7 @@ format: setup ## let ruff put the code in order
 	$(BIN)/ruff format .
 
 test-image: setup ## build the image of all processes; test it and the compose file (Docker)
-	docker build --file deploy/Dockerfile --tag jieshui .
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --file deploy/Dockerfile --tag jieshui .
 	JIESHUI_TEST_IMAGE=jieshui $(BIN)/pytest tests/servers/test_image.py tests/servers/test_compose.py
 
 servers: ## install what the full test set wants (Debian or Ubuntu, as root)

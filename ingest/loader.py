@@ -62,6 +62,7 @@ class Loader:
         self._prepared: Batch | None = None
         self._oldest_ms: int | None = None
         self._failures = 0
+        self._unsure = False
 
     def load_next(self, stop: threading.Event) -> bool:
         """Load one batch; False when nothing waits or `stop` was set while the store was away.
@@ -157,6 +158,8 @@ class Loader:
             self._ahead.append(entry._replace(lost=lost) if lost > 0 else entry)
 
     def _load(self, batch: Batch) -> None:
+        if self._unsure:
+            self._find_out()
         loaded = self._loaded_of(batch)
         if not loaded:
             try:
@@ -171,6 +174,15 @@ class Loader:
         for entry in batch.entries[loaded:]:
             self._load_alone(entry)
         return None
+
+    def _find_out(self) -> None:
+        """Where the store stands after a load that failed: its word, not its work, may be lost."""
+        position = self._sink.position(self._journal)
+        if position.entry > self.position.entry:
+            log.warning("a load was kept though the store did not say so", entry=position.entry)
+            self.recount()
+            self.position, self._loaded = position, find_loaded(self._journal, self.totals)
+        self._unsure = False
 
     def _loaded_of(self, batch: Batch) -> int:
         """How many messages of a batch are in the store already."""
@@ -194,6 +206,7 @@ class Loader:
 
     def _commit(self, batch: Batch) -> None:
         position, loaded = batch.position, self._loaded | batch.newest
+        self._unsure = True
         with self._sink.load() as load:
             outcomes = load.add_readings(batch.readings) if batch.readings else None
             refusals = load.refusals() if outcomes else dict[int, str]()
@@ -204,6 +217,7 @@ class Loader:
             tallies.update(count_journal(self._journal, self.totals, self._received(), loaded))
             load.add_tallies(tallies)
             load.set_position(self._journal, position)
+        self._unsure = False
         self.totals.update(tallies)
         self.position, self._loaded, self.quota = position, loaded, quota
         self._settled(batch, outcomes)

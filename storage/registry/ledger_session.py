@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from storage.readings.locks import hold_lock
 from storage.registry.ledger import translated
@@ -49,8 +50,12 @@ def _hold_advisory(engine: Engine) -> Generator[Connection]:
             # Whatever state it is in: the end of the session frees the lock.
             connection.invalidate()
             raise
-        with connection.begin():
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOAD_LOCK})
+        try:
+            with connection.begin():
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _LOAD_LOCK})
+        except DBAPIError:
+            # What was loaded is committed: that the lock goes with the session is no failure.
+            connection.invalidate()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The loader over the real store: outages, messages that the store can't take, damage."""
 
 import threading
+from collections import Counter
 from collections import deque
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -34,12 +35,13 @@ DIRECTORY = make_directory(1, frozenset({"north"}), {("north", "jieshui", "m1"):
 class Fussy:
     """The real store, away for a while (`away` loads fail), or unable to take one register.
 
-    `poison`: a register that makes the load fail; `refused`: one that its server won't have.
+    `poison`: a register that makes the load fail; `refused`: one that its server won't have;
+    `mute`: so many loads are kept without its saying so.
     """
 
     def __init__(self, store):
         self.store, self.away, self.poison, self.loads = store, 0, None, 0
-        self.refused = None
+        self.refused, self.mute = None, 0
 
     def __getattr__(self, name):
         return getattr(self.store, name)
@@ -52,6 +54,9 @@ class Fussy:
             raise OSError("the store is away")
         with self.store.load() as load:
             yield _FussyLoad(load, self.poison, self.refused)
+        if self.mute:
+            self.mute -= 1
+            raise OSError("the answer got lost")
 
 
 class _FussyLoad:
@@ -135,6 +140,22 @@ def test_batches_hold_about_as_many_readings_as_they_may(journal, sink):
     append(journal, *range(95))
     assert load_all(make_loader(journal, sink, batch_readings=10)) == 10
     assert sums(sink)[1].stored == 95
+
+
+def test_a_load_that_was_kept_without_an_answer_is_counted_once(journal, sink):
+    append(journal, *range(20))
+    sink.mute = 1
+    loader = make_loader(journal, sink)
+    load_all(loader)
+    append(journal, 20, first=20)
+    load_all(loader)
+    tallies = {tally[1:3]: count for tally, count in sink.tallies().items() if count}
+    assert tallies == {
+        ("messages", "received"): 21, ("messages", "decoded"): 21,
+        ("readings", "decoded"): 21, ("readings", "stored"): 21,
+    }  # fmt: skip
+    assert loader.totals == Counter(sink.tallies())
+    assert loader.position.entry == 21
 
 
 def test_a_store_that_is_away_is_tried_until_it_is_back(journal, sink):

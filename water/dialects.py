@@ -11,3 +11,4 @@ class Dialect(StrEnum):
     CHIRPSTACK = "chirpstack"
     THETHINGSSTACK = "thethingsstack"
     ZIGBEE2MQTT = "zigbee2mqtt"
+    SENML = "senml"

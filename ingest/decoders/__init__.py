@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from ingest.decoders import chirpstack, jieshui, thethingsstack, wmbusmeters, zigbee2mqtt
+from ingest.decoders import chirpstack, jieshui, senml, thethingsstack, wmbusmeters, zigbee2mqtt
 from ingest.decoders.decoded import Decoded, Unreadable
 from water.refusals import SetAside
 
@@ -18,6 +18,7 @@ DIALECTS: Mapping[str, Decoder] = {
     "chirpstack": chirpstack.decode,
     "thethingsstack": thethingsstack.decode,
     "zigbee2mqtt": zigbee2mqtt.decode,
+    "senml": senml.decode,
 }
 
 __all__ = ["DIALECTS", "Decoded", "Decoder", "Unreadable"]

@@ -19,6 +19,7 @@ RESTS = {
     "chirpstack": "application/a/device/a84041000181c061/event/up",
     "thethingsstack": "v3/app@tenant/devices/m1/up",
     "zigbee2mqtt": "cellar/water meter",
+    "senml": "x",
 }
 
 

@@ -1,8 +1,7 @@
 """The loader over the real store: outages, messages that the store can't take, damage."""
 
 import threading
-from collections import Counter
-from collections import deque
+from collections import Counter, deque
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

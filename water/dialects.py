@@ -12,3 +12,4 @@ class Dialect(StrEnum):
     THETHINGSSTACK = "thethingsstack"
     ZIGBEE2MQTT = "zigbee2mqtt"
     SENML = "senml"
+    CJT188 = "cjt188"

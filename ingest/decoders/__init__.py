@@ -2,7 +2,15 @@
 
 from collections.abc import Callable, Mapping
 
-from ingest.decoders import chirpstack, jieshui, senml, thethingsstack, wmbusmeters, zigbee2mqtt
+from ingest.decoders import (
+    chirpstack,
+    cjt188,
+    jieshui,
+    senml,
+    thethingsstack,
+    wmbusmeters,
+    zigbee2mqtt,
+)
 from ingest.decoders.decoded import Decoded, Unreadable
 from water.refusals import SetAside
 
@@ -19,6 +27,7 @@ DIALECTS: Mapping[str, Decoder] = {
     "thethingsstack": thethingsstack.decode,
     "zigbee2mqtt": zigbee2mqtt.decode,
     "senml": senml.decode,
+    "cjt188": cjt188.decode,
 }
 
 __all__ = ["DIALECTS", "Decoded", "Decoder", "Unreadable"]

@@ -10,7 +10,7 @@ from water.dialects import Dialect
 
 PAGE = (Path(__file__).parents[2] / "docs/connecting.md").read_text(encoding="utf-8")
 SECTIONS = {
-    name: re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    name: re.findall(r"```(?:json|hex)\n(.*?)```", text, re.DOTALL)
     for name, text in re.findall(r"^## `(\w+)`(.*?)(?=^## )", PAGE, re.DOTALL | re.MULTILINE)
 }
 RESTS = {
@@ -20,6 +20,7 @@ RESTS = {
     "thethingsstack": "v3/app@tenant/devices/m1/up",
     "zigbee2mqtt": "cellar/water meter",
     "senml": "x",
+    "cjt188": "anything",
 }
 
 
@@ -34,4 +35,4 @@ def test_every_dialect_is_shown():
 def test_a_payload_on_the_page_is_read(dialect, payload):
     readings = DIALECTS[dialect](RESTS[dialect], payload.encode(), 1_789_000_000)
     assert readings
-    assert all(reading.refusal is None and reading.register_m3 for reading in readings)
+    assert all(reading.refusal is None and any(reading[2:6]) for reading in readings)

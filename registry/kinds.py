@@ -30,6 +30,7 @@ DIALECT_TITLES = {
     "jieshui": "节水", "wmbusmeters": "无线抄表", "chirpstack": "LoRa 网关",
     "thethingsstack": "TTS 网络", "zigbee2mqtt": "Zigbee 网关", "senml": "SenML",
     "cjt188": "CJ/T 188",
+    "sl651": "SL 651",
 }  # fmt: skip
 SECTOR_TITLES = {
     "market": "市场", "textile": "纺织", "printing": "印染", "food": "食品", "machinery": "机械",

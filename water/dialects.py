@@ -13,3 +13,4 @@ class Dialect(StrEnum):
     ZIGBEE2MQTT = "zigbee2mqtt"
     SENML = "senml"
     CJT188 = "cjt188"
+    SL651 = "sl651"

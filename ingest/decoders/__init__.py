@@ -7,6 +7,7 @@ from ingest.decoders import (
     cjt188,
     jieshui,
     senml,
+    sl651,
     thethingsstack,
     wmbusmeters,
     zigbee2mqtt,
@@ -28,6 +29,7 @@ DIALECTS: Mapping[str, Decoder] = {
     "zigbee2mqtt": zigbee2mqtt.decode,
     "senml": senml.decode,
     "cjt188": cjt188.decode,
+    "sl651": sl651.decode,
 }
 
 __all__ = ["DIALECTS", "Decoded", "Decoder", "Unreadable"]

@@ -21,6 +21,7 @@ RESTS = {
     "zigbee2mqtt": "cellar/water meter",
     "senml": "x",
     "cjt188": "anything",
+    "sl651": "anything",
 }
 
 

@@ -97,7 +97,7 @@ def test_what_holds_no_reading_is_set_aside(payload, kind):
         (b"\x01" + b"0" * 60, Undecodable.MALFORMED, "neither a frame nor its hex"),
         (report("3923" "00010490", start="16"), Undecodable.MALFORMED, "one of several frames"),
         (report("3923" "0001"), Undecodable.MALFORMED, "element 39 is cut off"),
-        (report("39"), Undecodable.NO_QUANTITY, ""),
+        (report("39"), Undecodable.MALFORMED, "element 39 is cut off"),
         (report("3812" "1099" "6823" "00000100"), Undecodable.NO_QUANTITY, ""),
         (report("0418" "000005" "3923" "00010490", function="31"), Undecodable.NO_QUANTITY,
          "series of function 31"),

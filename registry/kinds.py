@@ -31,6 +31,7 @@ DIALECT_TITLES = {
     "thethingsstack": "TTS 网络", "zigbee2mqtt": "Zigbee 网关", "senml": "SenML",
     "cjt188": "CJ/T 188",
     "sl651": "SL 651",
+    "alink": "阿里云",
 }  # fmt: skip
 SECTOR_TITLES = {
     "market": "市场", "textile": "纺织", "printing": "印染", "food": "食品", "machinery": "机械",

@@ -14,3 +14,4 @@ class Dialect(StrEnum):
     SENML = "senml"
     CJT188 = "cjt188"
     SL651 = "sl651"
+    ALINK = "alink"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from ingest.decoders import (
+    alink,
     chirpstack,
     cjt188,
     jieshui,
@@ -30,6 +31,7 @@ DIALECTS: Mapping[str, Decoder] = {
     "senml": senml.decode,
     "cjt188": cjt188.decode,
     "sl651": sl651.decode,
+    "alink": alink.decode,
 }
 
 __all__ = ["DIALECTS", "Decoded", "Decoder", "Unreadable"]

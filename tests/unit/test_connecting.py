@@ -22,6 +22,7 @@ RESTS = {
     "senml": "x",
     "cjt188": "anything",
     "sl651": "anything",
+    "alink": "sys/a1/m1/thing/event/property/post",
 }
 
 

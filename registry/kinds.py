@@ -32,6 +32,7 @@ DIALECT_TITLES = {
     "cjt188": "CJ/T 188",
     "sl651": "SL 651",
     "alink": "阿里云",
+    "onenet": "OneNET",
 }  # fmt: skip
 SECTOR_TITLES = {
     "market": "市场", "textile": "纺织", "printing": "印染", "food": "食品", "machinery": "机械",

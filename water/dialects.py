@@ -15,3 +15,4 @@ class Dialect(StrEnum):
     CJT188 = "cjt188"
     SL651 = "sl651"
     ALINK = "alink"
+    ONENET = "onenet"

@@ -7,6 +7,7 @@ from ingest.decoders import (
     chirpstack,
     cjt188,
     jieshui,
+    onenet,
     senml,
     sl651,
     thethingsstack,
@@ -32,6 +33,7 @@ DIALECTS: Mapping[str, Decoder] = {
     "cjt188": cjt188.decode,
     "sl651": sl651.decode,
     "alink": alink.decode,
+    "onenet": onenet.decode,
 }
 
 __all__ = ["DIALECTS", "Decoded", "Decoder", "Unreadable"]

@@ -23,6 +23,7 @@ RESTS = {
     "cjt188": "anything",
     "sl651": "anything",
     "alink": "sys/a1/m1/thing/event/property/post",
+    "onenet": "$sys/p1/m1/thing/property/post",
 }
 
 

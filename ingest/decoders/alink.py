@@ -1,9 +1,9 @@
 """Alibaba Cloud IoT: Alink JSON (help.aliyun.com/document_detail/89301).
 
 Topic `/sys/{productKey}/{deviceName}/thing/event/property/post`. `params` holds the properties,
-each the value alone or with the millisecond when it was true; an identifier may stand after that of
-its module and a colon. Names of devices are unique in a product, so the address has both. Raw bytes
-(`thing/model/up_raw`) are the product's own and aren't read.
+each the value alone or with the millisecond when it was true. Names of devices are unique in a
+product, so the address has both. Identifiers of a module of its own (`module:identifier`) and raw
+bytes (`thing/model/up_raw`) aren't read.
 """
 
 import re

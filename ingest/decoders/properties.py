@@ -18,6 +18,7 @@ _NAMES = (
     ("pressure_mpa",),
     ("level_m",),
 )
+_KNOWN = [name for names in _NAMES for name in names]
 
 
 def decode_properties(
@@ -37,12 +38,14 @@ def decode_timed(address: str, properties: Mapping[str, Any], arrived: int) -> l
     the quality says so.
     """
     rows: list[tuple[object, dict[str, object]]] = []
-    for name, given in properties.items():
-        value, time = _split(given)
+    for name in _KNOWN:
+        if name not in properties:
+            continue
+        value, time = _split(properties[name])
         row = next((row for at, row in rows if at == time), None)
         if row is None:
             rows.append((time, row := {}))
-        row[name.rpartition(":")[2]] = value
+        row[name] = value
     return [
         reading
         for time, row in rows

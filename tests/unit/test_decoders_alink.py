@@ -36,7 +36,6 @@ def timed(name: str, value: str, ms: int = AT * 1000) -> str:
          [Decoded(METER, ARRIVED, 23.6, quality=CLOCK_ASSUMED)]),
         ('{"register_m3":{"value":"23.6"}}',
          [Decoded(METER, ARRIVED, 23.6, quality=CLOCK_ASSUMED)]),
-        (f'{{{timed("meter:register_m3", "23.6")}}}', [Decoded(METER, AT, 23.6)]),
         (f'{{"register_m3":{{"value":1,"time":{AT}}}}}', [Decoded(METER, AT, 1.0)]),
         ('{"register_m3":{"value":1,"time":"2018-04-23 09:58:42"}}',
          [Decoded(METER, None, refusal=Refusal.TIME_WITHOUT_ZONE, detail="2018-04-23 09:58:42")]),
@@ -48,7 +47,7 @@ def timed(name: str, value: str, ms: int = AT * 1000) -> str:
          [Decoded(METER, AT, 1.0)]),
     ],
     ids=["beside another property", "several quantities of an instant", "two instants",
-         "values alone: the time of arrival", "a number as text without a time", "in a module",
+         "values alone: the time of arrival", "a number as text without a time",
          "seconds", "local time", "NaN", "a list for a time", "null is absent"],
 )  # fmt: skip
 def test_properties_are_readings(params, expected):
@@ -80,6 +79,7 @@ def test_what_holds_no_reading_is_set_aside(end, kind):
     [
         (TOPIC, message('{"WF":{"value":23.6,"time":1524448722000}}'), Undecodable.NO_QUANTITY),
         (TOPIC, message('{"water_consumption":1}'), Undecodable.NO_QUANTITY),
+        (TOPIC, message('{"a:register_m3":1,"b:register_m3":2}'), Undecodable.NO_QUANTITY),
         (TOPIC, message("[1]"), Undecodable.MALFORMED),
         (TOPIC, b'{"id":"123"}', Undecodable.MALFORMED),
         (TOPIC, message('{"a":' + "[" * 50_000 + "]" * 50_000 + "}"), Undecodable.MALFORMED),
@@ -87,8 +87,8 @@ def test_what_holds_no_reading_is_set_aside(end, kind):
         ("/sys/a1/m/thing/event/property/batch/post", message("{}"), Undecodable.UNKNOWN_TOPIC),
         ("/shadow/update/a1/m", message("{}"), Undecodable.UNKNOWN_TOPIC),
     ],
-    ids=["a name without unit", "another", "a list", "no params", "deep nesting", "raw bytes",
-         "a batch", "another topic"],
+    ids=["a name without unit", "another", "two modules", "a list", "no params", "deep nesting",
+         "raw bytes", "a batch", "another topic"],
 )  # fmt: skip
 def test_what_can_not_be_read_has_a_reason(topic, payload, reason):
     with pytest.raises(Unreadable) as caught:

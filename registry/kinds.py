@@ -33,6 +33,7 @@ DIALECT_TITLES = {
     "sl651": "SL 651",
     "alink": "阿里云",
     "onenet": "OneNET",
+    "iotda": "华为云",
 }  # fmt: skip
 SECTOR_TITLES = {
     "market": "市场", "textile": "纺织", "printing": "印染", "food": "食品", "machinery": "机械",

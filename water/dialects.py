@@ -16,3 +16,4 @@ class Dialect(StrEnum):
     SL651 = "sl651"
     ALINK = "alink"
     ONENET = "onenet"
+    IOTDA = "iotda"

@@ -6,6 +6,7 @@ from ingest.decoders import (
     alink,
     chirpstack,
     cjt188,
+    iotda,
     jieshui,
     onenet,
     senml,
@@ -34,6 +35,7 @@ DIALECTS: Mapping[str, Decoder] = {
     "sl651": sl651.decode,
     "alink": alink.decode,
     "onenet": onenet.decode,
+    "iotda": iotda.decode,
 }
 
 __all__ = ["DIALECTS", "Decoded", "Decoder", "Unreadable"]

@@ -24,6 +24,7 @@ RESTS = {
     "sl651": "anything",
     "alink": "sys/a1/m1/thing/event/property/post",
     "onenet": "$sys/p1/m1/thing/property/post",
+    "iotda": "anything",
 }
 
 

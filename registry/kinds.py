@@ -34,6 +34,7 @@ DIALECT_TITLES = {
     "alink": "阿里云",
     "onenet": "OneNET",
     "iotda": "华为云",
+    "ctwing": "天翼物联",
 }  # fmt: skip
 SECTOR_TITLES = {
     "market": "市场", "textile": "纺织", "printing": "印染", "food": "食品", "machinery": "机械",

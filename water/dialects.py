@@ -17,3 +17,4 @@ class Dialect(StrEnum):
     ALINK = "alink"
     ONENET = "onenet"
     IOTDA = "iotda"
+    CTWING = "ctwing"

@@ -6,6 +6,7 @@ from ingest.decoders import (
     alink,
     chirpstack,
     cjt188,
+    ctwing,
     iotda,
     jieshui,
     onenet,
@@ -36,6 +37,7 @@ DIALECTS: Mapping[str, Decoder] = {
     "alink": alink.decode,
     "onenet": onenet.decode,
     "iotda": iotda.decode,
+    "ctwing": ctwing.decode,
 }
 
 __all__ = ["DIALECTS", "Decoded", "Decoder", "Unreadable"]

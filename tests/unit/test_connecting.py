@@ -25,6 +25,7 @@ RESTS = {
     "alink": "sys/a1/m1/thing/event/property/post",
     "onenet": "$sys/p1/m1/thing/property/post",
     "iotda": "anything",
+    "ctwing": "anything",
 }
 
 

@@ -4,22 +4,22 @@ The provider says who somebody is; what that person may see is said by the accou
 here, which an administrator has made.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from authlib.integrations.base_client import BaseApp, OAuth2Mixin, OpenIDMixin
 from authlib.integrations.requests_client import OAuth2Session
+
+from api.provider import Discovery, Provider, SignOnError, as_sign_on_error
 
 CALLBACK = "/sso/callback"
 _TIMEOUT_S = 10
 _LEEWAY_S = 60
 """By how much the clocks of the provider and of this machine may differ."""
-
-
-class SignOnError(Exception):
-    """The provider did not vouch for anybody; the message is for the log."""
+_VERIFIED = (True, "true")
+"""What says that an address is verified; some providers write the claim as a string."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +46,30 @@ class SignOnSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """A sign-on under way: what the browser is sent with, and what must come back with it."""
+class Pending:
+    """A sign-on under way: what its browser must come back with, and its answer must hold."""
 
-    address: str
     state: str
     nonce: str
     code_verifier: str
 
 
-class _Provider(OAuth2Mixin, OpenIDMixin, BaseApp):
+class _Provider(Provider):
     client_cls = OAuth2Session
 
 
 class SingleSignOn:
     """Asks one provider; any thread may. Nothing is asked before the first sign-on."""
 
-    def __init__(self, settings: SignOnSettings) -> None:
+    def __init__(self, settings: SignOnSettings, now: Callable[[], float] = time.monotonic) -> None:
         self.label = settings.label
         self._settings = settings
         self._callback = settings.public_url.rstrip("/") + CALLBACK
-        self._provider = _Provider(
+        self._discovery = Discovery(settings.issuer, self._make_provider, now)
+
+    def _make_provider(self) -> Provider:
+        settings = self._settings
+        return _Provider(
             framework=None,
             client_id=settings.client_id,
             client_secret=settings.client_secret,
@@ -80,20 +83,19 @@ class SingleSignOn:
             },
         )
 
-    def begin(self) -> Begun:
-        """The address to send a browser to.
+    def begin(self) -> tuple[str, Pending]:
+        """The address to send a browser to, and what to remember of it until it comes back.
 
         Raises:
             SignOnError: the provider is away or none.
         """
         try:  # Whatever a provider answers, it is no bug of ours: every error is one sentence.
-            self._discover()
-            made = self._provider.create_authorization_url(self._callback)
+            made = self._discovery.find().create_authorization_url(self._callback)
         except Exception as error:
-            raise _failed(error) from error
-        return Begun(made["url"], made["state"], made["nonce"], made["code_verifier"])
+            raise as_sign_on_error(error) from error
+        return made["url"], Pending(made["state"], made["nonce"], made["code_verifier"])
 
-    def finish(self, begun: Begun, code: str, error: str) -> str:
+    def finish(self, pending: Pending, code: str, error: str) -> str:
         """The login that the provider vouches for; `error` is what it says instead of a code.
 
         Raises:
@@ -102,31 +104,21 @@ class SingleSignOn:
         if error or not code:
             raise SignOnError(f"the provider refused: {error[:80]!r}")
         try:
-            claims = self._claims(begun, code)
+            claims = self._claims(pending, code)
         except Exception as broken:
-            raise _failed(broken) from broken
+            raise as_sign_on_error(broken) from broken
         return self._login(claims)
 
-    def _discover(self) -> Mapping[str, Any]:
-        metadata = self._provider.load_server_metadata()
-        issuer = str(metadata.get("issuer"))
-        if issuer.rstrip("/") != self._settings.issuer.rstrip("/"):
-            self._provider.server_metadata.clear()
-            raise SignOnError(f"the provider calls itself {issuer}")
-        methods = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
-        if "client_secret_basic" not in methods:
-            metadata["token_endpoint_auth_method"] = "client_secret_post"  # noqa: S105 (a method)
-        return metadata
-
-    def _claims(self, begun: Begun, code: str) -> Mapping[str, Any]:
+    def _claims(self, pending: Pending, code: str) -> Mapping[str, Any]:
         """The claims of the token, or of the user-info endpoint where the login stands there."""
-        metadata = self._discover()
-        token = self._provider.fetch_access_token(
-            redirect_uri=self._callback, code=code, code_verifier=begun.code_verifier
+        provider = self._discovery.find()
+        metadata = provider.server_metadata
+        token = provider.fetch_access_token(
+            redirect_uri=self._callback, code=code, code_verifier=pending.code_verifier
         )
-        claims = self._provider.parse_id_token(
+        claims = provider.parse_id_token(
             token,
-            nonce=begun.nonce,
+            nonce=pending.nonce,
             claims_options={
                 "iss": {"essential": True, "value": metadata["issuer"]},
                 "aud": {"essential": True, "value": self._settings.client_id},
@@ -137,7 +129,7 @@ class SingleSignOn:
             raise SignOnError("the provider gave no id_token")
         if self._settings.login_claim in claims or "userinfo_endpoint" not in metadata:
             return claims
-        more = self._provider.userinfo(token=token)
+        more = provider.userinfo(token=token)
         if more.get("sub") != claims["sub"]:
             raise SignOnError("the user-info is of somebody else")
         return more
@@ -147,12 +139,6 @@ class SingleSignOn:
         login = claims.get(name)
         if not isinstance(login, str) or not login:
             raise SignOnError(f"the provider says no {name}")
-        if name == "email" and not claims.get("email_verified"):
+        if name == "email" and claims.get("email_verified") not in _VERIFIED:
             raise SignOnError("the provider has not verified the address")
         return login
-
-
-def _failed(error: Exception) -> SignOnError:
-    return (
-        error if isinstance(error, SignOnError) else SignOnError(f"{type(error).__name__}: {error}")
-    )

@@ -3,6 +3,7 @@
 What does not work ends on the log-in page, which says so; nothing of the provider's is shown.
 """
 
+import json
 import secrets
 import time
 from dataclasses import asdict
@@ -17,7 +18,8 @@ from api import session
 from api.attempts import TooManyAttemptsError
 from api.context import context_of
 from api.pages.visit import local_path
-from api.sso import CALLBACK, Begun, SignOnError, SingleSignOn
+from api.provider import SignOnError
+from api.sso import CALLBACK, Pending, SingleSignOn
 
 log = structlog.get_logger()
 
@@ -27,6 +29,8 @@ START = "/sso/start"
 _PENDING = "sso"
 _PATIENCE_S = 900
 """How long somebody may take at the provider."""
+_LONGEST_NEXT = 1024
+"""Bytes that the page to go on to may take of the cookie; a browser drops one beyond 4 KB."""
 
 _REFUSALS: dict[type[Exception], str] = {
     TooManyAttemptsError: "limited",
@@ -38,14 +42,14 @@ _REFUSALS: dict[type[Exception], str] = {
 @routes.get(START)
 def start(request: Request, next: str = "/") -> Response:  # noqa: A002 (the address's name)
     """Send the browser to the provider."""
-    wanted = local_path(next)
+    wanted = _short_path(next)
     try:
         _count(request, "start")
-        begun = _provider(request).begin()
+        address, pending = _provider(request).begin()
     except tuple(_REFUSALS) as refusal:
         return _refuse(request, refusal, wanted)
-    request.session[_PENDING] = asdict(begun) | {"next": wanted, "at": int(time.time())}
-    return RedirectResponse(begun.address, status_code=303)
+    request.session[_PENDING] = asdict(pending) | {"next": wanted, "at": int(time.time())}
+    return RedirectResponse(address, status_code=303)
 
 
 @routes.get(CALLBACK)
@@ -55,13 +59,18 @@ def come_back(request: Request, state: str = "", code: str = "", error: str = ""
     if pending is None or not _fits(pending, state):
         return _to_log_in("sso_expired", "/")
     wanted = pending["next"]
-    begun = Begun(pending["address"], state, pending["nonce"], pending["code_verifier"])
+    sent = Pending(state, pending["nonce"], pending["code_verifier"])
     try:
         _count(request, "callback")
-        session.begin_signed_on(request, _provider(request).finish(begun, code, error))
+        session.begin_signed_on(request, _provider(request).finish(sent, code, error))
     except tuple(_REFUSALS) as refusal:
         return _refuse(request, refusal, wanted)
     return RedirectResponse(wanted, status_code=303)
+
+
+def _short_path(wanted: str) -> str:
+    path = local_path(wanted)
+    return path if len(json.dumps(path)) <= _LONGEST_NEXT else "/"
 
 
 def _provider(request: Request) -> SingleSignOn:

@@ -3,30 +3,54 @@
 import json
 import threading
 import time
+import warnings
 from base64 import urlsafe_b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from fastapi import FastAPI
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
+from starlette.exceptions import StarletteDeprecationWarning
+from starlette.middleware.sessions import SessionMiddleware
 
-from api.sso import SignOnError, SignOnSettings, SingleSignOn
+from api.attempts import Attempts
+from api.middleware import ContextMiddleware
+from api.pages import sso as pages
+from api.provider import FAILED_S, RENEW_S, SignOnError
+from api.settings import ApiSettings
+from api.sso import SignOnSettings, SingleSignOn
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", StarletteDeprecationWarning)
+    from fastapi.testclient import TestClient
 
 KEY, OTHER_KEY = (RSAKey.generate_key(2048, {"kid": "k"}) for _ in range(2))
 SHARED = OctKey.import_key("our secret, of thirty-two letters", {"kid": "k"})
+
+
+class Time:
+    """Seconds that pass when the test says so."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
 
 
 class StandIn:
     """An OpenID Connect provider as far as a relying party sees it; no log-in, no consent."""
 
     def __init__(self):
-        self.documents, self.claims, self.token_requests = {}, {}, []
+        self.documents, self.claims, self.token_requests, self.asked = {}, {}, [], []
         self.key, self.algorithm, self.id_token = KEY, "RS256", True
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
+                stand_in.asked.append(self.path)
                 self.answer(stand_in.documents.get(self.path))
 
             def do_POST(self):
@@ -106,12 +130,12 @@ def sign_on(provider):
             label="SSO",
         )
         sso = SingleSignOn(settings)
-        begun = sso.begin()
+        _, pending = sso.begin()
         now = int(time.time())
         good = {"iss": provider.issuer, "sub": "1", "aud": "us", "iat": now, "exp": now + 300,
-                "nonce": begun.nonce, "preferred_username": "wang"}  # fmt: skip
+                "nonce": pending.nonce, "preferred_username": "wang"}  # fmt: skip
         provider.claims = {name: it for name, it in (good | claims).items() if it is not None}
-        return sso.finish(begun, code, error)
+        return sso.finish(pending, code, error)
 
     return run
 
@@ -124,16 +148,16 @@ def test_the_browser_is_sent_with_state_nonce_and_challenge(provider, sign_on):
     settings = SignOnSettings(
         provider.issuer, "us", "our secret", "https://water.example/", "sub", "SSO"
     )
-    begun = SingleSignOn(settings).begin()
-    asked = {name: values[0] for name, values in parse_qs(urlsplit(begun.address).query).items()}
-    assert asked.pop("code_challenge") not in {"", begun.code_verifier}
+    address, pending = SingleSignOn(settings).begin()
+    asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    assert asked.pop("code_challenge") not in {"", pending.code_verifier}
     assert asked == {
         "response_type": "code",
         "client_id": "us",
         "redirect_uri": "https://water.example/sso/callback",
         "scope": "openid profile email",
-        "state": begun.state,
-        "nonce": begun.nonce,
+        "state": pending.state,
+        "nonce": pending.nonce,
         "code_challenge_method": "S256",
     }
     assert "our secret" not in repr(settings)
@@ -219,8 +243,9 @@ def test_the_user_info_of_somebody_else_is_refused(provider, sign_on):
 
 def test_an_address_that_the_provider_has_not_verified_is_no_login(sign_on):
     email = {"email": "wang@example.gov.cn"}
-    assert sign_on("email", email_verified=True, **email) == "wang@example.gov.cn"
-    for verified in (False, None):
+    for verified in (True, "true"):
+        assert sign_on("email", email_verified=verified, **email) == "wang@example.gov.cn"
+    for verified in (False, None, "false", "False", "", "no", ["true"]):
         with pytest.raises(SignOnError, match="verified"):
             sign_on("email", email_verified=verified, **email)
 
@@ -240,14 +265,69 @@ def test_what_is_no_provider_is_said_and_asked_again_later(provider, sign_on, do
     good = provider.documents["/.well-known/openid-configuration"]
     provider.documents["/.well-known/openid-configuration"] = document
     settings = SignOnSettings(provider.issuer, "us", "s", "https://water.example", "sub", "SSO")
-    sso = SingleSignOn(settings)
+    time = Time()
+    sso = SingleSignOn(settings, time)
     with pytest.raises(SignOnError):
         sso.begin()
     provider.documents["/.well-known/openid-configuration"] = good
-    assert sso.begin().address.startswith(provider.issuer)
+    with pytest.raises(SignOnError):
+        sso.begin()
+    assert len(provider.asked) == 1, "asked again at once"
+    time.now += FAILED_S
+    address, _ = sso.begin()
+    assert address.startswith(provider.issuer)
+
+
+def test_what_a_provider_says_of_itself_is_asked_for_once_a_day(provider):
+    settings = SignOnSettings(provider.issuer, "us", "s", "https://water.example", "sub", "SSO")
+    time = Time()
+    sso = SingleSignOn(settings, time)
+    for passed in (0, RENEW_S - 1):
+        time.now += passed
+        sso.begin()
+    assert len(provider.asked) == 1
+    provider.metadata["authorization_endpoint"] = f"{provider.issuer}/new"
+    time.now += 1
+    address, _ = sso.begin()
+    assert address.startswith(f"{provider.issuer}/new?")
 
 
 def test_a_provider_that_is_away_is_no_error_of_ours():
     away = SignOnSettings("http://127.0.0.1:1", "us", "s", "https://water.example", "sub", "SSO")
     with pytest.raises(SignOnError, match="ConnectionError"):
         SingleSignOn(away).begin()
+
+
+@pytest.fixture
+def browser(provider):
+    """A browser at the two addresses of single sign-on; nothing else of the service is there."""
+    settings = SignOnSettings(provider.issuer, "us", "s", "https://water.example", "sub", "SSO")
+    context = SimpleNamespace(
+        sso=SingleSignOn(settings), attempts=Attempts(ApiSettings(secret="s" * 32, title=""))
+    )
+    app = FastAPI()
+    app.include_router(pages.routes)
+    app.add_middleware(SessionMiddleware, secret_key="s")
+    app.add_middleware(ContextMiddleware, context=context)
+    with TestClient(app, follow_redirects=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [
+        pytest.param("/zones?day=2026-09-15", "%2Fzones%3Fday%3D2026-09-15", id="a-page"),
+        pytest.param("/zones?q=" + "x" * 4000, "%2F", id="too-long"),
+        pytest.param("/zones?q=" + "\u6c34" * 400, "%2F", id="too-long-once-written"),
+    ],
+)
+def test_the_cookie_of_a_sign_on_stays_far_below_what_a_browser_keeps(browser, wanted, kept):
+    answer = browser.get(pages.START, params={"next": wanted})
+    assert answer.status_code == 303
+    assert len(answer.headers["set-cookie"]) < 2048
+    answer = browser.get("/sso/callback", params=_state_of(answer) | {"error": "access_denied"})
+    assert answer.headers["location"].endswith(f"refused=sso_failed&next={kept}")
+
+
+def _state_of(answer):
+    return {"state": parse_qs(urlsplit(answer.headers["location"]).query)["state"][0]}

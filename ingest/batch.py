@@ -1,8 +1,11 @@
 """One load in the making: what entries of the journal come to, before and after the store's say."""
 
-from collections import Counter
+import sys
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache, partial
+from itertools import repeat
 from typing import NamedTuple
 
 from ingest.accounting import tally_outcome
@@ -11,12 +14,16 @@ from ingest.decoders import Decoded
 from ingest.journal import Entry
 from ingest.messages import Contents, read_message
 from ingest.settings import Source
+from ingest.topics import Route, route
 from water.loading import Outcome, Position, Refused, Tally
 from water.policy import Policy
 from water.readings import Reading
 from water.refusals import Refusal, SetAside, Undecodable
+from water.tuples import make_tuple
 
 _INT64 = 1 << 63
+_TOPICS = 131_072
+"""Topics whose route is remembered: 30 MB."""
 
 
 class Judgement(NamedTuple):
@@ -33,13 +40,22 @@ class Judgement(NamedTuple):
     reason: Undecodable | SetAside | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rules:
-    """What messages are judged by."""
+    """What messages are judged by; keep one as long as it holds, it remembers topics."""
 
     sources: Sequence[Source]
     policy: Policy
     directory: Directory
+
+    @cached_property
+    def find_route(self) -> Callable[[str], Route | None]:
+        """What a topic says; worked out once a topic."""
+        return lru_cache(_TOPICS)(partial(route, sources=self.sources))
+
+    def read(self, entry: Entry) -> Contents:
+        """What a message holds."""
+        return read_message(entry, self.find_route, self.directory.suppliers)
 
 
 @dataclass(slots=True)
@@ -77,24 +93,25 @@ class Batch:
 
     def settle(self, outcomes: Sequence[Outcome] | None) -> Counter[Tally]:
         """All counts of the batch, with what the store did with each reading; None: stored all."""
-        messages, readings, accepted = Counter[str](), Counter[str](), Counter[str]()
+        sums = defaultdict[str, list[int]](lambda: [0, 0, 0])
         said = Counter[tuple[str, Outcome]]()
         for supplier, first, end, refused, reason in self.judgements:
             if reason is not None:
                 continue
-            messages[supplier] += 1
-            readings[supplier] += end - first + len(refused)
-            accepted[supplier] += end - first
+            sum_up = sums[supplier]
+            sum_up[0] += 1
+            sum_up[1] += end - first
+            sum_up[2] += len(refused)
             if outcomes is not None:
-                said.update((supplier, Outcome(outcome)) for outcome in outcomes[first:end])
-        if outcomes is None:
-            said.update({(name, Outcome.STORED): count for name, count in accepted.items()})
+                said.update(zip(repeat(supplier), outcomes[first:end]))
         tallies = Counter(self.tallies)
-        for supplier, count in messages.items():
-            tallies[Tally(supplier, "messages", "decoded")] += count
-            tallies[Tally(supplier, "readings", "decoded")] += readings[supplier]
+        for supplier, (messages, accepted, refused) in sums.items():
+            tallies[Tally(supplier, "messages", "decoded")] += messages
+            tallies[Tally(supplier, "readings", "decoded")] += accepted + refused
+            if outcomes is None:
+                said[supplier, Outcome.STORED] += accepted
         for (supplier, outcome), count in said.items():
-            tallies[tally_outcome(supplier, outcome)] += count
+            tallies[tally_outcome(supplier, Outcome(outcome))] += count
         return +tallies
 
     def list_refused(self, reasons: Mapping[int, str]) -> list[Refused]:
@@ -110,35 +127,44 @@ class Batch:
             indexes = range(judgement.first, judgement.end)
             if reasons.keys().isdisjoint(indexes):
                 continue
-            contents = read_message(entry, self.rules.sources, self.rules.directory.suppliers)
+            contents = self.rules.read(entry)
             for index, part in zip(indexes, accepted_parts(judgement), strict=True):
                 if index in reasons:
                     reason, detail = Refusal.STORE_REFUSED, reasons[index]
                     yield self._refuse(entry, contents, part, reason, detail)
 
-    def add_entry(self, entry: Entry) -> None:
-        """Judge one message and add it."""
-        rules = self.rules
-        contents = read_message(entry, rules.sources, rules.directory.suppliers)
-        dialect, decoded_readings, reason, _ = contents
-        supplier, received_at = entry.supplier, entry.received_ms // 1000
-        directory, policy, readings = rules.directory, rules.policy, self.readings
-        first, refused = len(readings), list[tuple[int, str]]()
-        for part, decoded in enumerate(decoded_readings):
-            judged = check(decoded, supplier, dialect, received_at, directory, policy)
-            if isinstance(judged, Reading):
-                readings.append(judged)
-            else:
-                refused.append((part, judged[0].value))
-                self._add_refused(entry, contents, part, *judged)
-        self.entries.append(entry)
-        self.judgements.append(Judgement(supplier, first, len(readings), refused, reason))
-        if entry.lost or reason is not None:
-            self._count_without_readings(entry, reason)
+    def take(self, waiting: deque[Entry], limit: int = sys.maxsize) -> None:
+        """Judge messages from the front of those that wait, until `limit` messages or readings.
+
+        One loop, for it runs for every message and every reading.
+        """
+        rules, readings, entries, judgements = (
+            self.rules, self.readings, self.entries, self.judgements
+        )  # fmt: skip
+        find_route, directory, policy = rules.find_route, rules.directory, rules.policy
+        while waiting and len(readings) < limit and len(entries) < limit:
+            entry = waiting.popleft()
+            contents = read_message(entry, find_route, directory.suppliers)
+            dialect, decoded_readings, reason, _ = contents
+            supplier, received_at, first = entry.supplier, entry.received_ms // 1000, len(readings)
+            refused: list[tuple[int, str]] = []
+            for decoded in decoded_readings:
+                judged = check(decoded, supplier, dialect, received_at, directory, policy)
+                if isinstance(judged, Reading):
+                    readings.append(judged)
+                else:
+                    part = len(readings) - first + len(refused)
+                    refused.append((part, judged[0].value))
+                    self._add_refused(entry, contents, part, *judged)
+            entries.append(entry)
+            judgement = (supplier, first, len(readings), refused, reason)
+            judgements.append(make_tuple(Judgement, judgement))
+            if reason is not None or entry.lost:
+                self._count_without_readings(entry, reason)
 
     def refuse_entry(self, entry: Entry, detail: str) -> None:
         """Put every reading of a message aside that the store itself can't take."""
-        contents = read_message(entry, self.rules.sources, self.rules.directory.suppliers)
+        contents = self.rules.read(entry)
         at = len(self.readings)
         reason = Refusal.STORE_REFUSED
         parts = range(len(contents.readings))

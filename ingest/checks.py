@@ -9,11 +9,12 @@ from water.meters import KnownMeter
 from water.policy import Policy
 from water.readings import Reading
 from water.refusals import Refusal
+from water.tuples import make_tuple
 
-_REGISTER_M3 = 1e12
-_FLOW_M3_H = (-1e6, 1e6)
-_PRESSURE_MPA = (-0.1, 10.0)
-_LEVEL_M = (-100.0, 1_000.0)
+_HIGHEST_REGISTER_M3 = 1e12
+_FASTEST_M3_H = 1e6
+_LOWEST_MPA, _HIGHEST_MPA = -0.1, 10.0
+_LOWEST_M, _HIGHEST_M = -100.0, 1_000.0
 """What no meter of a city reports; what is unlikely for this meter is the series check's to say."""
 
 
@@ -75,31 +76,30 @@ def check(
         return Refusal.TOO_OLD, f"{(received_at - at) // 86_400} days"
     if (begins is not None and at < begins) or (ends is not None and at > ends):
         return Refusal.OUT_OF_SERVICE, ""
-    reason = None if register is None else _check_register(register, modulus)
-    if flow is not None or pressure is not None or level is not None:
-        reason = reason or _check_ranges(flow, pressure, level)
-    if reason is not None:
+    if reason := _check_quantities(register, modulus, flow, pressure, level):
         return reason
-    return Reading(meter_id, at, received_at, register, flow, pressure, level, quality)
+    values = (meter_id, at, received_at, register, flow, pressure, level, quality)
+    return make_tuple(Reading, values)
 
 
-def _check_register(register: float, modulus: float | None) -> tuple[Refusal, str] | None:
-    if register < 0:
-        return Refusal.NEGATIVE_REGISTER, f"register_m3 {register}"
-    if modulus is not None and register >= modulus:
-        return Refusal.BEYOND_DIAL, f"register_m3 {register}, dial ends at {modulus}"
-    if register > _REGISTER_M3:
-        return Refusal.OUT_OF_RANGE, f"register_m3 {register}"
-    return None
-
-
-def _check_ranges(
-    flow: float | None, pressure: float | None, level: float | None
+def _check_quantities(
+    register: float | None,
+    modulus: float | None,
+    flow: float | None,
+    pressure: float | None,
+    level: float | None,
 ) -> tuple[Refusal, str] | None:
-    if flow is not None and not _FLOW_M3_H[0] <= flow <= _FLOW_M3_H[1]:
+    if register is not None:
+        if register < 0:
+            return Refusal.NEGATIVE_REGISTER, f"register_m3 {register}"
+        if modulus is not None and register >= modulus:
+            return Refusal.BEYOND_DIAL, f"register_m3 {register}, dial ends at {modulus}"
+        if register > _HIGHEST_REGISTER_M3:
+            return Refusal.OUT_OF_RANGE, f"register_m3 {register}"
+    if flow is not None and not -_FASTEST_M3_H <= flow <= _FASTEST_M3_H:
         return Refusal.OUT_OF_RANGE, f"flow_m3_h {flow}"
-    if pressure is not None and not _PRESSURE_MPA[0] <= pressure <= _PRESSURE_MPA[1]:
+    if pressure is not None and not _LOWEST_MPA <= pressure <= _HIGHEST_MPA:
         return Refusal.OUT_OF_RANGE, f"pressure_mpa {pressure}"
-    if level is not None and not _LEVEL_M[0] <= level <= _LEVEL_M[1]:
+    if level is not None and not _LOWEST_M <= level <= _HIGHEST_M:
         return Refusal.OUT_OF_RANGE, f"level_m {level}"
     return None

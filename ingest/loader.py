@@ -143,7 +143,7 @@ class Loader:
                 self._read_ahead()
             if not self._ahead:
                 break
-            batch.add_entry(self._ahead.popleft())
+            batch.take(self._ahead, self._limits.batch_readings)
         return batch if batch.entries else None
 
     def _is_full(self, batch: Batch) -> bool:
@@ -152,10 +152,12 @@ class Loader:
     def _read_ahead(self) -> None:
         """Read on; the journal numbers each supplier's messages, so what damage took is known."""
         entries, self._read_to = self._reader.read(self._read_to)
+        numbers, ahead = self._numbers, self._ahead
         for entry in entries:
-            lost = entry.number - 1 - self._numbers[entry.supplier]
-            self._numbers[entry.supplier] = entry.number
-            self._ahead.append(entry._replace(lost=lost) if lost > 0 else entry)
+            supplier, number = entry.supplier, entry.number
+            lost = number - 1 - numbers[supplier]
+            numbers[supplier] = number
+            ahead.append(entry._replace(lost=lost) if lost > 0 else entry)
 
     def _load(self, batch: Batch) -> None:
         if self._unsure:
@@ -191,7 +193,7 @@ class Loader:
     def _load_alone(self, entry: Entry) -> None:
         """Load one message; if the store can't take it, its readings go to quarantine."""
         batch = Batch(self._rules(), self._journal)
-        batch.add_entry(entry)
+        batch.take(deque([entry]))
         try:
             self._commit(batch)
         except OSError:

@@ -1,13 +1,13 @@
 """What one journalled message holds: readings, or why it holds none. Pure; never raises."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from ingest.decoders import DIALECTS, Decoded, Unreadable
 from ingest.journal import OVERSIZE, RETAINED, Entry
-from ingest.settings import Source
-from ingest.topics import NOBODY, route
+from ingest.topics import NOBODY, Route
 from water.refusals import SetAside, Undecodable
+from water.tuples import make_tuple
 
 _LAST_WILLS = frozenset({b"online", b"offline", b"connected", b"disconnected"})
 
@@ -21,30 +21,33 @@ class Contents(NamedTuple):
     detail: str = ""
 
 
-def read_message(entry: Entry, sources: Sequence[Source], suppliers: Collection[str]) -> Contents:
+def read_message(
+    entry: Entry, find_route: Callable[[str], Route | None], suppliers: Collection[str]
+) -> Contents:
     """Decode a message by its dialect, unless its envelope already says what it is."""
-    found = route(entry.topic, sources)
+    _, _, _, _, _, supplier, topic, payload, received_ms, flags, _ = entry
+    found = find_route(topic)
     if found is None:
         return Contents("", [], Undecodable.UNKNOWN_TOPIC)
     _, dialect, rest = found
     # Counted under nobody's name when it arrived: for the sums it stays so, whoever is known now.
-    if entry.supplier == NOBODY or entry.supplier not in suppliers:
+    if supplier == NOBODY or supplier not in suppliers:
         return Contents(dialect, [], Undecodable.UNKNOWN_SUPPLIER)
-    reason = _by_envelope(entry.flags, entry.payload)
+    reason = _by_envelope(flags, payload)
     if reason is not None:
         return Contents(dialect, [], reason)
     decode = DIALECTS.get(dialect)
     if decode is None:
         return Contents(dialect, [], Undecodable.UNKNOWN_DIALECT)
     try:
-        readings = decode(rest, entry.payload, entry.received_ms // 1000)
+        readings = decode(rest, payload, received_ms // 1000)
     except Unreadable as unreadable:
         return Contents(dialect, [], unreadable.reason, unreadable.detail)
     except Exception as error:  # noqa: BLE001 (whatever a sender makes a decoder do, the rest goes on)
         return Contents(dialect, [], Undecodable.MALFORMED, type(error).__name__)
-    if isinstance(readings, SetAside):
+    if not isinstance(readings, list):  # (asking an enumeration costs ten times as much)
         return Contents(dialect, [], readings)
-    return Contents(dialect, readings)
+    return make_tuple(Contents, (dialect, readings, None, ""))
 
 
 def _by_envelope(flags: int, payload: bytes) -> Undecodable | SetAside | None:

@@ -12,7 +12,6 @@ from ingest.batch import Rules
 from ingest.checks import check
 from ingest.errors import IngestError
 from ingest.journal import JournalReader
-from ingest.messages import read_message
 from ingest.ports import ReadingsSink
 from water.loading import Outcome, Refused, Tally
 from water.readings import Reading
@@ -129,7 +128,7 @@ def _judge_again(
     """The rows that pass now, with their readings; rows of one message are read once."""
     for (segment, offset), group in groupby(rows, key=itemgetter("segment", "offset")):
         entry = reader.read_entry(segment, offset)
-        contents = read_message(entry, rules.sources, rules.directory.suppliers) if entry else None
+        contents = rules.read(entry) if entry else None
         for row in group:
             part: int = row["part"]
             if entry is None or contents is None or part >= len(contents.readings):

@@ -272,12 +272,13 @@ class IngestService:
         work_out = partial(attribute, sources=self._settings.sources, suppliers=directory.suppliers)
         self._attribute = lru_cache(_TOPICS)(work_out)
         self._directory = directory
+        self._standing = Rules(self._settings.sources, self._policy, directory)
 
     def _supplier_of(self, topic: str) -> str:
         return self._attribute(topic)
 
     def _rules(self) -> Rules:
-        return Rules(self._settings.sources, self._policy, self._directory)
+        return self._standing
 
     def _note_group(self, messages: Sequence[Message]) -> None:
         self._last_message_ms = messages[-1].received_ms

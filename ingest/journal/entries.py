@@ -22,6 +22,8 @@ from zlib import crc32
 
 import msgspec
 
+from water.tuples import make_tuple
+
 RETAINED, REPEATED, OVERSIZE = 1, 2, 4
 """Flags: replayed by the broker on subscription; sent again (DUP); payload cut, it was too long."""
 
@@ -119,23 +121,33 @@ def encode_entries(
 def decode_entries(
     chunk: bytes, segment: int, base: int, marker: bytes
 ) -> Iterator[Entry | tuple[int, int]]:
-    """Every whole entry of a chunk that lies at byte `base` of a segment.
+    """Every whole entry of a chunk that lies at byte `base` of a segment; one loop, as above.
 
     Bytes that belong to no entry come out as (first, end) of the damage, once a sound entry
     follows them; what is left at the end of the chunk is for the caller to read on from.
     """
     at, size = 0, len(chunk)
     while at + FRAME_BYTES <= size:
-        body = _body_at(chunk, at, marker)
-        if body is None:
+        mark, length, checksum = _MARKED.unpack_from(chunk, at)
+        start = at + FRAME_BYTES
+        end = start + length
+        body = chunk[start:end] if mark == marker and end <= size else None
+        if body is None or crc32(body) != checksum:
             found = _next_sound(chunk, at, marker)
             if found < 0:
                 return
             yield base + at, base + found
             at = found
             continue
-        end = at + FRAME_BYTES + len(body)
-        yield _entry(body, segment, base + at, base + end)
+        entry, number, received_ms, flags, supplier_bytes, topic_bytes = _BODY.unpack_from(body)
+        topic_at = _BODY.size + supplier_bytes
+        payload_at = topic_at + topic_bytes
+        supplier, topic = body[_BODY.size : topic_at].decode(), body[topic_at:payload_at].decode()
+        yield make_tuple(
+            Entry,
+            (segment, base + at, base + end, entry, number, supplier, topic, body[payload_at:],
+             received_ms, flags, 0),
+        )  # fmt: skip
         at = end
 
 
@@ -155,21 +167,3 @@ def _next_sound(chunk: bytes, at: int, marker: bytes) -> int:
     while found >= 0 and _body_at(chunk, found, marker) is None:
         found = chunk.find(marker, found + 1)
     return found
-
-
-def _entry(body: bytes, segment: int, offset: int, end: int) -> Entry:
-    entry, number, received_ms, flags, supplier_bytes, topic_bytes = _BODY.unpack_from(body)
-    topic_at = _BODY.size + supplier_bytes
-    payload_at = topic_at + topic_bytes
-    return Entry(
-        segment,
-        offset,
-        end,
-        entry,
-        number,
-        body[_BODY.size : topic_at].decode(),
-        body[topic_at:payload_at].decode(),
-        body[payload_at:],
-        received_ms,
-        flags,
-    )

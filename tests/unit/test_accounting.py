@@ -1,5 +1,5 @@
 import random
-from collections import Counter
+from collections import Counter, deque
 
 import pytest
 
@@ -36,8 +36,7 @@ def entry(number, topic="water/v1/north/jieshui/m1/reading", payload=GOOD, flags
 
 def judge(*entries):
     batch = Batch(RULES)
-    for one in entries:
-        batch.add_entry(one)
+    batch.take(deque(entries))
     return batch
 
 

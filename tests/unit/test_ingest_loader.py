@@ -197,12 +197,14 @@ def test_a_message_that_the_store_cannot_take_goes_to_quarantine_and_the_rest_is
 
 def test_the_next_batch_is_judged_while_the_store_takes_the_present_one(journal, sink, monkeypatch):
     append(journal, *range(20))
-    judged, judge = threading.Event(), Batch.add_entry
-    monkeypatch.setattr(
-        Batch,
-        "add_entry",
-        lambda batch, entry: judge(batch, entry) or (entry.number == 20 and judged.set()),
-    )
+    judged, take = threading.Event(), Batch.take
+
+    def take_and_tell(batch, waiting, limit):
+        take(batch, waiting, limit)
+        if batch.entries[-1].number == 20:
+            judged.set()
+
+    monkeypatch.setattr(Batch, "take", take_and_tell)
     while_loading = []
     load, sink.load = sink.load, lambda: while_loading.append(judged.wait(5)) or load()
     assert load_all(make_loader(journal, sink, batch_readings=10)) == 2
@@ -339,12 +341,14 @@ def test_a_message_that_the_loader_loses_is_missed(journal, sink, monkeypatch, p
         loader._ahead = Leaky(17)
     else:
         number = 17 if place == "judging" else 40
-        judge = Batch.add_entry
-        monkeypatch.setattr(
-            Batch,
-            "add_entry",
-            lambda batch, entry: entry.number == number or judge(batch, entry),
-        )
+        take = Batch.take
+
+        def lose_and_take(batch, waiting, limit):
+            for lost in [entry for entry in waiting if entry.number == number]:
+                waiting.remove(lost)
+            take(batch, waiting, limit)
+
+        monkeypatch.setattr(Batch, "take", lose_and_take)
     load_all(loader)
     monkeypatch.undo()
     append(journal, 40, first=40)

@@ -135,7 +135,7 @@ def read_instant(value: object) -> int:
         raise _UnfitError(Refusal.NO_TIME, "")
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
         raise _UnfitError(Refusal.BAD_TIME, f"{value!r:.80}")
-    seconds = value / 1000 if value >= MILLISECONDS_FROM else value
+    seconds = value // 1000 if value >= MILLISECONDS_FROM else value
     if not -MILLISECONDS_FROM < seconds < MILLISECONDS_FROM:
         raise _UnfitError(Refusal.BAD_TIME, f"{value!r:.80}")
     return math.floor(seconds)

@@ -32,10 +32,17 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A trouble that lasts: since when, and when people were told last."""
+    """A trouble that lasts, or that is not over for long enough yet.
+
+    Attributes:
+        since: when it began.
+        told_at: when people were told last.
+        good_since: since when all looks well again; None while it does not.
+    """
 
     since: datetime
     told_at: datetime | None = None
+    good_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +59,28 @@ def judge(
 ) -> tuple[Standing | None, Letter | None]:
     """What stands after a look, and what people are to be told of it.
 
-    Something may be wrong for as long as `patience` before they are; times are shown in `zone`.
+    Something may be wrong for as long as `patience` before they are, and must be well for as long
+    before it is over: what comes and goes is one trouble. Times are shown in `zone`.
     """
     if look.trouble is None:
-        told = before is not None and before.told_at is not None
-        return None, _over(look.subject, before.since, now, zone) if before and told else None
-    standing = before or Standing(now)
+        return _judge_good(before, look.subject, now, patience, zone) if before else (None, None)
+    standing = replace(before, good_since=None) if before else Standing(now)
     early = now - standing.since < patience
     told_lately = standing.told_at is not None and now - standing.told_at < AGAIN
     if early or told_lately:
         return standing, None
     return replace(standing, told_at=now), _tell(look.subject, look.trouble, standing.since, zone)
+
+
+def _judge_good(
+    before: Standing, subject: str, now: datetime, patience: timedelta, zone: tzinfo
+) -> tuple[Standing | None, Letter | None]:
+    good_since = before.good_since or now
+    if now - good_since < patience:
+        return replace(before, good_since=good_since), None
+    if before.told_at is None:
+        return None, None
+    return None, _over(subject, before.since, good_since, zone)
 
 
 def _tell(subject: str, trouble: Trouble, since: datetime, zone: tzinfo) -> Letter:
@@ -74,8 +92,8 @@ def _tell(subject: str, trouble: Trouble, since: datetime, zone: tzinfo) -> Lett
     return Letter(title, f"{chinese}\n{detail}\n{english}", trouble.severity)
 
 
-def _over(subject: str, since: datetime, now: datetime, zone: tzinfo) -> Letter:
-    began, ended = _written(since, zone), _written(now, zone)
+def _over(subject: str, since: datetime, until: datetime, zone: tzinfo) -> Letter:
+    began, ended = _written(since, zone), _written(until, zone)
     english = f"[watch] {subject}: back to normal\nin trouble from {began} to {ended}"
     title = f"【运行看护】{subject}：已恢复正常"
     return Letter(title, f"异常时间：{began} 至 {ended}\n\n{english}", "notice")

@@ -15,7 +15,6 @@ from jieshui.watch.judging import Look
 from jieshui.watch.keeping import Memory
 from jieshui.watch.looking import Targets, look_at_certificates, look_at_disk
 from jieshui.watch.service import Watch
-from jieshui.watch.telling import Post
 from water.clock import SystemClock
 
 log = structlog.get_logger()
@@ -49,7 +48,7 @@ def _open_watch(settings: Settings, metrics: CollectorRegistry) -> Iterator[Watc
     try:
         yield Watch(
             look,
-            Post(addresses, metrics),
+            addresses,
             Memory(settings.store.folder / "watch.json"),
             # The machine's time, also where a demonstration shows another.
             clock=SystemClock(),

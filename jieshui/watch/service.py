@@ -1,7 +1,7 @@
 """Rounds of looking, judging and telling until told to stop."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from threading import Event
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Gauge
 
 from jieshui.watch.judging import Look, Standing, judge
-from jieshui.watch.keeping import Memory
+from jieshui.watch.keeping import Kept, Memory
 from jieshui.watch.telling import Post
 from water.clock import Clock
 
@@ -18,12 +18,16 @@ _SLOW_S = 300.0
 
 
 class Watch:
-    """Looks at everything in rounds; what it finds is told by `post` and kept in `memory`."""
+    """Looks at everything in rounds; what it finds is told to `addresses`, kept in `memory`.
+
+    Raises:
+        DeliveryError: an address is none.
+    """
 
     def __init__(
         self,
         look: Callable[[datetime], Iterable[Look]],
-        post: Post,
+        addresses: Sequence[str],
         memory: Memory,
         *,
         clock: Clock,
@@ -33,13 +37,14 @@ class Watch:
         metrics: CollectorRegistry,
     ) -> None:
         self._look = look
-        self._post = post
         self._memory = memory
         self._clock = clock
         self._zone = zone
         self._pause_s = pause_s
         self._patience = timedelta(seconds=patience_s)
-        self._standings = memory.load()
+        kept = memory.load()
+        self._standings = kept.standings
+        self._post = Post(addresses, metrics, kept.letters)
         self._troubles: dict[str, str] = {}
         self._round_at = time.monotonic()
         self._good = Gauge(
@@ -61,8 +66,7 @@ class Watch:
             self._judge(before.get(look.subject), look, now)
         self._troubles = {each.subject: each.trouble.en for each in looks if each.trouble}
         self._post.send(now)
-        if not self._post.waiting:  # Else a restart must tell what nobody has read.
-            self._memory.save(self._standings)
+        self._memory.save(Kept(self._standings, self._post.waiting))
         self._round_at = time.monotonic()
 
     def health(self) -> dict[str, Any]:
@@ -72,7 +76,7 @@ class Watch:
             "ready": age_s < self._pause_s + _SLOW_S,
             "since_last_round_s": round(age_s, 1),
             "troubles": self._troubles,
-            "letters_waiting": self._post.waiting,
+            "letters_waiting": len(self._post.waiting),
         }
 
     def _judge(self, before: Standing | None, look: Look, now: datetime) -> None:

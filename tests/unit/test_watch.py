@@ -19,7 +19,7 @@ from alerts.senders import DeliveryError
 from jieshui.config import Settings
 from jieshui.watch import looking
 from jieshui.watch.judging import Look, Standing, Trouble, judge
-from jieshui.watch.keeping import Memory
+from jieshui.watch.keeping import Kept, Memory
 from jieshui.watch.looking import Targets, look_at_disk
 from jieshui.watch.process import certificates_of
 from jieshui.watch.service import Watch
@@ -45,14 +45,23 @@ def ago(**past):
         pytest.param(None, SILENT, Standing(NOW), None, id="the-first-silence-is-waited-out"),
         pytest.param(Standing(ago(seconds=119)), SILENT, Standing(ago(seconds=119)), None,
                      id="not-yet"),
-        pytest.param(Standing(ago(seconds=119)), None, None, None, id="a-short-silence-is-no-news"),
+        pytest.param(Standing(ago(seconds=15)), None, Standing(ago(seconds=15), None, NOW), None,
+                     id="a-good-look-is-not-the-end"),
+        pytest.param(Standing(ago(seconds=300), None, ago(seconds=119)), None,
+                     Standing(ago(seconds=300), None, ago(seconds=119)), None,
+                     id="good-for-less-than-patience"),
+        pytest.param(Standing(ago(seconds=130), None, ago(seconds=120)), None, None, None,
+                     id="a-short-silence-is-no-news"),
+        pytest.param(Standing(ago(seconds=120), None, ago(seconds=15)), SILENT,
+                     Standing(ago(seconds=120), NOW), "【运行看护】ingest：无正常应答",
+                     id="what-comes-and-goes-is-told"),
         pytest.param(Standing(ago(seconds=120)), SILENT, Standing(ago(seconds=120), NOW),
                      "【运行看护】ingest：无正常应答", id="silent-for-long"),
         pytest.param(Standing(ago(hours=30), ago(hours=23)), SILENT,
                      Standing(ago(hours=30), ago(hours=23)), None, id="told-lately"),
         pytest.param(Standing(ago(hours=30), ago(hours=24)), SILENT, Standing(ago(hours=30), NOW),
                      "【运行看护】ingest：无正常应答", id="told-again-after-a-day"),
-        pytest.param(Standing(ago(hours=2), ago(hours=1)), None, None,
+        pytest.param(Standing(ago(hours=2), ago(hours=1), ago(seconds=120)), None, None,
                      "【运行看护】ingest：已恢复正常", id="back"),
     ],
 )  # fmt: skip
@@ -60,6 +69,23 @@ def test_people_are_told_when(before, trouble, after, title):
     look = Look("ingest", trouble)
     standing, letter = judge(before, look, NOW, timedelta(minutes=2), ZONE)
     assert (standing, letter and letter.title) == (after, title)
+
+
+@pytest.mark.parametrize("good_s", [15, 105], ids=["mostly-down", "down-every-other-two-minutes"])
+def test_what_comes_and_goes_all_day_is_one_letter(good_s):
+    standing, letters = None, []
+    for second in range(0, 86_400, 15):
+        trouble = SILENT if second % (105 + good_s) < 105 else None
+        look, now = Look("ingest", trouble), NOW + timedelta(seconds=second)
+        standing, letter = judge(standing, look, now, timedelta(minutes=2), ZONE)
+        letters += [letter] if letter else []
+    assert [letter.title for letter in letters] == ["【运行看护】ingest：无正常应答"]
+
+
+def test_a_trouble_ended_when_all_was_well_again():
+    before = Standing(ago(hours=1), ago(minutes=58), ago(minutes=2))
+    _, letter = judge(before, Look("ingest", None), NOW, timedelta(minutes=2), ZONE)
+    assert letter.body.startswith("异常时间：2026-09-15 07:00:00 至 2026-09-15 07:58:00")
 
 
 def test_a_letter_says_it_in_chinese_first_with_the_citys_time():
@@ -135,10 +161,11 @@ class Clock:
 
 
 class House:
-    """A watch with one process to look at and one address to tell."""
+    """A watch with one process to look at and an address or more to tell."""
 
-    def __init__(self, folder, process, inbox):
+    def __init__(self, folder, process, inbox, *others):
         self.folder, self.process, self.inbox = folder, process, inbox
+        self.addresses = [f"json://{each.address}/" for each in (inbox, *others)]
         self.clock = Clock()
         self.open()
 
@@ -148,7 +175,7 @@ class House:
         self.targets = Targets({"ingest": f"http://{self.process.address}/readyz"})
         self.watch = Watch(
             lambda _: self.targets.look(),
-            Post([f"json://{self.inbox.address}/"], self.metrics),
+            self.addresses,
             Memory(self.folder / "watch.json"),
             clock=self.clock,
             zone=ZONE,
@@ -183,7 +210,8 @@ def test_a_process_that_does_not_work_is_told_once_a_day_and_its_return_too(hous
     assert house.after(hours=12) == [DOWN]
     assert house.after(hours=12) == [DOWN, DOWN]
     house.process.status = 200
-    assert house.after(seconds=15) == [DOWN, DOWN, BACK]
+    assert house.after(seconds=15) == [DOWN, DOWN]
+    assert house.after(seconds=120) == [DOWN, DOWN, BACK]
     assert house.after(seconds=15) == [DOWN, DOWN, BACK]
     assert house.metrics.get_sample_value("jieshui_watch_good", {"subject": "ingest"}) == 1
 
@@ -204,7 +232,8 @@ def test_a_restarted_watch_tells_nothing_twice_and_the_return_all_the_same(house
     house.open()
     assert house.after(seconds=120) == [DOWN]
     house.process.status = 200
-    assert house.after(seconds=15) == [DOWN, BACK]
+    house.after(seconds=15)
+    assert house.after(seconds=120) == [DOWN, BACK]
 
 
 def test_a_letter_that_did_not_arrive_is_sent_again_also_by_a_restarted_watch(house):
@@ -219,6 +248,36 @@ def test_a_letter_that_did_not_arrive_is_sent_again_also_by_a_restarted_watch(ho
     house.after()
     assert house.after(seconds=120) == [DOWN]
     assert house.watch.health()["letters_waiting"] == 0
+
+
+def test_with_one_dead_address_a_restart_tells_the_other_nothing_twice(tmp_path, web):
+    process, inbox, dead = web(), web(), web()
+    house = House(tmp_path, process, inbox, dead)
+    process.status = dead.status = 503
+    house.after()
+    assert house.after(seconds=120) == [DOWN]
+    house.targets.close()
+    house.open()
+    assert house.watch.health()["letters_waiting"] == 1
+    process.status = dead.status = 200
+    house.after(seconds=30)
+    assert (inbox.titles, dead.titles) == ([DOWN], [DOWN])
+    house.after(seconds=120)
+    assert (inbox.titles, dead.titles) == ([DOWN, BACK], [DOWN, BACK])
+    house.targets.close()
+
+
+def test_a_letter_to_an_address_that_is_named_no_more_is_dropped(tmp_path, web):
+    process, inbox, dead = web(), web(), web()
+    house = House(tmp_path, process, inbox, dead)
+    process.status = dead.status = 503
+    house.after()
+    house.after(seconds=120)
+    house.targets.close()
+    house.addresses.pop()
+    house.open()
+    assert house.watch.health()["letters_waiting"] == 0
+    house.targets.close()
 
 
 def test_a_letter_waits_until_its_address_answers(house):
@@ -247,6 +306,15 @@ def test_a_folder_that_can_not_be_written_stops_nothing(house):
     house.after()
     assert house.after(seconds=120) == [DOWN]
     assert house.after(seconds=15) == [DOWN]
+
+
+def test_a_folder_that_can_be_written_again_is(house):
+    memory = Memory(house.folder / "not there yet" / "watch.json")
+    kept = Kept({"ingest": Standing(NOW, NOW)})
+    memory.save(kept)
+    (house.folder / "not there yet").mkdir()
+    memory.save(kept)
+    assert Memory(house.folder / "not there yet" / "watch.json").load() == kept
 
 
 def test_a_wrong_address_is_named_without_its_secret():

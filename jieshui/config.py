@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import httpx
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -218,6 +219,24 @@ class Watch(Section):
     certificates: tuple[Path, ...] = ()
     warn_days: int = Field(default=30, ge=1)
     least_free: float = Field(default=0.1, ge=0, lt=1)
+
+    @field_validator("targets")
+    @classmethod
+    def _addresses(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, address in value.items():
+            if not _is_http_address(address):
+                raise ValueError(
+                    f"{name}: {address!r} is no address like http://10.0.0.2:9101/readyz"
+                )
+        return value
+
+
+def _is_http_address(address: str) -> bool:
+    try:
+        parsed = httpx.URL(address)
+    except httpx.InvalidURL:
+        return False
+    return parsed.scheme in {"http", "https"} and bool(parsed.host)
 
 
 _ADDRESSES = TypeAdapter(tuple[str, ...])

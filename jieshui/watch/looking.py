@@ -2,48 +2,93 @@
 
 import shutil
 import ssl
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
 
 import httpx
 
 from jieshui.certificates import ends
 from jieshui.watch.judging import Look, Trouble
 
-_TIMEOUT_S = 10
 _WORDS = 300
 """Of what a process says of itself, so many characters go into a notice."""
+_BYTES = 4096
+"""So much of an answer is read."""
 
 
 class Targets:
-    """Asks each process whether it works."""
+    """Asks each process whether it works; all at once, each for `patience_s` at most."""
 
-    def __init__(self, addresses: Mapping[str, str], ca_file: Path | None = None) -> None:
+    def __init__(
+        self, addresses: Mapping[str, str], ca_file: Path | None = None, patience_s: float = 10
+    ) -> None:
         self._addresses = dict(addresses)
+        self._patience_s = patience_s
+        self._asked: dict[str, _Question] = {}
         trusted = ssl.create_default_context(cafile=ca_file)
-        self._client = httpx.Client(timeout=_TIMEOUT_S, verify=trusted, trust_env=False)
+        self._client = httpx.Client(
+            timeout=patience_s,
+            verify=trusted,
+            trust_env=False,
+            headers={"Accept-Encoding": "identity"},
+        )
 
     def look(self) -> Iterable[Look]:
         """Ask every one."""
-        for name, address in self._addresses.items():
-            said = self._ask(address)
-            trouble = Trouble("无正常应答", "gives no good answer", f"{address} {said}")
+        deadline = time.monotonic() + self._patience_s
+        questions = {name: self._ask(name, address) for name, address in self._addresses.items()}
+        for name, question in questions.items():
+            question.join(max(0.0, deadline - time.monotonic()))
+            said = question.said
+            trouble = Trouble("无正常应答", "gives no good answer", f"{question.address} {said}")
             yield Look(name, trouble if said else None)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _ask(self, address: str) -> str:
-        """What is wrong; "" when it works."""
+    def _ask(self, name: str, address: str) -> "_Question":
+        """A new question, or the one of before while its answer still drips in."""
+        before = self._asked.get(name)
+        if before and before.is_alive():
+            return before
+        question = self._asked[name] = _Question(self._client, address)
+        question.start()
+        return question
+
+
+class _Question(Thread):
+    """One question; `said` is what is wrong, "" when it works.
+
+    A thread, because a client's time limit is for each piece of an answer, not for the whole.
+    """
+
+    def __init__(self, client: httpx.Client, address: str) -> None:
+        super().__init__(name=f"watch {address}", daemon=True)
+        self.address = address
+        self.said = "no whole answer in time"
+        self._client = client
+
+    def run(self) -> None:
         try:
-            answer = self._client.get(address)
-        except httpx.HTTPError as error:
-            return f"{type(error).__name__}: {error}"[:_WORDS]
-        if answer.is_success:
-            return ""
-        return f"{answer.status_code} {' '.join(answer.text.split())}"[:_WORDS]
+            self.said = self._ask()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            self.said = f"{type(error).__name__}: {error}"[:_WORDS]
+
+    def _ask(self) -> str:
+        with self._client.stream("GET", self.address) as answer:
+            if answer.is_success:
+                return ""
+            body = b""
+            for part in answer.iter_raw():
+                body += part
+                if len(body) >= _BYTES:
+                    break
+        words = body[:_BYTES].decode(errors="replace").split()
+        return f"{answer.status_code} {' '.join(words)}"[:_WORDS]
 
 
 def look_at_certificates(paths: Iterable[Path], warn_days: int, now: datetime) -> Iterable[Look]:

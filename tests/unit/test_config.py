@@ -130,6 +130,23 @@ def test_the_registrys_password_may_lie_in_a_file_of_its_own(tmp_path):
     assert address.host == "db"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "10.0.0.2:9101/readyz",
+        "ftp://host/",
+        "http:///readyz",
+        "http://host:port/",
+        "http://[::",
+    ],
+)
+def test_an_address_to_watch_that_is_none_is_named(tmp_path, address):
+    config = write(tmp_path, f"[watch.targets]\nother = '{address}'\n")
+    with pytest.raises(JieshuiError, match=r"line \d.*watch.targets: .*other: .* is no address"):
+        load_settings(config)
+
+
 def test_the_watch_tells_the_bureau_unless_it_has_addresses_of_its_own(tmp_path):
     bureau = "[notify]\nbureau = ['json://b']\n"
     assert load_settings(write(tmp_path, "")).watch_addresses == ()

@@ -1,8 +1,11 @@
 """When the watch tells people, and that it does: judging in a table, the rest over real HTTP."""
 
+import contextlib
 import json
 import shutil
+import socket
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from zoneinfo import ZoneInfo
@@ -107,13 +110,15 @@ class Web:
 
     def __init__(self):
         self.status, self.posts = 200, []
+        self.answer = b'{"ready": false,\n "error": "the disk is away"}'
         web = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 self.send_response(web.status)
                 self.end_headers()
-                self.wfile.write(b'{"ready": false,\n "error": "the disk is away"}')
+                with contextlib.suppress(OSError):
+                    self.wfile.write(web.answer)
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -222,6 +227,54 @@ def test_a_process_where_nothing_listens_is_silent(house):
     house.after()
     assert house.after(seconds=120) == [DOWN]
     assert "http://127.0.0.1:1/readyz ConnectError" in house.inbox.posts[0]["message"]
+
+
+@pytest.fixture
+def dripping():
+    """An address whose answer never ends: a byte of its headers now and then."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    ended = threading.Event()
+
+    def serve():
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not ended.wait(0.05):
+                connection.sendall(b"x")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    ended.set()
+    thread.join()
+    listener.close()
+
+
+def test_an_answer_that_drips_holds_nobody_up(web, dripping):
+    targets = Targets({"slow": dripping, "good": f"http://{web().address}/"}, patience_s=0.3)
+    began = time.monotonic()
+    looks = [list(targets.look()) for _ in range(2)]
+    assert time.monotonic() - began < 2
+    for slow, good in looks:
+        assert "no whole answer in time" in slow.trouble.detail
+        assert good.trouble is None
+    targets.close()
+
+
+def test_what_is_no_address_is_a_trouble_not_the_end():
+    targets = Targets({"odd": "http://host:port/"})
+    (look,) = targets.look()
+    assert "InvalidURL" in look.trouble.detail
+    targets.close()
+
+
+def test_of_a_long_answer_a_little_is_read(web):
+    process = web()
+    process.status, process.answer = 503, b"x" * 50_000_000
+    targets = Targets({"long": f"http://{process.address}/"})
+    (look,) = targets.look()
+    assert look.trouble.detail.endswith("503 " + "x" * 296)
+    targets.close()
 
 
 def test_a_restarted_watch_tells_nothing_twice_and_the_return_all_the_same(house):

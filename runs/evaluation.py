@@ -115,8 +115,8 @@ class Evaluator:
             self._metrics.detector_failures.labels(name).inc()
             return False
         for evaluation in evaluations:
-            self._pulse()
             self._metrics.findings.labels(evaluation.kind.value).set(len(evaluation.findings))
+            self._pulse()
             self._listener.handle(evaluation)
         return True
 
@@ -151,6 +151,7 @@ class Evaluator:
             period=period,
         )
         if keep:
+            self._pulse()
             self._in.figures.save_plan_status(status)
         return detect_over_plan(
             status, policy=self._policy, city=self._city, now=now, period=period
@@ -186,6 +187,7 @@ class Evaluator:
         days = self._zone_days(zoned, today - _ZONE_MEAN_DAYS, today)
         works = self._in.registry.works()
         judged = add_baseline(nights, days, works, policy=self._policy, city=self._city)
+        self._pulse()
         self._in.figures.save_zone_nights(_changed(nights, judged))
         return [
             detect_night_flow_rise(
@@ -201,6 +203,7 @@ class Evaluator:
     def _judge_loss_rate(self, now: datetime) -> Iterable[Evaluation]:
         returns = self._in.registry.monthly_returns()
         rates = city_rates(returns, policy=self._policy, now=now, city=self._city)
+        self._pulse()
         self._in.figures.save_city_rates(rates)
         return [detect_loss_rate(rates, policy=self._policy, now=now)]
 
@@ -212,6 +215,7 @@ class Evaluator:
 
     def _judge_refused(self, now: datetime) -> Iterable[Evaluation]:
         counts = self._in.ledger.refused_counts()
+        self._pulse()
         return [detect_refused(counts, counts_before(self._in.state, counts, now), now=now)]
 
     def record_silence(self, day: date) -> None:
@@ -224,9 +228,9 @@ class Evaluator:
         silent = [m for m in self._in.registry.meters() if m.id not in heard]
         for i in range(0, len(silent), _METERS_AT_ONCE):
             part = silent[i : i + _METERS_AT_ONCE]
-            self._in.figures.save_arrivals(
-                compute_arrivals(_no_readings(), part, day, day, self._city)
-            )
+            arrivals = compute_arrivals(_no_readings(), part, day, day, self._city)
+            self._pulse()
+            self._in.figures.save_arrivals(arrivals)
 
 
 def _together(one: Evaluation, other: Evaluation) -> Evaluation:

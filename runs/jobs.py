@@ -3,7 +3,7 @@
 # pyright: reportArgumentType=false, reportReturnType=false
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import cast
@@ -42,7 +42,10 @@ class _Asked:
 
 
 class RecomputeJobs:
-    """Does one job after the other; repeating one is harmless."""
+    """Does one job after the other; repeating one is harmless.
+
+    `pulse` is called before a job is taken and before it ends; what it raises ends the work.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class RecomputeJobs:
         city: CityTime,
         outages: tuple[type[Exception], ...],
         rows: int,
+        pulse: Callable[[], None],
     ) -> None:
         self._queue = queue
         self._readings = readings
@@ -62,6 +66,7 @@ class RecomputeJobs:
         self._city = city
         self._outages = outages
         self._rows = rows
+        self._pulse = pulse
         self._held: Job | None = None
 
     def release(self) -> None:
@@ -74,7 +79,9 @@ class RecomputeJobs:
 
         When a store is away the job is held, and done by the next call.
         """
-        self._held = self._held or self._queue.take([RECOMPUTE])
+        if self._held is None:
+            self._pulse()
+            self._held = self._queue.take([RECOMPUTE])
         if self._held is None:
             return 0
         job = self._held
@@ -85,8 +92,10 @@ class RecomputeJobs:
         except Exception as error:  # noqa: BLE001 (a job that fails must not come again for ever)
             _log.exception("job failed", job=job.id)
             reason = f"{type(error).__name__}: {error}"
+            self._pulse()
             self._queue.finish(job.id, {"error": reason}, failed=True)
         else:
+            self._pulse()
             self._queue.finish(job.id, done)
         self._held = None
         return 1

@@ -116,8 +116,10 @@ class Recomputation:
         hourly = _within(hourly, _local_days(hourly[START], self._city), heard)
         self._pulse()
         self._volumes.save(hourly[hourly[START] < now], _within(daily, daily[DAY], heard))
+        self._pulse()
         self._save_verdicts(span, checked, first, last)
         arrivals = compute_arrivals(checked, meters, first, last, self._city)
+        self._pulse()
         self._figures.save_arrivals(_within(arrivals, arrivals[DAY], heard))
         zones = frozenset(m.zone_id for m in meters if m.zone_id)
         return [ZoneSpan(zones, first, last)] if zones else []
@@ -159,7 +161,9 @@ class Recomputation:
         self._pulse()
         self._figures.save_zone_nights(nights[over])
         daily = self._volumes.load_daily(ids, first, last)
-        self._figures.save_zone_days(compute_zone_days(daily, meters, self._city, zones))
+        zone_days = compute_zone_days(daily, meters, self._city, zones)
+        self._pulse()
+        self._figures.save_zone_days(zone_days)
 
     def _newest_night(self, now: datetime) -> date:
         """The local day of the newest night window that has passed."""

@@ -94,7 +94,7 @@ class AnalysisService:
         self._settings = settings or RunSettings()
         self._metrics = RunMetrics(metrics or CollectorRegistry())
         self._turn = turn or Alone()
-        self._pulse = Pulse(self._turn)
+        self._pulse = Pulse(self._turn, self._lose_turn)
         self._recomputation = Recomputation(
             readings, volumes, figures, policy=policy, city=city, pulse=self._pulse
         )
@@ -107,6 +107,7 @@ class AnalysisService:
                 city=city,
                 outages=self._settings.outages,
                 rows=self._settings.chunk_readings,
+                pulse=self._pulse,
             )
             if jobs
             else None
@@ -143,8 +144,9 @@ class AnalysisService:
                 if report is None or report.idle:
                     stop.wait(self._settings.poll_s)
         finally:
+            self._health |= {"ready": False, "turn": None}
+            self._metrics.turn.set(0)
             self._turn.release()
-            self._health["ready"] = False
 
     def _cycle(self, stop: threading.Event) -> RunReport | None:
         """A round, tried again while a store is away; None when stopped or standing by."""
@@ -162,15 +164,12 @@ class AnalysisService:
 
     def _round(self) -> RunReport | None:
         """One cycle if it is our turn; None while it is another's."""
-        if not (self.active and self._turn.holds()) and not self._begin_turn():
+        if not (self.active and self._pulse.holds()) and not self._begin_turn():
             return None
         return self.run_once()
 
     def _begin_turn(self) -> bool:
         """Take the turn; False when another process has it."""
-        if self.active:
-            self._health["turn"] = None
-            _log.warning("the turn to analyse was lost")
         if not self._turn.take():
             self._stand_by()
             return False
@@ -180,6 +179,13 @@ class AnalysisService:
         self._metrics.turn.set(1)
         _log.info("this process analyses")
         return True
+
+    def _lose_turn(self) -> None:
+        """From here on nothing goes out either: `active` is asked before notices are sent."""
+        if self.active:
+            _log.warning("the turn to analyse was lost")
+        self._health["turn"] = None
+        self._metrics.turn.set(0)
 
     def _stand_by(self) -> None:
         if self._health["turn"] != "standby":
@@ -303,6 +309,7 @@ class AnalysisService:
         self._evaluation_took = self._evaluated_at - begin
         self._changed = False
         mark = (self._state.get(MARK) or {}).get("mark", 0)
+        self._pulse()
         self._state.set(EVALUATED, {"mark": mark, "at": now.isoformat(), "failed": failed})
         _log.info("evaluated", seconds=round(self._evaluation_took, 3), failed=failed)
         return failed
@@ -312,8 +319,8 @@ class AnalysisService:
         done = self._day_of_state(SILENCE) or yesterday - timedelta(days=1)
         day = max(done + timedelta(days=1), yesterday - _LONGEST_SILENCE)
         while day <= yesterday:
-            self._pulse()
             self._evaluator.record_silence(day)
+            self._pulse()
             self._state.set(SILENCE, {"day": day.isoformat()})
             day += timedelta(days=1)
 
@@ -333,7 +340,9 @@ class AnalysisService:
         self._pulse()
         with self._metrics.timed("compaction"):
             written = self._readings.compact(closed)
+            self._pulse()
             written += self._volumes.compact(closed.replace(day=1))
+        self._pulse()
         self._state.set(COMPACTED, {"day": today.isoformat()})
         self._compacted_at = time.monotonic()
         _log.info("compacted", closed_before=closed.isoformat(), written=written)

@@ -1,6 +1,7 @@
 """Whose turn it is to analyse: one process at a time, the others stand by."""
 
 import time
+from collections.abc import Callable
 
 from runs.ports import Turn
 
@@ -25,10 +26,20 @@ class Alone:
 
 
 class Pulse:
-    """Felt before every write: the turn is still ours, and the loop still moves."""
+    """Felt right before every write: the turn is still ours, and the loop still moves.
 
-    def __init__(self, turn: Turn) -> None:
+    A write that had begun when the turn was lost comes to its end all the same. The next process
+    begins after the last mark, so it computes those days too; only if it is done with them first
+    do the older figures stay, until one of these days is touched again.
+
+    Args:
+        turn: whose turn it is.
+        lost: called where it turns out not to be ours.
+    """
+
+    def __init__(self, turn: Turn, lost: Callable[[], None]) -> None:
         self._turn = turn
+        self._lost = lost
         self._felt = time.monotonic()
 
     def __call__(self) -> None:
@@ -37,9 +48,16 @@ class Pulse:
         Raises:
             LostTurnError: it isn't any more; nothing may be written.
         """
-        if not self._turn.holds():
+        if not self.holds():
             raise LostTurnError("the turn to analyse is lost: the connection that held it broke")
         self.beat()
+
+    def holds(self) -> bool:
+        """Whether it is still our turn."""
+        if self._turn.holds():
+            return True
+        self._lost()
+        return False
 
     def beat(self) -> None:
         """The loop moves."""

@@ -535,6 +535,88 @@ def test_a_turn_that_is_lost_in_a_cycle_lets_nothing_more_be_written(house):
     assert house.state.get("evaluated")
 
 
+class BreakingTurn(OtherTurn):
+    """A turn that is lost when it has been felt so many times; then nobody can be asked for it."""
+
+    def __init__(self, felt):
+        super().__init__()
+        self.free.set()
+        self.left = felt
+
+    def take(self):
+        if self.left <= 0:
+            raise OSError("the database is away")
+        return super().take()
+
+    def holds(self):
+        self.left -= 1
+        return super().holds() and self.left > 0
+
+
+def test_a_process_that_lost_its_turn_says_so_before_it_can_ask_for_another(house):
+    house.load(flowing())
+    service = house.service(turn=BreakingTurn(felt=3))
+    with pytest.raises(LostTurnError):
+        service._round()
+    gauge = house.metrics.get_sample_value("jieshui_runs_turn")
+    assert (service.active, service.health()["turn"], gauge) == (False, None, 0)
+    with pytest.raises(OSError, match="away"):
+        service._round()
+    assert (service.active, house.metrics.get_sample_value("jieshui_runs_turn")) == (False, 0)
+
+
+class Felt:
+    """The turn and, around the stores, what was written since it was last felt."""
+
+    def __init__(self):
+        self.fresh, self.unfelt, self.written = False, set(), set()
+
+    def take(self):
+        return True
+
+    def holds(self):
+        self.fresh = True
+        return True
+
+    def release(self):
+        pass
+
+    def around(self, store, writes):
+        return Noting(self, store, writes)
+
+
+class Noting:
+    def __init__(self, felt, store, writes):
+        self._felt, self._store, self._writes = felt, store, writes
+
+    def __getattr__(self, name):
+        if name in self._writes:
+            self._felt.written.add(name)
+            if not self._felt.fresh:
+                self._felt.unfelt.add(name)
+            self._felt.fresh = False
+        return getattr(self._store, name)
+
+
+def test_the_turn_is_felt_right_before_every_write(house):
+    house.load(flowing())
+    felt = Felt()
+    house.jobs.ask("recompute", {"meter_id": "C1"}, "test")
+    house.jobs.ask("recompute", {"meter_id": "C1", "first": "yesterday"}, "test")
+    house.register("meters", id="C9", supplier_id="S1", role="customer", user_id="U2")
+    house.jobs = felt.around(house.jobs, {"take", "finish"})
+    service = house.service(
+        turn=felt,
+        readings=felt.around(house.readings, {"compact"}),
+        volumes=felt.around(house.volumes, {"save", "compact"}),
+        figures=felt.around(house.figures, _FIGURE_WRITES),
+        state=felt.around(house.state, {"set"}),
+    )
+    work_off(service)
+    assert felt.unfelt == set()
+    assert felt.written == {"take", "finish", "compact", "save", "set", *_FIGURE_WRITES}
+
+
 def test_a_loop_that_hangs_is_not_ready(house, monkeypatch):
     service = house.service()
     service.run_once()

@@ -38,6 +38,23 @@ def test_an_outage_does_not_end_the_delivery_of_notices():
     loop.join()
 
 
+def test_no_notice_goes_out_while_it_is_not_our_turn():
+    stop, asked, sending = Event(), Event(), Sending()
+    turns = iter([False, False])
+
+    def our_turn():
+        if (ours := next(turns, None)) is None:
+            asked.set()
+        return bool(ours)
+
+    loop = DeliveryLoop(sending, stop, our_turn=our_turn, pause_s=0.001)
+    loop.start()
+    assert asked.wait(5)
+    stop.set()
+    loop.join()
+    assert sending.calls == 0
+
+
 def test_a_bug_in_the_delivery_stops_the_process_loudly():
     stop = Event()
     loop = DeliveryLoop(Sending(KeyError("bug")), stop, our_turn=lambda: True, pause_s=0.001)

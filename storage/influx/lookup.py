@@ -19,6 +19,10 @@ from water.readings import QUANTITIES
 _METER_HOURS = 4_000
 """What one query may span, meters × hours: 16,000 readings at one in 15 minutes."""
 
+_SPARSE_METER_HOURS, _HOURS_BETWEEN = 400, 24
+"""Where less than one reading a meter-hour is looked for, a query spans no more than this, nor
+than this for each of them: a meter that is read every 10 seconds has 360 readings in an hour."""
+
 _LEAST_HOURS = 0.25
 
 LoadReadings = Callable[[Sequence[str], datetime, datetime], pd.DataFrame]
@@ -32,23 +36,28 @@ class Window:
     start: int
     end: int
     meters: set[str] = field(default_factory=set[str])
+    wanted: int = 0
 
     def takes(self, at: int, meter_id: str) -> bool:
         """Whether the query stays small enough with one more reading."""
         hours = max((at - self.start) / 3600, _LEAST_HOURS)
-        return (len(self.meters) + (meter_id not in self.meters)) * hours <= _METER_HOURS
+        meter_hours = (len(self.meters) + (meter_id not in self.meters)) * hours
+        wanted = self.wanted + 1
+        sparse = min(_SPARSE_METER_HOURS, wanted * _HOURS_BETWEEN)
+        return meter_hours <= min(_METER_HOURS, max(wanted, sparse))
 
     def add(self, at: int, meter_id: str) -> None:
         """Ask for this reading too; `at` is not before `end`."""
         self.end = at
+        self.wanted += 1
         self.meters.add(meter_id)
 
 
 def plan(identities: Sequence[Identity]) -> Iterator[Window]:
     """The windows that hold these readings, in order of time.
 
-    What comes again after an outage lies close together and is one window; a year of one meter is
-    one, too. Readings scattered over meters and months want more.
+    What comes again after an outage lies close together and is one window; months of one meter's
+    hours are one, too. Readings scattered over meters and months want more.
     """
     window: Window | None = None
     for meter_id, at in sorted(identities, key=itemgetter(1)):

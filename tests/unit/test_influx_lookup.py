@@ -24,10 +24,13 @@ def test_every_late_reading_is_asked_for():
         ([(f"m{m}", t) for t in (0, 900, 1800) for m in range(2_000)], 1),
         ([("m1", 900 * i) for i in range(5_000)], 1),
         ([("m1", 0), ("m2", 3000 * DAY)], 2),
+        ([("m1", 0), ("m1", 166 * DAY)], 2),
+        ([("m1", day * DAY) for day in range(16)], 1),
     ],
     ids=[
         "an instant of a city again", "half an hour of 2,000 meters again", "52 days of one meter",
-        "two readings eight years apart",
+        "two readings eight years apart", "two of one meter months apart",
+        "a fortnight of a daily meter",
     ],
 )  # fmt: skip
 def test_what_lies_together_is_one_query(late, queries):
@@ -39,6 +42,14 @@ def test_no_query_asks_for_much_more_than_its_bound():
     late = [(f"m{chance.randrange(2_000)}", chance.randrange(365 * DAY)) for _ in range(2_000)]
     sizes = [len(w.meters) * (w.end - w.start) / 3600 for w in plan(late)]
     assert max(sizes) <= 4_000
+
+
+def test_what_is_scattered_is_not_asked_for_with_all_that_lies_between():
+    chance = random.Random(3)
+    late = [(f"m{chance.randrange(30)}", chance.randrange(365 * DAY)) for _ in range(500)]
+    sizes = [len(w.meters) * (w.end - w.start) / 3600 for w in plan(late)]
+    assert max(sizes) <= 400
+    assert sum(sizes) <= 24 * len(late)
 
 
 def test_nothing_late_asks_nothing():

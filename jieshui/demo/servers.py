@@ -1,10 +1,11 @@
 """The servers of a production installation, started as programs of this machine for a while."""
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from jieshui.errors import JieshuiError
 ORGANISATION = "jieshui"
 BUCKET = "water"
 _PATIENCE_S = 30
+_DEBIAN = Path("/usr/lib/postgresql")
+"""Where Debian keeps PostgreSQL's programs, a folder a version."""
 
 
 class Program:
@@ -45,11 +48,20 @@ class Program:
             self._process = subprocess.Popen[bytes](
                 command, stdout=out, stderr=out, start_new_session=True, **options
             )
+
+        def answers_yet() -> None:
+            if self._process is None or self._process.poll() is not None:
+                raise JieshuiError(f"{self.name} ended at once; its log is {self.log}")
+            answers()
+
         try:
-            until_it_answers(answers)
+            until_it_answers(answers_yet)
         except RetryError:
             self.stop()
             raise JieshuiError(f"{self.name} did not start; its log is {self.log}") from None
+        except JieshuiError:
+            self.stop()
+            raise
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
@@ -100,8 +112,7 @@ class InfluxDB(Program):
             JieshuiError: it doesn't answer; the message names its log.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.token_file.exists():
-            self.token = self.token_file.read_text(encoding="ascii").strip()
+        self._keep_token()
         self._run(
             [
                 self._program,
@@ -112,13 +123,18 @@ class InfluxDB(Program):
                 "--reporting-disabled",
                 "--log-level=warn",
             ],
-            self._set_up,
+            lambda: set_up_influxdb(self.url, self.token),
         )
 
-    def _set_up(self) -> None:
-        if set_up_influxdb(self.url, self.token):
-            self.token_file.touch(mode=0o600)
-            self.token_file.write_text(self.token, encoding="ascii")
+    def _keep_token(self) -> None:
+        """Written before the server learns it: whatever ends us between, it opens the server."""
+        if self.token_file.exists():
+            self.token = self.token_file.read_text(encoding="ascii").strip()
+            return
+        aside = self.token_file.with_suffix(".new")
+        aside.touch(mode=0o600)
+        aside.write_text(self.token, encoding="ascii")
+        aside.replace(self.token_file)
 
 
 class PostgreSQL(Program):
@@ -189,7 +205,7 @@ def _as_postgres(folder: Path) -> dict[str, Any]:
 def find_influxd() -> str | None:
     """The influxd of this machine: on the path, else the one that `make servers` has built."""
     caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jieshui"
-    built = sorted(caches.glob("influxd-*/influxd"), reverse=True)
+    built = _newest_first(caches.glob("influxd-*/influxd"))
     return shutil.which("influxd") or (str(built[0]) if built else None)
 
 
@@ -197,8 +213,17 @@ def find_postgresql() -> Path | None:
     """The folder with PostgreSQL's programs; Debian keeps it off the path."""
     on_path = shutil.which("initdb")
     found = [Path(on_path).parent] if on_path else []
-    found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found += _newest_first(_DEBIAN.glob("*/bin"))
     return next((folder for folder in found if (folder / "initdb").exists()), None)
+
+
+def _newest_first(programs: Iterable[Path]) -> list[Path]:
+    """In the order of the version that the folder above is named for."""
+
+    def version(program: Path) -> tuple[int, ...]:
+        return tuple(int(number) for number in re.findall(r"\d+", program.parent.name))
+
+    return sorted(programs, key=version, reverse=True)
 
 
 def find_programs() -> tuple[str, Path]:

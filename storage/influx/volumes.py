@@ -11,7 +11,8 @@ to be taken back.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
@@ -23,7 +24,7 @@ from storage.frames import require_columns, to_days, to_instants, to_seconds, wh
 from storage.influx.asking import Asker, in_parts
 from storage.influx.client import InfluxClient
 from storage.influx.lines import METER_TAG, escape_tag, write_lines
-from storage.influx.points import Points, frame_of, instants_of, meters_of, names_of
+from storage.influx.points import Points, frame_of, identify, instants_of, meters_of, names_of
 from water import columns
 
 EXCEPTIONS = "exceptions"
@@ -39,6 +40,12 @@ _WHOLLY_MEASURED = {
     columns.ESTIMATED_SHARE: 0.0,
     columns.MISSING_SHARE: 0.0,
 }
+
+_BEYOND_RETENTION = re.compile(r"\b(?:beyond|outside) retention policy\b")
+"""What servers say, older and newer ones, of a point that is older than their bucket keeps."""
+
+_HOURLY_AT_ONCE_S, _DAILY_AT_ONCE_S = 86_400, 30 * 86_400
+"""What is asked at once of every meter: an answer is held in memory whole."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +75,8 @@ class InfluxVolumes:
         What lies before the bucket's retention is not kept; that is logged.
 
         Raises:
-            StoreError: a frame lacks a column of columns.HOURLY or DAILY, or a share is no number.
+            StoreError: a frame lacks a column of columns.HOURLY or DAILY, a share is no number, or
+                the server refuses a volume for another reason than the retention.
             StoreUnavailableError: (an OSError) a part may have been saved; save it again.
         """
         require_columns(hourly, columns.HOURLY)
@@ -77,8 +85,7 @@ class InfluxVolumes:
         every = [list(_format_volumes(*kind)) for kind in kinds]
         for lines in every:
             if refused := write_lines(self._client, lines):
-                reason = next(iter(refused.values()))
-                log.warning("InfluxDB keeps not every volume", refused=len(refused), reason=reason)
+                _say_or_raise(refused, lines)
 
     def load_hourly(
         self, meter_ids: Sequence[str] | None, start: datetime, end: datetime
@@ -95,6 +102,19 @@ class InfluxVolumes:
     def compact(self, closed_before: date) -> int:  # noqa: ARG002 - InfluxDB compacts by itself
         """Nothing is left to tidy."""
         return 0
+
+
+def _say_or_raise(refused: Mapping[int, str], lines: Sequence[str]) -> None:
+    """Log what lies before the retention.
+
+    Raises:
+        StoreError: a line was refused for another reason.
+    """
+    for place, reason in refused.items():
+        if not _BEYOND_RETENTION.search(reason):
+            raise StoreError(f"InfluxDB refuses the volume {lines[place]!r}: {reason}")
+    reason = next(iter(refused.values()))
+    log.warning("InfluxDB keeps not every volume", refused=len(refused), reason=reason)
 
 
 def _midnight(day: date) -> int:
@@ -167,9 +187,28 @@ def _load(
     if start >= end:
         return _volumes_frame(Points([], {}), names)
     if meter_ids is None:
-        return _volumes_frame(asker.ask(asker.select(start, end)), names)
+        at_once_s = _HOURLY_AT_ONCE_S if names is columns.HOURLY else _DAILY_AT_ONCE_S
+        begins = range(start, end, at_once_s)
+        spans = [asker.ask(asker.select(s, min(end, s + at_once_s))) for s in begins]
+        return _volumes_frame(_put_together(spans), names)
     parts = [asker.ask(asker.select(start, end, ids), ids) for ids in in_parts(meter_ids)]
     return frame_of(parts, lambda points: _volumes_frame(points, names))
+
+
+def _put_together(spans: Sequence[Points]) -> Points:
+    """Points of different spans of time, each with the meters that it has, as one."""
+    ids = sorted({meter_id for points in spans for meter_id in points.meter_ids})
+    places = {meter_id: place for place, meter_id in enumerate(ids)}
+
+    def renumber(points: Points) -> Points:
+        meters = np.array([places[meter_id] for meter_id in points.meter_ids], np.int64)
+        fields = {
+            name: (identify(meters[meters_of(known)], instants_of(known)), values)
+            for name, (known, values) in points.fields.items()
+        }
+        return Points(ids, fields)
+
+    return Points(ids, {}).join(*map(renumber, spans))
 
 
 def _volumes_frame(points: Points, names: Sequence[str]) -> pd.DataFrame:

@@ -73,6 +73,26 @@ def test_volumes_before_the_retention_are_left_out_and_said(influxdb, city):
     volumes.close()
 
 
+def test_a_volume_refused_for_another_reason_is_no_volume_kept(kept):
+    kept._client.write(f'hourly,meter_id=m2 volume_m3="a word" {int(HOUR.timestamp())}')
+    with pytest.raises(StoreError, match=r"hourly,meter_id=m1 .*field type conflict"):
+        kept.save(hours(1.0), NO_DAYS)
+
+
+def test_volumes_of_every_meter_are_asked_in_spans_and_given_in_order(kept, monkeypatch):
+    first = HOUR - timedelta(days=3)
+    one, other = (hours(*np.arange(n) / 4, first=first) for n in (60, 40))
+    other[columns.METER_ID] = "m0"
+    kept.save(pd.concat([one, other]), NO_DAYS)
+    asked, ask = [], kept._client.csv
+    monkeypatch.setattr(kept._client, "csv", lambda script: asked.append(script) or ask(script))
+    found = kept.load_hourly(None, first, first + timedelta(hours=60))
+    pd.testing.assert_frame_equal(found, pd.concat([other, one], ignore_index=True))
+    assert len(asked) == 3
+    kept.load_daily(None, first.date(), first.date() + timedelta(days=129))
+    assert len(asked) == 3 + 5
+
+
 def test_saved_volumes_outlive_a_restart_of_the_server(make_influxdb, city):
     server = make_influxdb()
     volumes = open_at(server, city, server.make_bucket())

@@ -162,8 +162,7 @@ class Loader:
     def _load(self, batch: Batch) -> None:
         if self._unsure:
             self._find_out()
-        loaded = self._loaded_of(batch)
-        if not loaded:
+        if not self._loaded_of(batch):
             try:
                 return self._commit(batch)
             except OSError:  # an outage, however long: nothing is wrong with the batch
@@ -173,7 +172,8 @@ class Loader:
                 if self._failures < _SUSPICIOUS_FAILURES or not self._sink_answers():
                     raise
                 log.warning("store refuses a batch, loading one by one", error=repr(error))
-        for entry in batch.entries[loaded:]:
+                self._find_out()
+        for entry in batch.entries[self._loaded_of(batch) :]:
             self._load_alone(entry)
         return None
 
@@ -201,6 +201,9 @@ class Loader:
         except Exception as error:
             if not self._sink_answers():
                 raise
+            self._find_out()
+            if self._loaded_of(batch):
+                return
             log.warning("store refuses a message", entry=entry.entry, error=repr(error))
             refused = Batch(batch.rules, self._journal)
             refused.refuse_entry(entry, type(error).__name__)
@@ -227,8 +230,8 @@ class Loader:
     def _sink_answers(self) -> bool:
         """Whether the store takes a load with nothing in it."""
         try:
-            with self._sink.load() as load:
-                load.set_position(self._journal, self.position)
+            with self._sink.load():
+                pass
         except Exception:  # noqa: BLE001 (any failure means the same: it is away)
             return False
         return True

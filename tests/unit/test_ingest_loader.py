@@ -35,12 +35,13 @@ class Fussy:
     """The real store, away for a while (`away` loads fail), or unable to take one register.
 
     `poison`: a register that makes the load fail; `refused`: one that its server won't have;
-    `mute`: so many loads are kept without its saying so.
+    `mute`: so many loads are kept, and a failure is all that is heard;
+    `failing`: the kind of failure.
     """
 
     def __init__(self, store):
         self.store, self.away, self.poison, self.loads = store, 0, None, 0
-        self.refused, self.mute = None, 0
+        self.refused, self.mute, self.failing = None, 0, OSError
 
     def __getattr__(self, name):
         return getattr(self.store, name)
@@ -50,18 +51,19 @@ class Fussy:
         self.loads += 1
         if self.away:
             self.away -= 1
-            raise OSError("the store is away")
+            raise self.failing("the store is away")
         with self.store.load() as load:
-            yield _FussyLoad(load, self.poison, self.refused)
-        if self.mute:
+            yield (load := _FussyLoad(load, self.poison, self.refused))
+        if self.mute and load.counted:
             self.mute -= 1
-            raise OSError("the answer got lost")
+            raise self.failing("the answer got lost")
 
 
 class _FussyLoad:
     def __init__(self, load, poison, refused):
         self._load, self._poison, self._refused = load, poison, refused
         self._refusals = {}
+        self.counted = False
 
     def __getattr__(self, name):
         return getattr(self._load, name)
@@ -83,6 +85,10 @@ class _FussyLoad:
 
     def refusals(self):
         return self._refusals
+
+    def set_position(self, journal, position):
+        self.counted = True
+        self._load.set_position(journal, position)
 
 
 @pytest.fixture
@@ -141,9 +147,11 @@ def test_batches_hold_about_as_many_readings_as_they_may(journal, sink):
     assert sums(sink)[1].stored == 95
 
 
-def test_a_load_that_was_kept_without_an_answer_is_counted_once(journal, sink):
+@pytest.mark.parametrize(("away", "mute"), [(0, 1), (2, 1), (2, 2)])
+@pytest.mark.parametrize("failing", [OSError, ValueError])
+def test_a_load_that_was_kept_without_an_answer_is_counted_once(journal, sink, away, mute, failing):
     append(journal, *range(20))
-    sink.mute = 1
+    sink.away, sink.mute, sink.failing = away, mute, failing
     loader = make_loader(journal, sink)
     load_all(loader)
     append(journal, 20, first=20)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from storage.edges import Edges
 from water.loading import Outcome, Position, Refused, Tally
 from water.pages import Page
 from water.readings import Reading
@@ -157,6 +158,13 @@ class ReadingsStore(Protocol):
         self, meter_id: str, quantity: str, start: datetime, end: datetime, points: int
     ) -> pd.DataFrame:
         """A quantity thinned to about `points` rows (columns at, value), extremes kept."""
+        ...
+
+    def load_edges(self, meter_ids: Sequence[str] | None, instants: Sequence[datetime]) -> Edges:
+        """For each meter and instant the register at or before it and at or after it.
+
+        `instants` rise and lie whole minutes apart; None = every meter.
+        """
         ...
 
 

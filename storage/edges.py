@@ -54,3 +54,13 @@ def unknown_edges(meter_ids: list[str], instants: Sequence[int]) -> Edges:
         raise StoreError("instants must rise and lie whole minutes apart")
     unknown = [np.full((len(meter_ids), len(instants)), np.nan) for _ in range(4)]
     return Edges(meter_ids, np.array(instants, np.int64), *unknown)
+
+
+def join_edges(*parts: Edges) -> Edges:
+    """Edges of different meters, in order, around the same instants."""
+    sides = [
+        np.concatenate([getattr(part, side) for part in parts])
+        for side in ("before_at", "before_m3", "after_at", "after_m3")
+    ]
+    meter_ids = [meter_id for part in parts for meter_id in part.meter_ids]
+    return Edges(meter_ids, parts[0].instants, *sides)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from storage.edges import Edges, unknown_edges
-from storage.influx.asking import Asker
+from storage.edges import Edges, join_edges, unknown_edges
+from storage.influx.asking import Asker, in_parts
 from storage.influx.flux import EARLIEST, LATEST
 from storage.influx.points import Points, identify, instants_of, meters_of
 from water.columns import RECEIVED_AT, REGISTER_M3
@@ -27,6 +27,13 @@ def load_edges(asker: Asker, meter_ids: Sequence[str] | None, instants: Sequence
     Raises:
         StoreError: the instants don't rise or aren't whole minutes apart.
     """
+    if meter_ids is None:
+        return _load_part(asker, None, instants)
+    parts = [_load_part(asker, ids, instants) for ids in in_parts(meter_ids)]
+    return join_edges(unknown_edges([], instants), *parts)
+
+
+def _load_part(asker: Asker, meter_ids: list[str] | None, instants: Sequence[int]) -> Edges:
     newest = asker.ask(f"{asker.select(EARLIEST, LATEST, meter_ids)} |> last()")
     ids = [newest.meter_ids[meter] for meter in meters_of(newest.identities(RECEIVED_AT)).tolist()]
     found = unknown_edges(ids, instants)

@@ -18,6 +18,9 @@ _COLUMNS = ' |> keep(columns: ["_time", "_value", "_field", "meter_id"])'
 _MEANING = re.compile(r"[\\.+*?()|\[\]{}^$/]")
 """What means something in a pattern; the server refuses needless escapes, as `re.escape` has."""
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+"""What no meter's id has, and no script: with some of it the server reads none of the script."""
+
 
 def select(
     bucket: str,
@@ -54,11 +57,12 @@ def quote(text: str) -> str:
 
 
 def _any_of(meter_ids: Sequence[str]) -> str:
-    """A pattern that fits these ids and no other.
+    """A pattern that fits these ids and no other; an id with a control character fits nothing.
 
     A pattern is pushed down and costs the index one match a meter; a chain of `or` costs more from
     a few ids on, and can't be nested deeper than some hundred. Sorted ids share their beginnings,
     from which the server's engine makes a tree.
     """
-    ids = (_MEANING.sub(r"\\\g<0>", meter_id) for meter_id in sorted(meter_ids))
+    possible = (meter_id for meter_id in sorted(meter_ids) if not _CONTROL.search(meter_id))
+    ids = (_MEANING.sub(r"\\\g<0>", meter_id) for meter_id in possible)
     return f"/^(?:{'|'.join(ids)})$/"

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from storage.edges import Edges
 from storage.influx import InfluxSettings, flux
 from storage.influx.answers import InfluxAnswers
 from storage.influx.client import InfluxClient
@@ -164,13 +163,26 @@ def test_a_name_finds_that_meter_and_no_other(both):
     assert answers.load_readings(["m", "m.*", ".*", "A"], at(0), at(20 * DAY)).empty
 
 
-def test_more_meters_than_one_question_holds(make_answers):
+def test_more_meters_than_one_question_holds(make_answers, monkeypatch):
     names = [f"n{i:05d}" for i in range(2_500)]
     answers = make_answers([Reading(n, START, START + 1, register_m3=1.5) for n in names])
     found = answers.load_readings(names[::-1], at(0), at(1), neighbours=True)
     assert list(found["meter_id"]) == names
     assert list(answers.newest(names)["meter_id"]) == names
-    assert isinstance(answers.load_edges(names, [at(0), at(60)]), Edges)
+    scripts, ask = [], answers._client.csv
+    monkeypatch.setattr(answers._client, "csv", lambda s: scripts.append(s) or ask(s))
+    edges = answers.load_edges(names[::-1], [at(0), at(60)])
+    assert edges.meter_ids == names
+    assert edges.before_m3.tolist() == [[1.5, 1.5]] * 2_500
+    assert max(script.count("|n") for script in scripts) < 1_000
+
+
+@pytest.mark.parametrize("character", ["\0", "\n"])
+def test_a_name_that_no_meter_has_hides_no_other(both, character):
+    answers, _ = both
+    found = answers.newest(["m1", f"m{character}1", character])
+    assert list(found["meter_id"]) == ["m1"]
+    assert answers.load_page(character, at(0), at(DAY), after=None, limit=1).empty
 
 
 def test_a_neighbour_is_whole_though_other_readings_hide_it(make_answers):

@@ -32,6 +32,7 @@ from storage.contracts import ReadingsStore, VolumesStore
 from storage.influx import InfluxSettings
 from storage.influx import open_readings as open_influx_readings
 from storage.influx import open_volumes as open_influx_volumes
+from storage.locks import FileLock
 from storage.queries import IngestQueries, ReadingQueries
 from storage.readings import open_readings, open_volumes
 from storage.registry.accounts import AccountStore
@@ -39,7 +40,7 @@ from storage.registry.alerts import AlertStore
 from storage.registry.engine import migrate, open_registry
 from storage.registry.figures import FigureStore
 from storage.registry.jobs import JobStore
-from storage.registry.locks import ANALYSIS_LOCK, AdvisoryLock, FileLock
+from storage.registry.locks import ANALYSIS_LOCK, AdvisoryLock
 from storage.registry.queries import RegistryQueries
 from storage.registry.state import RunStateStore
 from storage.registry.store import RegistryStore

@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 import structlog
 
+from storage.locks import lock_if_free
 from storage.readings import cold, frames
 from storage.readings.database import Database
-from storage.readings.locks import hold_lock
 from storage.readings.meters import MeterKeys
 from storage.readings.snapshot import Engine, Snapshot, quote
 from storage.readings.tier import Tier
@@ -57,7 +57,7 @@ class Compactor:
         Returns how many were written; 0 when another process is at it. A partition into which
         rows came while it was written stays hot until the next time.
         """
-        with hold_lock(self._folder.with_suffix(".compacting"), wait=False) as alone:
+        with lock_if_free(self._folder.with_suffix(".compacting")) as alone:
             if not alone:
                 return 0
             with self._database.writing() as connection:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storage.errors import StoreError, StoreUnavailableError
-from storage.readings.locks import hold_lock
+from storage.locks import lock_in_turn
 
 STORED_FORMAT = 1
 """PRAGMA user_version of files that this code reads and writes."""
@@ -29,6 +29,7 @@ class Database:
 
     Raises:
         StoreError: the file was written by a newer version, or is no database.
+        StoreUnavailableError: another process has been making it for a minute.
     """
 
     def __init__(self, path: Path, schema: Sequence[str], synchronous: str) -> None:
@@ -40,7 +41,7 @@ class Database:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             # SQLite doesn't wait when two processes switch a new file to WAL at once.
-            with hold_lock(path.with_suffix(".lock"), wait=True):
+            with lock_in_turn(path.with_suffix(".lock")):
                 self._writer = self._connect()
                 self._prepare(schema)
         except sqlite3.DatabaseError as error:

@@ -16,6 +16,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 
+from storage.registry.postgresql import open_postgresql
+
 BUSY_TIMEOUT_MS = 30_000
 """How long a SQLite transaction waits for another process's, in milliseconds."""
 
@@ -32,7 +34,7 @@ def open_registry(url: str | URL) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_pre_ping=True)
+        return open_postgresql(parsed, pool_pre_ping=True)
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed)

@@ -7,43 +7,39 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from storage.readings.locks import hold_lock
+from storage.locks import PATIENCE_S, lock_in_turn
 from storage.registry.ledger import translated
+from storage.registry.postgresql import keep_session
 
 _LOAD_LOCK = 0x6C65_6467_6572
 """Key of the PostgreSQL advisory lock of whoever loads ("ledger")."""
 
-_TAKE = text(
-    "SELECT set_config('lock_timeout', '60s', true),"
-    " set_config('tcp_keepalives_idle', '10', false),"
-    " set_config('tcp_keepalives_interval', '5', false),"
-    " set_config('tcp_keepalives_count', '3', false),"
-    " pg_advisory_lock(:key)"
-)
-"""A loader waits a minute for another; the server notices after 25 s that the machine of the one
-that holds the lock is gone."""
+_TAKE = text("SELECT set_config('lock_timeout', :patience, true), pg_advisory_lock(:key)")
 
 
 @contextmanager
-def loading_alone(engine: Engine) -> Generator[Connection]:
+def loading_alone(engine: Engine, patience_s: float = PATIENCE_S) -> Generator[Connection]:
     """A connection whose holder is the only loader; it has no transaction open.
 
     On PostgreSQL the lock belongs to the connection: who loses it can't commit either, and a
     process that dies frees it. On SQLite it is the lock of a file beside the database.
 
     Raises:
-        StoreUnavailableError: the database is away, or another loader holds on.
+        StoreUnavailableError: the database is away, or another loader holds on for longer than
+            `patience_s`.
     """
     hold = _hold_advisory if engine.dialect.name == "postgresql" else _hold_file
-    with hold(engine) as connection:
+    with hold(engine, patience_s) as connection:
         yield connection
 
 
 @contextmanager
-def _hold_advisory(engine: Engine) -> Generator[Connection]:
+def _hold_advisory(engine: Engine, patience_s: float) -> Generator[Connection]:
     with translated(), engine.connect() as connection:
         with connection.begin():
-            connection.execute(_TAKE, {"key": _LOAD_LOCK})
+            keep_session(connection)
+            patience = f"{patience_s * 1000:.0f}ms"
+            connection.execute(_TAKE, {"key": _LOAD_LOCK, "patience": patience})
         try:
             yield connection
         except BaseException:
@@ -59,10 +55,10 @@ def _hold_advisory(engine: Engine) -> Generator[Connection]:
 
 
 @contextmanager
-def _hold_file(engine: Engine) -> Generator[Connection]:
+def _hold_file(engine: Engine, patience_s: float) -> Generator[Connection]:
     database = Path(engine.url.database or "registry")
     with (
-        hold_lock(database.with_name(f"{database.name}.load-lock"), wait=True),
+        lock_in_turn(database.with_name(f"{database.name}.load-lock"), patience_s),
         translated(),
         engine.connect() as connection,
     ):

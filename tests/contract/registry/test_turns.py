@@ -1,4 +1,4 @@
-"""One analyser at a time: a PostgreSQL advisory lock over machines, a file's lock on one."""
+"""One at a time: a PostgreSQL advisory lock over machines, the lock of a file on one."""
 
 import os
 import signal
@@ -10,8 +10,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from storage.errors import StoreUnavailableError
+from storage.locks import FileLock
 from storage.registry.engine import open_registry
-from storage.registry.locks import ANALYSIS_LOCK, AdvisoryLock, FileLock
+from storage.registry.ledger_session import loading_alone
+from storage.registry.locks import ANALYSIS_LOCK, AdvisoryLock
 
 HOLDER = """
 import sys, time
@@ -114,3 +117,11 @@ def test_a_database_that_is_away_is_no_free_turn():
     with pytest.raises(OperationalError):
         AdvisoryLock(away, ANALYSIS_LOCK).take()
     away.dispose()
+
+
+def test_a_loader_waits_for_another_and_then_gives_up(engine):
+    refused = pytest.raises(StoreUnavailableError)
+    with loading_alone(engine), refused, loading_alone(engine, patience_s=0.1):
+        pytest.fail("two load at once")
+    with loading_alone(engine, patience_s=10):
+        pass

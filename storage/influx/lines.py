@@ -25,10 +25,11 @@ def _series(meter_id: str) -> str:
     return f"{MEASUREMENT},{METER_TAG}={escape_tag(meter_id)} "
 
 
-def format_reading(row: Row) -> str:
+def format_reading(row: Row, *, whole: bool = False) -> str:
     """A reading as one line: what is not null, every field a float, the instant in seconds.
 
-    repr() gives the shortest text that reads back as the very same float.
+    repr() gives the shortest text that reads back as the very same float. A quality of 0 is left
+    out, but not of a `whole` line: it may replace another one's.
     """
     meter_id, at, received_at, register, flow, pressure, level, quality = row
     fields = f"received_at={received_at}"
@@ -40,7 +41,7 @@ def format_reading(row: Row) -> str:
         fields += f",pressure_mpa={pressure!r}"
     if level is not None:
         fields += f",level_m={level!r}"
-    if quality:
+    if quality or whole:
         fields += f",quality={quality}"
     return f"{_series(meter_id)}{fields} {at}"
 

@@ -140,10 +140,16 @@ class Load:
                 self._own_rows.append(ledger_unsettled.add(self._connection, parts))
         # Before the request: if its answer gets lost, these readings may be there all the same.
         keep_newest(self._newest, {row[0]: row[1] for row in rows})
-        refusals = write_lines(self._client, [format_reading(row) for row in rows])
+        refusals = write_lines(self._client, self._format(rows))
         refused: dict[Identity, str] = {rows[i][:2]: reason for i, reason in refusals.items()}
         self._note_days([row for row in rows if row[:2] not in refused] if refused else rows)
         return refused
+
+    def _format(self, rows: Sequence[Row]) -> list[str]:
+        """Rows as lines; one in the place of what nobody has counted says its quality too."""
+        if not self._unsettled:
+            return [format_reading(row) for row in rows]
+        return [format_reading(row, whole=self._unsettled.lists(row[:2])) for row in rows]
 
     def _note_days(self, rows: Sequence[Row]) -> None:
         """Keep which local days of which meters are touched; `rows` are in order of time."""

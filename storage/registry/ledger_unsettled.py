@@ -43,6 +43,10 @@ class Unsettled:
     def __bool__(self) -> bool:
         return bool(self._listed)
 
+    def lists(self, identity: Identity) -> bool:
+        """Whether a crashed load may have written some of this reading."""
+        return identity in self._listed
+
     def unlisted(self, parts: Mapping[Identity, int]) -> list[Part]:
         """What of these is not kept yet: a load that is tried again has been here before."""
         return [

@@ -35,7 +35,7 @@ from water.readings import Reading
 url, organisation, bucket, ledger = sys.argv[1:]
 settings = InfluxSettings(url, sys.stdin.readline().strip(), organisation, bucket)
 zone = ZoneInfo("Asia/Shanghai")
-store = open_readings(settings, open_registry(ledger), CityTime(zone), SystemClock())
+store = open_readings(settings, open_registry(ledger), CityTime(zone))
 first = int(datetime(2026, 1, 1, tzinfo=zone).timestamp())
 with store.load() as load:
     load.add_readings([Reading("m1", first + 3600 * h, first + 3600 * h + 5, h) for h in range(10)])
@@ -105,6 +105,16 @@ def test_a_quantity_that_another_worker_adds_leaves_the_dead_ones_uncounted(
     assert load(restarted, hours(reading, 4, 5)) == [DUPLICATE]
     row = restarted.load_readings(["m1"], instant(1, 1, 4), instant(1, 1, 5)).iloc[0]
     assert (row["register_m3"], row["pressure_mpa"]) == (4, 0.3)
+
+
+def test_a_reading_in_the_place_of_a_dead_loads_has_its_own_quality(
+    open_store, load, reading, instant
+):
+    die(open_store(), hours(reading, 4, 5, quality=5))
+    other = open_store()
+    assert load(other, hours(reading, 4, 5)) == [STORED]
+    row = other.load_readings(["m1"], instant(1, 1, 4), instant(1, 1, 5)).iloc[0]
+    assert (row["register_m3"], row["quality"]) == (4, 0)
 
 
 def test_a_load_whose_request_never_arrived_is_stored_when_it_comes_again(

@@ -95,19 +95,22 @@ def add_supplier(
         f"{supplier} may log in at {given.hosts[0]}:{port} with the password {given.password}\n"
         f"It is shown this once. Hand over the folder {out} on a safe way, then delete it."
     )
-    _reload(broker)
     _warn_unless_registered(supplier, config)
+    _reload(broker, must=replace)
 
 
 @app.command()
 def revoke(supplier: SupplierArgument, folder: FolderOption = _FOLDER) -> None:
-    """Take a supplier's login away and revoke its certificate; open connections end."""
+    """Take a supplier's login away and revoke its certificate; open connections end.
+
+    Fails when Mosquitto couldn't be told: the supplier could still come in.
+    """
     from jieshui.mosquitto import BrokerFolder
 
     broker = BrokerFolder(folder)
     broker.revoke(supplier)
     _tell(f"{supplier} has no login any more.")
-    _reload(broker)
+    _reload(broker, must=True)
 
 
 @app.command()
@@ -117,7 +120,7 @@ def renew(folder: FolderOption = _FOLDER) -> None:
 
     broker = BrokerFolder(folder)
     _tell(f"A new certificate for {', '.join(broker.renew_server())}.")
-    _reload(broker)
+    _reload(broker, must=False)
 
 
 @app.command("list")
@@ -133,17 +136,18 @@ def _tell(sentence: str) -> None:
     Console(soft_wrap=True, highlight=False).print(sentence, markup=False)
 
 
-def _reload(broker: "BrokerFolder") -> None:
-    from jieshui.mosquitto import reload_broker
+def _reload(broker: "BrokerFolder", *, must: bool) -> None:
+    """Have Mosquitto read its files again; `must` where somebody could come in until it does."""
+    from jieshui.mosquitto import NotReloadedError, reload_broker
 
-    if reload_broker(broker.configuration):
-        _tell("Mosquitto reads its files again.")
+    try:
+        reload_broker(broker.configuration)
+    except NotReloadedError as error:
+        if must:
+            raise
+        _tell(str(error))
         return
-    _tell(
-        "No Mosquitto with this configuration runs on this machine. Where it runs, make it read "
-        "its files again, else nothing has changed for it: systemctl reload mosquitto, or "
-        "docker compose kill --signal HUP broker."
-    )
+    _tell("Mosquitto reads its files again.")
 
 
 def _warn_unless_registered(supplier: str, config: Path | None) -> None:

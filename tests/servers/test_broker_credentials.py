@@ -1,8 +1,12 @@
 """What a login may do at a real Mosquitto, over TLS, with the files of `jieshui broker`."""
 
+import os
+import pwd
+import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -153,6 +157,39 @@ def city(program, tmp_path):
     city.start()
     yield city
     city.kill()
+
+
+@pytest.fixture
+def folder_of_mosquitto(missing):
+    """An empty folder as docs/broker.md has root make it, where the user mosquitto can reach it."""
+    if os.geteuid() != 0:
+        missing("only root can start Mosquitto as another user")
+    try:
+        user = pwd.getpwnam("mosquitto")
+    except KeyError:
+        missing("there is no user mosquitto (apt-get install mosquitto)")
+    # Not below tmp_path, which is closed to that user.
+    above = Path(tempfile.mkdtemp(prefix="jieshui-broker-"))
+    above.chmod(0o755)
+    folder = above / "jieshui"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, user.pw_uid, user.pw_gid)
+    yield folder
+    shutil.rmtree(above)
+
+
+def test_what_root_makes_in_the_folder_of_mosquitto_is_mosquittos(program, folder_of_mosquitto):
+    folder, port = folder_of_mosquitto, free_port()
+    jieshui("init", folder, "--host", "localhost", "--port", port)
+    assert {path.owner() for path in folder.rglob("*")} == {"mosquitto"}
+    assert folder.with_name("jieshui-authority").owner() != "mosquitto"
+    process = subprocess.Popen([program, "-c", str(folder / "mosquitto.conf")])
+    try:
+        until((folder / "data" / "mosquitto.pid").exists)
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_supplier_sends_under_its_own_name_only(city):

@@ -1,13 +1,18 @@
 """The files of `jieshui broker`, without a broker."""
 
 import hashlib
+import os
+import shutil
+import subprocess
 from base64 import b64decode
 
 import pytest
 from cryptography import x509
+from typer.testing import CliRunner
 
 from jieshui.errors import JieshuiError
-from jieshui.mosquitto import BrokerFolder, reload_broker
+from jieshui.main import app
+from jieshui.mosquitto import BrokerFolder, NotReloadedError, reload_broker
 from jieshui.mosquitto.card import write_hand_over
 
 
@@ -118,4 +123,37 @@ def test_a_key_that_is_not_the_authoritys_is_refused(folder, tmp_path):
 
 def test_a_process_that_is_no_mosquitto_gets_no_signal(folder):
     (folder / "data" / "mosquitto.pid").write_text("1\n", encoding="ascii")
-    assert not reload_broker(folder / "mosquitto.conf")
+    with pytest.raises(NotReloadedError, match="No Mosquitto"):
+        reload_broker(folder / "mosquitto.conf")
+
+
+def test_a_mosquitto_of_another_user_is_not_said_to_be_absent(folder, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("Operation not permitted")
+
+    program = shutil.copy2(shutil.which("sleep"), tmp_path / "mosquitto")
+    process = subprocess.Popen([program, "60"])
+    (folder / "data" / "mosquitto.pid").write_text(f"{process.pid}\n", encoding="ascii")
+    monkeypatch.setattr(os, "kill", refuse)
+    try:
+        with pytest.raises(NotReloadedError, match="may not signal"):
+            reload_broker(folder / "mosquitto.conf")
+    finally:
+        process.kill()
+        process.wait()
+
+
+def run(*words):
+    return CliRunner().invoke(app, ["broker", *map(str, words)])
+
+
+def test_who_should_be_shut_out_while_mosquitto_is_not_told_is_a_failure(folder, tmp_path):
+    added = run("add-supplier", "EAST", "--folder", folder, "--out", tmp_path / "a")
+    assert added.exit_code == 0
+    assert "Nothing has changed" in added.output
+    replaced = run("add-supplier", "EAST", "--folder", folder, "--out", tmp_path / "b", "--replace")
+    assert isinstance(replaced.exception, NotReloadedError)
+    assert (tmp_path / "b" / "password").exists()
+    revoked = run("revoke", "EAST", "--folder", folder)
+    assert isinstance(revoked.exception, NotReloadedError)
+    assert BrokerFolder(folder).suppliers() == []

@@ -31,5 +31,14 @@ def write_whole(path: Path, content: str | bytes, mode: int = SECRET) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """A folder for its owner alone; one that is there stays as it is."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """A folder for its owner alone; one that is there stays as it is.
+
+    Started by root, a new one gets the owner of the folder that it lies in.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0:
+        like = path.parent.stat()
+        os.chown(path, like.st_uid, like.st_gid)

@@ -43,7 +43,6 @@ from storage.influx.lines import format_reading
 from storage.influx.setup import prepare
 from storage.registry.engine import migrate, open_registry
 from water.city_time import CityTime
-from water.clock import SystemClock
 from water.loading import Position
 from water.meters import KnownMeter
 from water.policy import Policy
@@ -117,7 +116,7 @@ def load_journal(
     """Seconds until the journal is loaded, its ledger in SQLite."""
     engine = open_registry(f"sqlite:///{folder / settings.bucket}.sqlite")
     migrate(engine)
-    store = open_readings(settings, engine, CITY, SystemClock())
+    store = open_readings(settings, engine, CITY)
     reader = JournalReader(journal._folder, journal.marker, journal.committed)  # noqa: SLF001 - the bench's own
     loader = Loader(
         "ingest", reader, journal.received, store, lambda: RULES, limits, lambda *_: None

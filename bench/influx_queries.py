@@ -39,7 +39,6 @@ from storage.influx import InfluxSettings, open_volumes
 from storage.influx.answers import InfluxAnswers
 from storage.influx.client import InfluxClient
 from storage.influx.lines import format_reading, write_lines
-from water.clock import SystemClock
 
 BAR = 1.5
 _KEEP = ' |> keep(columns: ["_time", "_value", "_field", "meter_id"])'
@@ -260,7 +259,7 @@ def open_city(folder: Path, server: InfluxDB, meters: int, days: int) -> Iterato
         opened.callback(year.volumes.close)
         client = InfluxClient(settings)
         opened.callback(client.close)
-        volumes = open_volumes(settings, store.CITY, SystemClock())
+        volumes = open_volumes(settings)
         opened.callback(volumes.close)
         yield City(InfluxAnswers(client), volumes, client, year)
 

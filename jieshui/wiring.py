@@ -120,10 +120,7 @@ def _open_readings(
             open_volumes(folder / "volumes", city, clock),
         )
     influx = influx_settings(settings.influx)
-    return (
-        open_influx_readings(influx, engine, city, clock),
-        open_influx_volumes(influx, city, clock),
-    )
+    return open_influx_readings(influx, engine, city), open_influx_volumes(influx)
 
 
 def influx_settings(influx: Influx) -> InfluxSettings:

@@ -4,6 +4,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -51,18 +52,15 @@ class LoadTransaction(Protocol):
         ...
 
 
-class Touched(Protocol):
-    """Meter-days that changed (columns meter_id, day) and the mark up to which this looked."""
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Meter-days that changed (columns meter_id, day) and the mark up to which this looked.
 
-    @property
-    def days(self) -> pd.DataFrame:
-        """Columns meter_id, day."""
-        ...
+    The mark grows with every load.
+    """
 
-    @property
-    def mark(self) -> int:
-        """Grows with every load."""
-        ...
+    days: pd.DataFrame
+    mark: int
 
 
 class ReadingsStore(Protocol):

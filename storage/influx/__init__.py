@@ -9,17 +9,11 @@ from storage.influx.setup import prepare, verify
 from storage.influx.store import InfluxReadings
 from storage.influx.volumes import InfluxVolumes
 from water.city_time import CityTime
-from water.clock import Clock
 
 __all__ = ["InfluxSettings", "open_readings", "open_volumes", "prepare"]
 
 
-def open_readings(
-    settings: InfluxSettings,
-    engine: Engine,
-    city: CityTime,
-    clock: Clock,  # noqa: ARG001 - opened as the embedded one is, which dates its files
-) -> ReadingsStore:
+def open_readings(settings: InfluxSettings, engine: Engine, city: CityTime) -> ReadingsStore:
     """Open the readings store; `engine` is the registry's, migrated: the ledger lies there.
 
     Raises:
@@ -30,11 +24,7 @@ def open_readings(
     return InfluxReadings(client, engine, city)
 
 
-def open_volumes(
-    settings: InfluxSettings,
-    city: CityTime,  # noqa: ARG001 - opened as the embedded one is, which cuts local months
-    clock: Clock,  # noqa: ARG001 - which dates its files
-) -> VolumesStore:
+def open_volumes(settings: InfluxSettings) -> VolumesStore:
     """Open the store of kept volumes.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Connection, Engine
 
-from storage.contracts import LedgerRow
+from storage.contracts import LedgerRow, Touched
 from storage.errors import StoreError, StoreUnavailableError
 from storage.frames import to_instants, touched_frame, whole_seconds
 from storage.influx import flux
@@ -20,7 +20,6 @@ from storage.influx.client import InfluxClient
 from storage.influx.loading import Load
 from storage.influx.lookup import look_up
 from storage.influx.points import instants_of, meters_of, read_points
-from storage.readings.touched import Touched
 from storage.registry import ledger_rows, ledger_touched
 from storage.registry.ledger import Conflict, Ledger
 from storage.registry.ledger_session import loading_alone

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from storage.contracts import LedgerRow
+from storage.contracts import LedgerRow, Touched
 from storage.errors import StoreError
 from storage.frames import to_instants, whole_seconds
 from storage.merging import Row
@@ -24,7 +24,7 @@ from storage.readings.meters import METERS, MeterKeys
 from storage.readings.partitions import LocalDays
 from storage.readings.snapshot import Engine, Snapshot
 from storage.readings.tier import readings_tier
-from storage.readings.touched import TOUCHED, Touched
+from storage.readings.touched import TOUCHED
 from water import columns
 from water.city_time import CityTime
 from water.clock import Clock

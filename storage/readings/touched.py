@@ -9,7 +9,6 @@ seen again at worst.
 
 import sqlite3
 from collections.abc import Collection
-from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
@@ -24,14 +23,6 @@ TOUCHED = (
 
 _FOLD_TO = 10_000
 """Loads are folded until they hold so many pairs: a reader's limit stays meaningful."""
-
-
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """Meter-days that changed (columns meter_id, day) and the mark up to which this looked."""
-
-    days: pd.DataFrame
-    mark: int
 
 
 def add(connection: sqlite3.Connection, pairs: Collection[tuple[int, int]]) -> None:

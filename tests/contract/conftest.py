@@ -125,7 +125,7 @@ def open_store(request, store_kind, tmp_path, city) -> Iterator[Callable[[], Rea
         def open_influx() -> ReadingsStore:
             engine = open_registry(ledger_url)
             opened.callback(engine.dispose)
-            store = influx.open_readings(influx_settings, engine, city, StandingClock())
+            store = influx.open_readings(influx_settings, engine, city)
             opened.callback(store.close)
             return store
 
@@ -148,7 +148,7 @@ def volumes(request, store_kind, tmp_path, city) -> Iterator[VolumesStore]:
         kept = open_volumes(tmp_path / "volumes", city, StandingClock())
     else:
         settings = request.getfixturevalue("influx_settings")
-        kept = influx.open_volumes(settings, city, StandingClock())
+        kept = influx.open_volumes(settings)
     yield kept
     kept.close()
 

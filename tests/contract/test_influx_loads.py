@@ -29,7 +29,6 @@ from zoneinfo import ZoneInfo
 from storage.influx import InfluxSettings, open_readings
 from storage.registry.engine import open_registry
 from water.city_time import CityTime
-from water.clock import SystemClock
 from water.readings import Reading
 
 url, organisation, bucket, ledger = sys.argv[1:]

@@ -13,7 +13,6 @@ from storage.errors import StoreError, StoreUnavailableError
 from storage.influx import InfluxSettings, open_readings, prepare
 from storage.influx.client import InfluxClient
 from storage.registry.engine import open_registry
-from water.clock import SystemClock
 from water.loading import Outcome, Position
 from water.readings import Reading
 
@@ -39,7 +38,7 @@ def open_at(engine, city):
     opened = []
 
     def build(settings):
-        opened.append(open_readings(settings, engine, city, SystemClock()))
+        opened.append(open_readings(settings, engine, city))
         return opened[-1]
 
     yield build
@@ -284,7 +283,7 @@ def test_a_ledger_that_breaks_away_before_it_counts_counts_nothing(
     influx_settings, migrated_postgres_url, city, load
 ):
     engine = open_registry(migrated_postgres_url)
-    store = open_readings(influx_settings, engine, city, SystemClock())
+    store = open_readings(influx_settings, engine, city)
     batch = [Reading("m1", at, at, float(at)) for at in range(3)]
     with store.load() as transaction:
         transaction.add_readings(batch[:1])

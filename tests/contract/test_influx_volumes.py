@@ -10,7 +10,6 @@ from structlog.testing import capture_logs
 from storage.errors import StoreError, StoreUnavailableError
 from storage.influx import InfluxSettings, open_volumes
 from water import columns
-from water.clock import SystemClock
 
 pytestmark = pytest.mark.servers
 
@@ -32,14 +31,14 @@ def hours(*volumes, first=HOUR, **shares):
     )
 
 
-def open_at(server, city, bucket):
+def open_at(server, bucket):
     settings = InfluxSettings(server.url, server.token, server.organisation, bucket)
-    return open_volumes(settings, city, SystemClock())
+    return open_volumes(settings)
 
 
 @pytest.fixture
-def kept(influxdb, city):
-    volumes = open_at(influxdb, city, influxdb.make_bucket())
+def kept(influxdb):
+    volumes = open_at(influxdb, influxdb.make_bucket())
     yield volumes
     volumes.close()
 
@@ -63,8 +62,8 @@ def test_volumes_may_change_between_whole_partial_and_unknown(kept):
         pd.testing.assert_frame_equal(load(kept), frame)
 
 
-def test_volumes_before_the_retention_are_left_out_and_said(influxdb, city):
-    volumes = open_at(influxdb, city, influxdb.make_bucket(retention_s=7 * 86_400))
+def test_volumes_before_the_retention_are_left_out_and_said(influxdb):
+    volumes = open_at(influxdb, influxdb.make_bucket(retention_s=7 * 86_400))
     long_ago = hours(1.0, 2.0, first=HOUR - timedelta(days=60))
     with capture_logs() as said:
         volumes.save(pd.concat([long_ago, hours(3.0)]), NO_DAYS)
@@ -93,9 +92,9 @@ def test_volumes_of_every_meter_are_asked_in_spans_and_given_in_order(kept, monk
     assert len(asked) == 3 + 5
 
 
-def test_saved_volumes_outlive_a_restart_of_the_server(make_influxdb, city):
+def test_saved_volumes_outlive_a_restart_of_the_server(make_influxdb):
     server = make_influxdb()
-    volumes = open_at(server, city, server.make_bucket())
+    volumes = open_at(server, server.make_bucket())
     volumes.save(hours(1.0, 2.0), NO_DAYS)
     server.stop()
     with pytest.raises(StoreUnavailableError):

@@ -86,7 +86,7 @@ def open_store(arguments: argparse.Namespace) -> ReadingsStore:
     from storage.registry.engine import open_registry  # noqa: PLC0415
 
     settings = influx.InfluxSettings(**json.loads(os.environ["INFLUX"]))
-    return influx.open_readings(settings, open_registry(arguments.ledger), city, SystemClock())
+    return influx.open_readings(settings, open_registry(arguments.ledger), city)
 
 
 def main() -> None:

@@ -49,7 +49,7 @@ def bucket(influxdb) -> str:
     """A bucket with three meters' volumes of one hour, the third's known no more, and a reading."""
     name = influxdb.make_bucket("grafana")
     settings = InfluxSettings(influxdb.url, influxdb.token, influxdb.organisation, name)
-    volumes = open_volumes(settings, None, None)
+    volumes = open_volumes(settings)
     for third in (100.0, float("nan")):
         hourly = pd.DataFrame(
             {

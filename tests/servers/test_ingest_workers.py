@@ -49,7 +49,7 @@ def place(request, tmp_path):
     yield (
         ["--ledger", ledger],
         {"INFLUX": json.dumps(asdict(settings))},
-        lambda: influx.open_readings(settings, engine, CITY, SystemClock()),
+        lambda: influx.open_readings(settings, engine, CITY),
     )
     engine.dispose()
 

@@ -18,7 +18,6 @@ from storage.influx import InfluxSettings, open_readings
 from storage.registry.engine import migrate, open_registry
 from water.accounting import sum_messages, sum_readings
 from water.city_time import CityTime
-from water.clock import SystemClock
 from water.loading import Position
 from water.meters import KnownMeter
 from water.policy import Policy
@@ -39,7 +38,7 @@ def store(influxdb, tmp_path):
     migrate(engine)
     settings = InfluxSettings(influxdb.url, influxdb.token, influxdb.organisation)
     settings = replace(settings, bucket=influxdb.make_bucket(retention_s=7 * DAY))
-    store = open_readings(settings, engine, CityTime(ZoneInfo("Asia/Shanghai")), SystemClock())
+    store = open_readings(settings, engine, CityTime(ZoneInfo("Asia/Shanghai")))
     yield store
     store.close()
     engine.dispose()

@@ -151,6 +151,17 @@ def decode_entries(
         at = end
 
 
+def holds_entry(chunk: bytes) -> bool:
+    """Whether a sound entry stands anywhere in a chunk, whatever marker frames it; slow."""
+    for at in range(MARKER_BYTES, len(chunk) - FRAME_BYTES + MARKER_BYTES - _BODY.size + 1):
+        length, checksum = _FRAME.unpack_from(chunk, at)
+        start = at + _FRAME.size
+        fits = _BODY.size <= length <= len(chunk) - start
+        if fits and crc32(chunk[start : start + length]) == checksum:
+            return True
+    return False
+
+
 def _body_at(chunk: bytes, at: int, marker: bytes) -> bytes | None:
     """The body framed at `at`, or None when it is cut, damaged or not framed by `marker`."""
     if len(chunk) < at + FRAME_BYTES or not chunk.startswith(marker, at):

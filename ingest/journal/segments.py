@@ -29,16 +29,25 @@ def read_header(folder: Path, segment: int) -> tuple[bytes, SegmentHeader, int] 
 
 
 def find_marker(folder: Path, segments: list[int]) -> bytes:
-    """The journal's marker, from any segment whose header is sound.
+    """The marker that all segments with a sound header have.
 
     Raises:
-        JournalError: when there are segments and not one has a sound header.
+        JournalError: not one has a sound header, or segments of two journals lie here.
     """
+    owners: dict[bytes, Path] = {}
     for segment in segments:
         header = read_header(folder, segment)
         if header is not None:
-            return header[0]
-    raise JournalError(f"{folder}: no segment of the journal has a sound header")
+            owners.setdefault(header[0], segment_path(folder, segment))
+    if not owners:
+        raise JournalError(f"{folder}: no segment of the journal has a sound header")
+    marker, *others = owners
+    if others:
+        raise JournalError(
+            f"{owners[marker]} and {owners[others[0]]} are segments of two journals: "
+            "leave those of one in this folder and move the others elsewhere"
+        )
+    return marker
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ from ingest.journal.entries import (
     decode_entries,
     encode_entries,
     encode_header,
+    holds_entry,
 )
 from ingest.journal.segments import (
     find_marker,
@@ -187,12 +188,15 @@ def open_journal(
 
     Raises:
         JournalTakenError: another process writes there.
-        JournalError: no segment can be understood, or the newest one can't be made durable.
+        JournalError: no segment can be understood, they are not of one journal, or the newest one
+            can't be made durable.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = _lock(folder)
     segments = list_segments(folder)
-    if not segments or (len(segments) == 1 and _is_stillborn(folder, segments[0])):
+    if len(segments) == 1 and _is_stillborn(folder, segments[0]):
+        _put_aside(folder, segments.pop())
+    if not segments:
         marker = os.urandom(MARKER_BYTES)
         return JournalWriter(folder, marker, lock, segment_bytes, after, received or {})
     try:
@@ -215,15 +219,31 @@ def _lock(folder: Path) -> int:
 
 
 def _is_stillborn(folder: Path, segment: int) -> bool:
-    """Whether the first segment was torn while it was begun: nothing was acknowledged from it."""
-    small = segment_path(folder, segment).stat().st_size < MARKER_BYTES * 4
-    return small and read_header(folder, segment) is None
+    """Whether a segment was torn while it was begun: nothing was acknowledged from it.
+
+    A power cut may leave its first bytes, or as many zeros.
+    """
+    if read_header(folder, segment) is not None:
+        return False
+    return not holds_entry(segment_path(folder, segment).read_bytes())
+
+
+def _put_aside(folder: Path, segment: int) -> None:
+    path = segment_path(folder, segment)
+    aside = path.with_suffix(f".stillborn-{time.time_ns()}")
+    path.rename(aside)
+    sync_folder(folder)
+    log.error("first segment without a header put aside, journal begun anew", file=str(aside))
 
 
 def _recover(
     folder: Path, segments: Sequence[int], marker: bytes
 ) -> tuple[Position, dict[str, int]]:
-    """The end of what is sound, made durable, and the messages a supplier; cuts a torn tail."""
+    """The end of what is sound, made durable, and the messages a supplier; cuts a torn tail.
+
+    Raises:
+        JournalError: the newest segment holds entries, but none of this journal: nothing is cut.
+    """
     headers = {segment: read_header(folder, segment) for segment in segments}
     first = max(segment for segment, header in headers.items() if header is not None)
     received: dict[str, int] = {}
@@ -234,13 +254,16 @@ def _recover(
             received, entry, end = dict(header[1].received), header[1].entry, header[2]
         else:
             end = 0
-        content = segment_path(folder, segment).read_bytes()
+        path = segment_path(folder, segment)
+        content = path.read_bytes()
         for found in decode_entries(content[end:], segment, end, marker):
             if isinstance(found, Entry):
                 received[found.supplier] = found.number
                 entry, end = found.entry, found.end
         torn = content[end:] if segment == segments[-1] else b""
-        _settle(segment_path(folder, segment), content.removesuffix(torn), len(torn))
+        if end == 0 and holds_entry(torn):
+            raise JournalError(f"{path}: holds entries of another journal only: move it elsewhere")
+        _settle(path, content.removesuffix(torn), len(torn))
     sync_folder(folder)
     return Position(segments[-1], end, entry), received
 

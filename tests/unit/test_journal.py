@@ -9,7 +9,7 @@ from ingest.errors import JournalError, JournalUnwritableError
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal import writer as writer_module
 from ingest.journal.entries import encode_entries
-from ingest.journal.segments import list_segments, segment_path
+from ingest.journal.segments import list_segments, read_header, segment_path
 from water.loading import Position
 
 MIB = 1 << 20
@@ -342,12 +342,70 @@ def test_a_new_journal_goes_on_where_the_store_stands(journal):
     assert (entry.segment, entry.entry, entry.number) == (8, 901, 901)
 
 
-def test_a_torn_first_segment_is_begun_again(journal, folder):
+@pytest.mark.parametrize(
+    "torn",
+    [b"", b"\x01\x02\x03", bytes(54), bytes(4096), b"12345678" + bytes(46), os.urandom(200)],
+    ids=["empty", "three bytes", "54 zeros", "a page of zeros", "marker, then zeros", "noise"],
+)
+def test_a_torn_first_segment_is_put_aside_and_begun_again(journal, folder, torn):
     folder.mkdir()
-    segment_path(folder, 1).write_bytes(b"\x01\x02\x03")
+    segment_path(folder, 1).write_bytes(torn)
     writer = journal()
     writer.append(messages(0, 2))
-    assert payloads(read_all(writer)[0]) == [m.payload for m in messages(0, 2)]
+    assert payloads(read_all(journal())[0]) == [m.payload for m in messages(0, 2)]
+    assert [path.read_bytes() for path in folder.glob("*.stillborn-*")] == [torn]
+
+
+def test_every_cut_of_the_first_header_is_begun_again(journal, folder):
+    writer = journal(after=Position(0, 0, 7), received={"north": 7})
+    writer.append(messages(0, 1))
+    header = segment_path(folder, 1).read_bytes()[: read_header(folder, 1)[2]]
+    for length in range(len(header)):
+        segment_path(folder, 1).write_bytes(header[:length])
+        assert journal().committed() == BEGINNING
+
+
+@pytest.mark.parametrize("damaged", [slice(0, 16), slice(20, 21)], ids=["frame", "body"])
+def test_a_first_segment_that_holds_an_entry_is_no_torn_one(journal, folder, damaged):
+    journal().append(messages(0, 1))
+    path = segment_path(folder, 1)
+    content = bytearray(path.read_bytes())
+    content[damaged] = bytes(len(content[damaged]))
+    path.write_bytes(content)
+    with pytest.raises(JournalError, match="sound header"):
+        journal()
+    assert path.read_bytes() == content
+
+
+@pytest.fixture
+def two_journals(journal, folder):
+    """An older journal's first segment lies beside one that began anew; their contents."""
+    journal().append(messages(0, 5))
+    older = segment_path(folder, 1).read_bytes()
+    segment_path(folder, 1).unlink()
+    journal(after=Position(1, len(older), 5)).append(messages(5, 5))
+    segment_path(folder, 1).write_bytes(older)
+    return [older, segment_path(folder, 2).read_bytes()]
+
+
+def contents(folder):
+    return [segment_path(folder, segment).read_bytes() for segment in list_segments(folder)]
+
+
+def test_segments_of_two_journals_are_refused_and_nothing_is_cut(journal, folder, two_journals):
+    named = "000000000001.journal and .*000000000002.journal are segments of two journals"
+    with pytest.raises(JournalError, match=named):
+        journal()
+    assert contents(folder) == two_journals
+
+
+def test_a_foreign_segment_whose_header_is_damaged_is_refused_too(journal, folder, two_journals):
+    older, newer = two_journals
+    damaged = newer[:20] + b"\x00" + newer[21:]
+    segment_path(folder, 2).write_bytes(damaged)
+    with pytest.raises(JournalError, match=r"000000000002\.journal: holds entries of another"):
+        journal()
+    assert contents(folder) == [older, damaged]
 
 
 def test_a_torn_new_segment_after_a_full_one_is_passed_over(journal, folder):

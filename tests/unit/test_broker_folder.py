@@ -4,7 +4,9 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from base64 import b64decode
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -134,10 +136,14 @@ def test_a_mosquitto_of_another_user_is_not_said_to_be_absent(folder, tmp_path, 
     program = shutil.copy2(shutil.which("sleep"), tmp_path / "mosquitto")
     process = subprocess.Popen([program, "60"])
     (folder / "data" / "mosquitto.pid").write_text(f"{process.pid}\n", encoding="ascii")
-    monkeypatch.setattr(os, "kill", refuse)
     try:
-        with pytest.raises(NotReloadedError, match="may not signal"):
-            reload_broker(folder / "mosquitto.conf")
+        # The name follows a moment after Popen returns.
+        while "mosquitto" not in Path(f"/proc/{process.pid}/comm").read_text(encoding="utf-8"):
+            time.sleep(0.01)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "kill", refuse)
+            with pytest.raises(NotReloadedError, match="may not signal"):
+                reload_broker(folder / "mosquitto.conf")
     finally:
         process.kill()
         process.wait()

@@ -16,6 +16,7 @@ from alerts.delivery import Delivery
 from jieshui.config import Settings
 from jieshui.errors import JieshuiError
 from jieshui.health import HealthPort
+from jieshui.unsettled import UnsettledCollector
 from jieshui.wiring import (
     Stores,
     build_analysis,
@@ -57,6 +58,7 @@ def run_analysis(settings: Settings, stop: Event) -> None:
     """Compute, find, alert; notices are delivered in a thread of their own."""
     metrics = CollectorRegistry()
     with open_stores(settings) as stores:
+        metrics.register(UnsettledCollector(stores.engine))
         service = build_analysis(settings, stores, metrics)
         delivery = DeliveryLoop(
             build_delivery(settings, stores), stop, our_turn=lambda: service.active

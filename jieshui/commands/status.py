@@ -1,6 +1,7 @@
 """`jieshui status`: what was received, stored, refused, computed and found."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -19,6 +20,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show both sums of every supplier, the state of the analysis and the open alerts."""
     from jieshui.wiring import open_stores
     from storage.queries import IngestQueries
+    from storage.registry.ledger import Ledger
     from storage.registry.queries import RegistryQueries
 
     settings = settings_from(config)
@@ -27,6 +29,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         facts: dict[str, Any] = {
             "at": stores.clock.now(),
             "suppliers": IngestQueries(stores.readings).sums(VIEWER),
+            "unsettled": Ledger(stores.engine).left_behind()._asdict(),
             "analysis": stores.state.get("evaluated"),
             "home": registry.home(VIEWER),
         }
@@ -52,8 +55,19 @@ def _print(facts: dict[str, Any]) -> None:
         for supplier, reason in reasons:
             table.add_row(supplier, reason["account"], reason["reason"], f"{reason['count']:,}")
         out.print(table)
+    _print_unsettled(out, facts["unsettled"])
     evaluated, home = facts["analysis"], facts["home"]
     out.print(f"Analysis: for {evaluated['at']}" if evaluated else "Analysis: never ran")
     alerts = ", ".join(f"{count} {severity}" for severity, count in home["alerts"].items() if count)
     out.print(f"Open alerts: {alerts or 'none'}")
     out.print(f"Users: {home['users']}, {home['over']} over plan, {home['at_risk']} at risk")
+
+
+def _print_unsettled(out: Console, unsettled: dict[str, Any]) -> None:
+    if unsettled["oldest"] is None:
+        return
+    oldest = datetime.fromtimestamp(unsettled["oldest"], UTC)
+    out.print(
+        f"Not settled: {unsettled['readings']:,} readings of {unsettled['loads']} load(s) under way "
+        f"or dead; the oldest is of {oldest:%Y-%m-%d %H:%M:%S %Z}"
+    )

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from storage.errors import StoreUnavailableError
 from storage.registry.engine import for_reading
+from storage.registry.ledger_unsettled import LeftBehind, find_left_behind
 from storage.registry.models import (
     LedgerConflictRow,
     LedgerPositionRow,
@@ -87,6 +88,11 @@ class Ledger:
         with self.reading() as connection:
             rows = connection.execute(select(supplier, func.count()).group_by(supplier))
             return {row[0]: row[1] for row in rows}
+
+    def left_behind(self) -> LeftBehind:
+        """What loads wrote, or were about to, and nobody has counted."""
+        with self.reading() as connection:
+            return find_left_behind(connection)
 
     def oldest_refused_segment(self, journal: str) -> int | None:
         """The first segment of a journal in which a row of the quarantine stands, or None."""

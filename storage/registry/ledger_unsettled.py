@@ -7,6 +7,7 @@ part of a reading is counted as stored once, over any crash.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, insert, select, update
@@ -78,6 +79,28 @@ class Unsettled:
                 connection.execute(row, {"parts": msgspec.msgpack.encode(left)})
             else:
                 remove(connection, [row_id])
+
+
+class LeftBehind(NamedTuple):
+    """What is written, or was about to be, and not counted: by a load under way, or a dead one.
+
+    Attributes:
+        loads: how many.
+        readings: how many readings they list.
+        oldest: instant of the oldest of these, epoch seconds; None = there is none.
+    """
+
+    loads: int
+    readings: int
+    oldest: int | None
+
+
+def find_left_behind(connection: Connection) -> LeftBehind:
+    """Look at every unsettled row."""
+    rows = connection.execute(select(_UNSETTLED.c.parts)).scalars()
+    instants = [[at for _, at, _ in _decoder.decode(packed)] for packed in rows]
+    every = [at for load in instants for at in load]
+    return LeftBehind(len(instants), len(every), min(every, default=None))
 
 
 def add(connection: Connection, parts: Sequence[Part]) -> int:

@@ -68,6 +68,6 @@ def _print_unsettled(out: Console, unsettled: dict[str, Any]) -> None:
         return
     oldest = datetime.fromtimestamp(unsettled["oldest"], UTC)
     out.print(
-        f"Not settled: {unsettled['readings']:,} readings of {unsettled['loads']} load(s) under way "
-        f"or dead; the oldest is of {oldest:%Y-%m-%d %H:%M:%S %Z}"
+        f"Not settled: {unsettled['readings']:,} readings of {unsettled['loads']} load(s) "
+        f"under way or dead; the oldest is of {oldest:%Y-%m-%d %H:%M:%S %Z}"
     )

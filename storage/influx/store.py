@@ -22,7 +22,7 @@ from storage.influx.lookup import look_up
 from storage.influx.points import instants_of, meters_of, read_points
 from storage.registry import ledger_rows, ledger_touched
 from storage.registry.ledger import Conflict, Ledger
-from storage.registry.ledger_session import loading_alone
+from storage.registry.ledger_session import loading_alone, require_alone
 from storage.registry.ledger_unsettled import Identity, Unsettled
 from water import columns
 from water.city_time import CityTime
@@ -162,9 +162,14 @@ class InfluxReadings(InfluxAnswers):
 
     @contextmanager
     def holding_loads(self) -> Generator[None]:
-        """In the block no process loads: readings and ledger stand still and fit each other."""
-        with loading_alone(self._engine):
+        """In the block no process loads: readings and ledger stand still and fit each other.
+
+        Raises:
+            StoreUnavailableError: another loader holds on, or the lock was lost in the block.
+        """
+        with loading_alone(self._engine) as connection:
             yield
+            require_alone(connection)
 
     def dump_ledger(self) -> Iterator[LedgerRow]:
         """Every row of the ledger."""

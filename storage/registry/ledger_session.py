@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from storage.errors import StoreUnavailableError
 from storage.locks import PATIENCE_S, lock_in_turn
 from storage.registry.ledger import translated
 from storage.registry.postgresql import keep_session
@@ -15,6 +16,11 @@ _LOAD_LOCK = 0x6C65_6467_6572
 """Key of the PostgreSQL advisory lock of whoever loads ("ledger")."""
 
 _TAKE = text("SELECT set_config('lock_timeout', :patience, true), pg_advisory_lock(:key)")
+
+_HOLDS = text(
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    " AND pid = pg_backend_pid() AND classid::bigint << 32 | objid::bigint = :key)"
+)
 
 
 @contextmanager
@@ -31,6 +37,21 @@ def loading_alone(engine: Engine, patience_s: float = PATIENCE_S) -> Generator[C
     hold = _hold_advisory if engine.dialect.name == "postgresql" else _hold_file
     with hold(engine, patience_s) as connection:
         yield connection
+
+
+def require_alone(connection: Connection) -> None:
+    """See that the connection of `loading_alone` has had its lock until now.
+
+    Raises:
+        StoreUnavailableError: it was lost: another may have loaded meanwhile.
+        sqlalchemy.exc.OperationalError: the session has ended, and the lock with it.
+    """
+    if connection.dialect.name != "postgresql":
+        # The kernel takes a file's lock from no process that lives.
+        return
+    with connection.begin():
+        if not connection.execute(_HOLDS, {"key": _LOAD_LOCK}).scalar_one():
+            raise StoreUnavailableError("the lock of loading was lost meanwhile")
 
 
 @contextmanager

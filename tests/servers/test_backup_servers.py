@@ -2,18 +2,24 @@
 
 import pytest
 from small_city import analyse, everything, fill, settings_of
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from jieshui.backup import restore_backup, take_backup
 from jieshui.config import Settings
 from jieshui.errors import JieshuiError
 from jieshui.wiring import open_stores
+from storage.errors import StoreUnavailableError
 from storage.registry.models import AlertRow, AuditRow
 from water.loading import Outcome, Refused
 from water.readings import Reading
 
 pytestmark = pytest.mark.servers
+
+END_LOADERS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 def silent(_):
@@ -108,6 +114,20 @@ def break_off(stores, reading):
     with stores.readings.load() as load:
         load.add_readings([reading])
         raise KeyboardInterrupt
+
+
+def test_a_backup_whose_lock_is_lost_meanwhile_is_none(make_settings, tmp_path):
+    settings = make_settings("servers", "first")
+    with open_stores(settings) as stores:
+
+        def end_the_session(doing):
+            if doing == "registry":
+                with stores.engine.begin() as connection:
+                    connection.execute(END_LOADERS)
+
+        with pytest.raises(StoreUnavailableError):
+            take_backup(settings, stores, tmp_path / "backup", end_the_session)
+    assert not list(tmp_path.glob("*backup*"))
 
 
 def test_an_empty_installation_comes_back_empty(make_settings, tmp_path):

@@ -1,16 +1,26 @@
-"""Several ingest processes on one stream: what each of them calls its own. Pure.
+"""Several ingest processes on one stream: what each of them calls its own.
 
 The broker deals the messages of a shared subscription out to the group's sessions. A worker has a
 journal and a session of its own under the same number, so that the process that takes a dead one's
 place takes over its journal and what the broker keeps for it.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 
+import structlog
+
+from ingest.journal.segments import is_loaded
 from ingest.settings import IngestSettings
 from ingest.topics import TOPIC_FILTER
+from water.loading import Position
+
+log = structlog.get_logger()
+
+_PLACE = re.compile(r"(?:-(.+))?-([1-9]\d*)")
+"""What the name of a group's journal ends with: worker, if any, and number."""
 
 
 def each_place(settings: IngestSettings) -> Iterator[IngestSettings]:
@@ -28,6 +38,47 @@ def list_filters(settings: IngestSettings) -> list[str]:
     filters = [TOPIC_FILTER, *(source.topic_filter for source in settings.sources)]
     group = settings.shared_group
     return [f"$share/{group}/{one}" for one in filters] if group else filters
+
+
+def find_abandoned(settings: IngestSettings, position: Callable[[str], Position]) -> dict[str, str]:
+    """Journals with unloaded messages beside ours that no place of this configuration reads.
+
+    A changed `shared_group` or `worker`, or a restore, leaves them. Each is logged as an error.
+
+    Args:
+        settings: as configured, before a place is taken.
+        position: how far the store has loaded a journal, by its name.
+
+    Returns:
+        Folder → how to bring it in.
+    """
+    own = settings.journal
+    abandoned: dict[str, str] = {}
+    for folder in sorted(own.folder.parent.glob(f"{own.folder.name}*/")):
+        ending = folder.name.removeprefix(own.folder.name)
+        if _is_place(settings, ending) or is_loaded(folder, position(own.name + ending)):
+            continue
+        abandoned[str(folder)] = _how_to_load(ending)
+        log.error("journal is read by nobody", folder=str(folder), mend=abandoned[str(folder)])
+    return abandoned
+
+
+def _is_place(settings: IngestSettings, ending: str) -> bool:
+    if not settings.shared_group:
+        return not ending
+    numbered = _PLACE.fullmatch(ending)
+    return numbered is not None and (numbered[1] or "") == settings.worker
+
+
+def _how_to_load(ending: str) -> str:
+    numbered = _PLACE.fullmatch(ending)
+    if ending and not numbered:
+        return "ingest names no journal so: move the folder elsewhere"
+    start = "start ingest without ingest.shared_group"
+    if numbered:
+        worker = f'ingest.worker = "{numbered[1] or ""}"'
+        start = f"start ingest {numbered[2]} times with ingest.shared_group and {worker}"
+    return f"{start} until jieshui status shows nothing waiting"
 
 
 def _named(settings: IngestSettings, name: str) -> IngestSettings:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ingest.errors import JournalError
 from ingest.journal.entries import SegmentHeader, decode_header
+from water.loading import Position
 
 _SUFFIX = ".journal"
 _HEADER_LIMIT = 1024 * 1024
@@ -48,6 +49,18 @@ def find_marker(folder: Path, segments: list[int]) -> bytes:
             "leave those of one in this folder and move the others elsewhere"
         )
     return marker
+
+
+def is_loaded(folder: Path, position: Position) -> bool:
+    """Whether all that a journal holds lies before a position."""
+    segments = list_segments(folder)
+    if not segments:
+        return True
+    size = segment_path(folder, segments[-1]).stat().st_size
+    header = read_header(folder, segments[-1])
+    if header is not None and size == header[2]:
+        return header[1].entry <= position.entry
+    return (segments[-1], size) <= position[:2]
 
 
 def sync_folder(folder: Path) -> None:

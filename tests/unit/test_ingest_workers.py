@@ -6,16 +6,19 @@ from pathlib import Path
 import pytest
 
 from ingest.errors import SettingsError
+from ingest.journal import Message, open_journal
+from ingest.journal.segments import read_header
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings, Source
-from ingest.workers import each_place, list_filters
+from ingest.workers import each_place, find_abandoned, list_filters
+from water.loading import Position
 
 SOURCE = Source("spbv/+/up", "wmbusmeters", "south")
 
 
-def settings(**more):
+def settings(folder=Path("var"), **more):
     return IngestSettings(
         MqttSettings(client_id="jieshui-ingest"),
-        JournalSettings(Path("var/journal")),
+        JournalSettings(folder / "journal"),
         (SOURCE,),
         **more,
     )
@@ -56,3 +59,68 @@ def test_a_group_shares_every_filter():
 def test_a_name_that_is_no_level_of_a_topic_is_refused(name):
     with pytest.raises(SettingsError, match=name):
         settings(**{name: "a/b"})
+
+
+NAMES = ("journal", "journal-1", "journal-2", "journal-a-1", "journal-a-b-3", "journal.copy")
+SEEN_BY = {
+    "nothing shared": ({}, NAMES[1:]),
+    "a worker without a group": ({"worker": "a"}, NAMES[1:]),
+    "a group": ({"shared_group": "g"}, ("journal", *NAMES[3:])),
+    "a group's worker": ({"shared_group": "g", "worker": "a"}, (*NAMES[:3], *NAMES[4:])),
+}
+
+
+@pytest.fixture
+def journals(tmp_path):
+    """The folder of several journals of one message each, and where each of them ends."""
+    ends = {"ingest-empty": Position()}
+    for name in NAMES:
+        writer = open_journal(tmp_path / name, 1 << 20)
+        writer.append([Message("north", "t", b"1", 1)])
+        ends[name.replace("journal", "ingest")] = writer.committed()
+        writer.close()
+    (tmp_path / "journal-empty").mkdir()
+    (tmp_path / "readings").mkdir()
+    return tmp_path, ends
+
+
+def load_nothing(journal):
+    return Position()
+
+
+@pytest.mark.parametrize(("more", "abandoned"), SEEN_BY.values(), ids=SEEN_BY)
+def test_a_journal_that_is_nobodys_place_is_abandoned(journals, more, abandoned, capsys):
+    folder, _ = journals
+    found = find_abandoned(settings(folder, **more), load_nothing)
+    assert sorted(found) == sorted(str(folder / name) for name in abandoned)
+    assert capsys.readouterr().out.count("journal is read by nobody") == len(abandoned)
+
+
+def test_a_journal_whose_messages_are_all_loaded_is_not_abandoned(journals):
+    folder, ends = journals
+    assert find_abandoned(settings(folder), ends.__getitem__) == {}
+    segment, offset, entry = ends["ingest-2"]
+    ends["ingest-2"] = Position(segment, offset - 1, entry - 1)
+    assert list(find_abandoned(settings(folder), ends.__getitem__)) == [str(folder / "journal-2")]
+
+
+def test_a_journal_that_never_held_a_message_is_not_abandoned(tmp_path):
+    path = tmp_path / "journal-1" / "000000000001.journal"
+    writer = open_journal(path.parent, 1 << 20)
+    writer.append([Message("north", "t", b"1", 1)])
+    end = read_header(path.parent, 1)[2]
+    writer.close()
+    path.write_bytes(path.read_bytes()[:end])
+    assert find_abandoned(settings(tmp_path), load_nothing) == {}
+
+
+def test_how_an_abandoned_journal_is_brought_in_names_the_settings(journals):
+    folder, _ = journals
+    alone = find_abandoned(settings(folder), load_nothing)
+    until = "until jieshui status shows nothing waiting"
+    group = "start ingest {} times with ingest.shared_group and ingest.worker = {} " + until
+    assert alone[str(folder / "journal-2")] == group.format(2, '""')
+    assert alone[str(folder / "journal-a-b-3")] == group.format(3, '"a-b"')
+    assert "move the folder elsewhere" in alone[str(folder / "journal.copy")]
+    shared = find_abandoned(settings(folder, shared_group="g"), load_nothing)
+    assert shared[str(folder / "journal")] == f"start ingest without ingest.shared_group {until}"

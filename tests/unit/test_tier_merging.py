@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from storage.edges import Edges
 from storage.merging import merge
 from storage.readings import touched
-from storage.edges import Edges
 from storage.readings.edges import _cells
 from storage.readings.partitions import (
     LocalDays,

@@ -46,6 +46,9 @@ from storage.registry.state import RunStateStore
 from storage.registry.store import RegistryStore
 from water.clock import Clock
 
+UNFINISHED_RESTORE = "restore-unfinished"
+"""The mark in the store's folder while a backup is restored, and after a restore that broke off."""
+
 
 @dataclass(frozen=True)
 class Stores:
@@ -90,6 +93,11 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     except OSError as error:
         raise JieshuiError(f"the store's folder can't be made: {error}") from None
+    if (folder / UNFINISHED_RESTORE).exists():
+        raise JieshuiError(
+            f"a restore into {folder} has not ended: wait for it, or, where it broke off, empty "
+            "this folder, the database and the bucket and restore again"
+        )
     clock = settings.make_clock()
     engine = open_registry(registry_address(settings))
     migrate(engine)

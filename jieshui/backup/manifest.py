@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -81,9 +81,13 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{folder} has the format {written}; this version reads {FORMAT}: install the "
                 "version that wrote it"
             )
-        return msgspec.json.decode(raw, type=Manifest)
+        manifest = msgspec.json.decode(raw, type=Manifest)
     except (msgspec.MsgspecError, KeyError) as error:
         raise JieshuiError(f"{path} is damaged: {error}") from None
+    for name in manifest.files:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise JieshuiError(f"{path} names the file {name!r}, which is not in the backup")
+    return manifest
 
 
 def verify(folder: Path, manifest: Manifest) -> None:

@@ -15,7 +15,7 @@ from jieshui.backup.manifest import Manifest, read_manifest, verify
 from jieshui.backup.months import month_of
 from jieshui.config import Settings
 from jieshui.errors import JieshuiError
-from jieshui.wiring import Stores
+from jieshui.wiring import UNFINISHED_RESTORE, Stores
 from storage.contracts import LedgerRow
 from storage.errors import StoreError
 from storage.registry.dump import TABLES, reset_counter, restore_table
@@ -29,6 +29,8 @@ Tell = Callable[[str], object]
 
 def restore_backup(settings: Settings, stores: Stores, folder: Path, tell: Tell) -> Manifest:
     """Bring back everything that a backup holds; ingest and analysis don't run meanwhile.
+
+    Until it is whole, its folder carries a mark that keeps everybody from opening the stores.
 
     Args:
         settings: of the installation that is made.
@@ -47,14 +49,18 @@ def restore_backup(settings: Settings, stores: Stores, folder: Path, tell: Tell)
     tell("checksums")
     verify(folder, manifest)
     _require_settled(settings, folder)
+    unfinished = settings.store.folder / UNFINISHED_RESTORE
+    unfinished.write_text(f"{folder}\n", encoding="utf-8")
     _restore_readings(stores, folder, manifest, tell)
     _restore_volumes(stores, folder, manifest, tell)
     tell("registry")
-    _restore_registry(stores.engine, folder)
+    _restore_registry(stores.engine, folder, manifest)
     stores.readings.restore_ledger(_ledger_rows(folder))
     tell("journal")
     _copy_back(settings.store.folder, folder, manifest)
+    _give_to_owner(settings.store.folder)
     os.sync()
+    unfinished.unlink()
     return manifest
 
 
@@ -150,13 +156,13 @@ def _names(manifest: Manifest, kind: str) -> list[str]:
     return sorted(name for name in manifest.files if name.startswith(f"{kind}/"))
 
 
-def _restore_registry(engine: Engine, folder: Path) -> None:
+def _restore_registry(engine: Engine, folder: Path, manifest: Manifest) -> None:
     with engine.begin() as connection:
         for table in TABLES:
-            path = folder / "registry" / f"{table.name}.jsonl.gz"
+            name = f"registry/{table.name}.jsonl.gz"
             # A table that came with a later revision has no file.
-            if path.exists():
-                restore_table(connection, table, read_rows(path))
+            if name in manifest.files:
+                restore_table(connection, table, read_rows(folder / name))
                 reset_counter(connection, table)
 
 
@@ -170,3 +176,11 @@ def _copy_back(store: Path, folder: Path, manifest: Manifest) -> None:
             target = store / name.removeprefix("files/")
             target.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             shutil.copy2(folder / name, target)
+
+
+def _give_to_owner(store: Path) -> None:
+    """Started by root, what was restored is whose the folder is: the services' user."""
+    if os.geteuid() == 0:
+        owner = store.stat()
+        for path in store.rglob("*"):
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

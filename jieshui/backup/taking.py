@@ -1,7 +1,9 @@
 """Taking a backup: registry, ledger, readings, volumes, journals and secrets of this machine."""
 
+import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -77,10 +79,9 @@ def take_backup(
 @contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
     """A folder that gets its name once the block has ended well, and goes away otherwise."""
-    aside = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(aside, ignore_errors=True)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.unfinished-", dir=folder.parent))
     try:
-        aside.mkdir(mode=0o700, parents=True)
         yield aside
         aside.rename(folder)
         _sync(folder.parent)
@@ -145,15 +146,16 @@ def _copy_files(store: Path, folder: Path, config: Path | None) -> dict[str, int
     """The journals of this machine, the secret that signs sessions, the configuration.
 
     A segment that is still written to is copied as far as it goes; loading stops at its torn end.
+    One that ended meanwhile (`journal.keep_days`) was loaded long ago.
     """
-    names = [path.relative_to(store) for path in store.glob("journal*/*.journal")]
-    if (store / "session-secret").exists():
-        names.append(Path("session-secret"))
-    for name in names:
-        target = folder / "files" / name
+    rows: dict[str, int | None] = {}
+    for path in (*store.glob("journal*/*.journal"), store / "session-secret"):
+        name = f"files/{path.relative_to(store)}"
+        target = folder / name
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copy2(store / name, target)
-    rows: dict[str, int | None] = {f"files/{name}": None for name in names}
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copy2(path, target)
+            rows[name] = None
     if config is not None:
         shutil.copy2(config, folder / "jieshui.toml")
         rows["jieshui.toml"] = None

@@ -1,5 +1,7 @@
 """A backup of embedded stores, restored, is the same city; what is damaged is refused."""
 
+import json
+import os
 import shutil
 import threading
 
@@ -191,6 +193,74 @@ def test_a_load_waits_until_the_backup_has_its_readings(city, tmp_path):
     with open_stores(third) as stores:
         restore_backup(third, stores, tmp_path / "backup", silent)
         assert everything(third, stores)["readings"] == city[2]["readings"]
+
+
+def test_a_restore_that_broke_off_is_opened_by_nobody(city, tmp_path):
+    settings = settings_of(tmp_path / "second")
+
+    def fail(doing):
+        if doing == "registry":
+            raise OSError("the disk is full")
+
+    with open_stores(settings) as stores, pytest.raises(OSError, match="full"):
+        restore_backup(settings, stores, city[1], fail)
+    with pytest.raises(JieshuiError, match="has not ended"), open_stores(settings):
+        pytest.fail("half a city is shown")
+
+
+@pytest.mark.parametrize("name", ["files/../../outside", "/tmp/outside"])
+def test_a_backup_that_names_files_elsewhere_is_refused(city, tmp_path, name):
+    shutil.copytree(city[1], tmp_path / "backup")
+    manifest = tmp_path / "backup" / "manifest.json"
+    text = manifest.read_text(encoding="utf-8")
+    assert '"files/session-secret"' in text
+    manifest.write_text(text.replace("files/session-secret", name), encoding="utf-8")
+    refuse(tmp_path, tmp_path / "backup", "not in the backup")
+
+
+def test_a_file_that_the_manifest_lacks_is_not_restored(city, tmp_path):
+    backup = tmp_path / "backup"
+    shutil.copytree(city[1], backup)
+    manifest = json.loads((backup / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["files"]["registry/audit.jsonl.gz"]
+    (backup / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    settings = settings_of(tmp_path / "second")
+    with open_stores(settings) as stores:
+        restore_backup(settings, stores, backup, silent)
+        assert not everything(settings, stores)["audit"]
+    assert city[2]["audit"]
+
+
+def test_a_segment_that_vanishes_meanwhile_costs_no_backup(city, tmp_path):
+    settings = settings_of(tmp_path / "second")
+    with open_stores(settings) as stores:
+        restore_backup(settings, stores, city[1], silent)
+        # Listed, but not there any more when it is read.
+        gone = settings.store.folder / "journal" / "000000009999.journal"
+        gone.symlink_to(tmp_path / "nowhere")
+        manifest = take_backup(settings, stores, tmp_path / "b", silent)
+    assert f"files/journal/{gone.name}" not in manifest.files
+    assert any(name.startswith("files/journal/") for name in manifest.files)
+
+
+def test_a_folder_that_only_looks_like_ours_is_not_removed(city, tmp_path):
+    mine = tmp_path / "b.unfinished"
+    mine.mkdir()
+    (mine / "letter").touch()
+    with open_stores(city[0]) as stores:
+        take_backup(city[0], stores, tmp_path / "b", silent)
+    assert (mine / "letter").exists()
+
+
+def test_what_root_restores_is_the_users_whose_folder_it_is(city, tmp_path, missing):
+    if os.geteuid() != 0:
+        missing("only root can give files away")
+    settings = settings_of(tmp_path / "second")
+    with open_stores(settings) as stores:
+        os.chown(settings.store.folder, 12345, 12345)
+        restore_backup(settings, stores, city[1], silent)
+    found = {path: path.stat().st_uid for path in settings.store.folder.rglob("*")}
+    assert set(found.values()) == {12345}
 
 
 def test_going_back_wants_a_backup_and_a_revision_that_is_known(city, tmp_path):

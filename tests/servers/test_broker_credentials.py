@@ -212,6 +212,19 @@ def test_a_message_that_is_too_long_for_ingest_reaches_it_and_is_counted_there(c
         assert east.ended is None
 
 
+def test_a_retained_message_is_not_kept(city):
+    topic = "water/v1/EAST/jieshui/M/reading"
+    with city.client("EAST") as east:
+        assert east.connected()
+        east.mqtt.publish(topic, b"old", qos=1, retain=True)
+        until(lambda: east.ended)
+    with city.client("jieshui") as ours, city.client("WEST") as west:
+        ours.subscribe("water/v1/#")
+        assert west.publish("water/v1/WEST/jieshui/M/reading") < 128
+        until(lambda: ours.received)
+        assert ours.topics() == {"water/v1/WEST/jieshui/M/reading"}
+
+
 def test_a_supplier_reads_its_own_receipts_and_nothing_else(city):
     with city.client("EAST") as east, city.client("WEST") as west, city.client("jieshui") as ours:
         east.subscribe("#", "$SYS/#", "water/v1/#", "receipts/v1/#", "$share/g/water/v1/#")

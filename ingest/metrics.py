@@ -70,6 +70,7 @@ class IngestMetrics:
 
 _GAUGES = {
     "connected": "1 while the broker holds a connection with us",
+    "sessions_lost": "how often the broker had forgotten our session when we came back",
     "journal_unwritable": "1 while the journal can't be written and nothing is acknowledged",
     "journal_waiting": "Messages that are durable and not yet loaded",
     "lag_seconds": "Age of the oldest message that is not yet loaded",

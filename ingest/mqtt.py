@@ -45,12 +45,14 @@ _ROOM_S = 1.0
 class ReceiverState:
     """What the receiver says of itself; written by its thread, read by others.
 
-    `subscribed` = the broker has accepted every subscription of this connection.
+    `subscribed` = the broker has accepted every subscription of this connection; `sessions_lost`
+    = how often it had forgotten our session, and what it kept in it, when we came back.
     """
 
     connected: bool = False
     subscribed: bool = False
     journal_unwritable: bool = False
+    sessions_lost: int = 0
     trouble: str = ""
 
 
@@ -72,6 +74,7 @@ class Receiver:
         self._precedence = precedence or Precedence()
         self._refusal = ""
         self._client = make_receiving_client(settings, group.take)
+        self._known = False
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
@@ -207,6 +210,10 @@ class Receiver:
             return
         self.state.connected, self.state.subscribed = True, False
         self.state.trouble = ""
+        if self._known and not about[1].session_present:
+            log.error("the broker forgot our session: what it kept for us meanwhile is lost")
+            self.state.sessions_lost += 1
+        self._known = True
         client.subscribe([(topic_filter, 1) for topic_filter in self._filters])
 
     def _on_subscribe(self, *about: Any) -> None:
@@ -214,7 +221,7 @@ class Receiver:
         refused = [
             topic_filter
             for topic_filter, code in zip(self._filters, reason_codes, strict=False)
-            if code.is_failure
+            if code.is_failure or code.value < 1  # at QoS 0 it would never send a message again
         ]
         self.state.subscribed = not refused
         if refused:

@@ -124,6 +124,7 @@ class IngestService:
             "subscribed": subscribed,
             "trouble": receiver.trouble,
             "journal_unwritable": receiver.journal_unwritable,
+            "sessions_lost": receiver.sessions_lost,
             "journal_waiting": gauges["journal_waiting"],
             "lag_s": gauges["lag_seconds"],
             "last_message_at": gauges["last_message_timestamp_seconds"],
@@ -315,6 +316,7 @@ class IngestService:
         return {
             "connected": float(self._receiver_state.connected),
             "journal_unwritable": float(self._receiver_state.journal_unwritable),
+            "sessions_lost": float(self._receiver_state.sessions_lost),
             "journal_waiting": waiting,
             "lag_seconds": lag,
             "last_message_timestamp_seconds": newest / 1000 if newest is not None else None,

@@ -20,6 +20,7 @@ from ingest.identity import receipt_id
 from ingest.journal import writer
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings, Source
+from jieshui.broker import Mosquitto, find_mosquitto, free_port
 from storage.readings import open_readings
 from water.accounting import sum_messages, sum_readings
 from water.city_time import CityTime
@@ -251,6 +252,22 @@ def test_a_broker_that_is_away_at_the_start_and_again_later_is_waited_for(
     running.wait_connected()
     send(supplier(broker), reading(901, 2))
     running.wait_stored(2)
+
+
+def test_a_broker_that_has_forgotten_the_session_is_told_of(tmp_path, missing, ingest):
+    program = find_mosquitto() or missing("Mosquitto is not on this machine (make servers)")
+    first = Mosquitto(program, tmp_path / "first", free_port())
+    first.start()
+    running = ingest(first.port)
+    running.wait_connected()
+    for folder, lost in (("first", 0), ("without what the first kept", 1)):
+        first.stop()
+        running.wait(lambda: not running.service.health()["connected"], "the loss is seen")
+        first = Mosquitto(program, tmp_path / folder, first.port)
+        first.start()
+        running.wait_connected()
+        assert running.service.health()["sessions_lost"] == lost
+    first.stop()
 
 
 def test_a_full_disk_stops_the_acknowledging_and_is_got_over(

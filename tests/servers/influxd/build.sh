@@ -22,15 +22,20 @@ if ! refusal=$(go list -m 2>&1); then
     exit 0
 fi
 
+# Flux asks rustup for one old toolchain; the one at hand builds it too.
+if command -v rustup >/dev/null; then
+    RUSTUP_TOOLCHAIN=$(cd / && rustup default 2>/dev/null | cut -d' ' -f1)
+    if [ -z "$RUSTUP_TOOLCHAIN" ]; then
+        echo "InfluxDB $version is not built: rustup has no default toolchain." >&2
+        exit 0
+    fi
+    export RUSTUP_TOOLCHAIN
+fi
+
 echo "building InfluxDB $version (once, about four minutes)"
 mkdir -p "$(dirname "$cache")"
 aside=$(mktemp -d "$cache.XXXXXX")
 trap 'rm -rf "$aside"' EXIT
-# Flux asks rustup for one old toolchain; the one at hand builds it too.
-if command -v rustup >/dev/null; then
-    RUSTUP_TOOLCHAIN=$(cd / && rustup default | cut -d' ' -f1)
-    export RUSTUP_TOOLCHAIN
-fi
 export RUSTC_WRAPPER="$here/rustc-lenient"
 export PKG_CONFIG="$aside/tools/pkg-config"
 if ! {

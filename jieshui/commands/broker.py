@@ -125,11 +125,11 @@ def renew(folder: FolderOption = _FOLDER) -> None:
 
 @app.command("list")
 def list_suppliers(folder: FolderOption = _FOLDER) -> None:
-    """The suppliers that have a login."""
+    """The suppliers that have a login, and when the certificate of each ends."""
     from jieshui.mosquitto import BrokerFolder
 
-    for supplier in BrokerFolder(folder).suppliers():
-        typer.echo(supplier)
+    for supplier, end in BrokerFolder(folder).suppliers().items():
+        typer.echo(f"{supplier}\t{end:%Y-%m-%d}" if end else supplier)
 
 
 def _tell(sentence: str) -> None:

@@ -1,6 +1,7 @@
 """A certificate authority of the installation's own: the broker's certificate, the suppliers'."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,6 +97,24 @@ class Authority:
         pem = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         write_whole(self.crl_file, pem, PUBLIC)
 
+    def _days_left(self) -> int:
+        """How long a certificate lasts: none outlives the authority's own.
+
+        Raises:
+            JieshuiError: the authority's ends within a day.
+        """
+        left = self._certificate.not_valid_after_utc - datetime.now(UTC)
+        if left < timedelta(days=1):
+            raise JieshuiError(f"the authority ends {self._certificate.not_valid_after_utc:%F}")
+        return min(_CERTIFICATE_DAYS, left.days)
+
+    def end_of(self, supplier: str) -> datetime | None:
+        """Until when the supplier's certificate is good; None = it has none."""
+        file = self._issued_file(supplier)
+        if not file.exists():
+            return None
+        return x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
+
     def _issue(
         self,
         common_name: str,
@@ -104,7 +123,7 @@ class Authority:
     ) -> tuple[bytes, bytes]:
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = self._certificate.subject
-        builder = _builder(_name(common_name[:64]), issuer, key, _CERTIFICATE_DAYS)
+        builder = _builder(_name(common_name[:64]), issuer, key, self._days_left())
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
         builder = builder.add_extension(_key_usage(authority=False), True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), False)
@@ -163,10 +182,9 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         pass
-    try:
-        return x509.DNSName(host)
-    except ValueError:
-        raise JieshuiError(f"{host!r} is no name of a host: write it in ASCII (xn--…)") from None
+    if not re.fullmatch(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", host):
+        raise JieshuiError(f"{host!r} is no name of a host: no port, in ASCII (xn--…)")
+    return x509.DNSName(host)
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

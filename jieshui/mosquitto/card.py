@@ -22,10 +22,21 @@ _CARD = """节水 jieshui · {supplier}
 Send again until the receipt says `loaded`; what comes twice is counted once.
 
 试一试 try
-mosquitto_pub -h {host} -p {port} --cafile ca.pem --cert client.pem --key client.key \\
-  -u {supplier} -P "$(cat password)" -q 1 -t water/v1/{supplier}/jieshui/<meter>/reading \\
+XDG_CONFIG_HOME=. mosquitto_pub -q 1 -t water/v1/{supplier}/jieshui/<meter>/reading \\
   -m '{{"at": "2026-09-15T08:00:00+08:00", "register_m3": 1234.567}}'
+地址、密码等在文件 mosquitto_pub 中，不出现在命令行上。
+In this folder: it finds address and password in the file mosquitto_pub, not on the command line.
 """
+
+_OPTIONS = """-h {host}
+-p {port}
+--cafile ca.pem
+--cert client.pem
+--key client.key
+-u {supplier}
+-P {password}
+"""
+"""Where every user of the machine can't read it, as a command line can be."""
 
 
 def write_hand_over(given: HandOver, port: int, folder: Path) -> None:
@@ -43,6 +54,7 @@ def write_hand_over(given: HandOver, port: int, folder: Path) -> None:
     write_whole(folder / "client.pem", given.certificate, PUBLIC)
     write_whole(folder / "client.key", given.key)
     write_whole(folder / "password", given.password + "\n")
+    write_whole(folder / "mosquitto_pub", _OPTIONS.format(**words, password=given.password))
 
 
 def require_empty(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -165,10 +166,14 @@ class BrokerFolder:
         authority.revoke(supplier)
         self._publish(authority)
 
-    def suppliers(self) -> list[str]:
-        """Every login but our own."""
+    def suppliers(self) -> dict[str, datetime | None]:
+        """Every login but our own → the end of its certificate; None where it can't be seen."""
         self._require_made()
-        return sorted(set(load_logins(self._logins)) - {OURS})
+        logins = sorted(set(load_logins(self._logins)) - {OURS})
+        if not self._authority_folder.exists():
+            return dict.fromkeys(logins)
+        authority = self._authority()
+        return {login: authority.end_of(login) for login in logins}
 
     def _require_made(self) -> None:
         if not self.configuration.exists():

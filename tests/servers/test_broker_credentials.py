@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import socket
 import ssl
@@ -53,7 +54,8 @@ class City:
 
     def add(self, supplier: str, *options: str) -> str:
         out = self.hand_overs / f"{supplier}{len(options)}"
-        return jieshui("add-supplier", supplier, "--folder", self.folder, "--out", out, *options)
+        said = ("--folder", self.folder, "--out", out, "--port", self.port)
+        return jieshui("add-supplier", supplier, *said, *options)
 
     def start(self) -> None:
         command = [self.program, "-c", str(self.folder / "mosquitto.conf")]
@@ -210,6 +212,21 @@ def test_a_message_that_is_too_long_for_ingest_reaches_it_and_is_counted_there(c
         assert east.publish("water/v1/EAST/jieshui/M/reading", b"x" * (2 << 20)) < 128
         until(lambda: ours.received)
         assert east.ended is None
+
+
+def test_what_the_page_handed_over_says_sends_a_reading_without_a_secret_in_it(city, missing):
+    if not shutil.which("mosquitto_pub"):
+        missing("mosquitto_pub is not on this machine (apt-get install mosquitto-clients)")
+    folder = city.hand_overs / "EAST0"
+    page = (folder / "connection.txt").read_text(encoding="utf-8")
+    command = re.search(r"^XDG_CONFIG_HOME=.*\n.*$", page, re.MULTILINE).group()
+    assert city.password("EAST") not in page
+    with city.client("jieshui") as ours:
+        ours.subscribe("water/v1/#")
+        said = command.replace("<meter>", "M")
+        subprocess.run(said, shell=True, cwd=folder, check=True, timeout=WAIT_S)
+        until(lambda: ours.received)
+        assert ours.topics() == {"water/v1/EAST/jieshui/M/reading"}
 
 
 def test_a_retained_message_is_not_kept(city):

@@ -61,13 +61,31 @@ def test_an_id_that_a_topic_or_a_file_would_read_otherwise_is_refused(folder, su
     assert contents(folder) == before
 
 
+@pytest.mark.parametrize("host", ["broker.example:8883", "a b", "东水.cn", "mqtts://a", ""])
+def test_what_is_no_name_of_a_host_is_refused(tmp_path, host):
+    made = run("init", tmp_path / "b", "--host", host)
+    assert isinstance(made.exception, JieshuiError)
+    assert "no name of a host" in str(made.exception)
+
+
+def test_no_certificate_outlives_its_authority_and_the_list_shows_its_end(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("jieshui.mosquitto.authority._AUTHORITY_DAYS", 100)
+        make(tmp_path / "broker")
+    given = BrokerFolder(tmp_path / "broker").add_supplier("EAST")
+    ca = x509.load_pem_x509_certificate(given.ca).not_valid_after_utc
+    end = x509.load_pem_x509_certificate(given.certificate).not_valid_after_utc
+    assert end <= ca
+    assert run("list", "--folder", tmp_path / "broker").output == f"EAST\t{end:%Y-%m-%d}\n"
+
+
 def test_a_supplier_is_added_once(folder):
     BrokerFolder(folder).add_supplier("东水")
     before = contents(folder)
     with pytest.raises(JieshuiError, match="--replace"):
         BrokerFolder(folder).add_supplier("东水")
     assert contents(folder) == before
-    assert BrokerFolder(folder).suppliers() == ["东水"]
+    assert list(BrokerFolder(folder).suppliers()) == ["东水"]
 
 
 def test_the_password_stands_in_no_file_of_the_broker(folder):
@@ -162,4 +180,4 @@ def test_who_should_be_shut_out_while_mosquitto_is_not_told_is_a_failure(folder,
     assert (tmp_path / "b" / "password").exists()
     revoked = run("revoke", "EAST", "--folder", folder)
     assert isinstance(revoked.exception, NotReloadedError)
-    assert BrokerFolder(folder).suppliers() == []
+    assert not BrokerFolder(folder).suppliers()

@@ -51,13 +51,14 @@ def init(
     from jieshui.mosquitto import BrokerFolder
 
     broker = BrokerFolder(folder)
-    broker.make(
-        host or [],
-        port=port,
-        seen_as=seen_as,
-        data=data,
-        client_certificates=client_certificates,
-    )
+    with broker.alone():
+        broker.make(
+            host or [],
+            port=port,
+            seen_as=seen_as,
+            data=data,
+            client_certificates=client_certificates,
+        )
     _tell(
         f"{folder} is ready: mosquitto -c {broker.configuration}\n"
         "For [mqtt] in jieshui.toml (who knows the client id could take over the session):\n"
@@ -88,9 +89,10 @@ def add_supplier(
 
     broker = BrokerFolder(folder)
     out = out or Path(supplier)
-    require_empty(out)
-    given = broker.add_supplier(supplier, replace=replace)
-    write_hand_over(given, port, out)
+    with broker.alone():
+        require_empty(out)
+        given = broker.add_supplier(supplier, replace=replace)
+        write_hand_over(given, port, out)
     _tell(
         f"{supplier} may log in at {given.hosts[0]}:{port} with the password {given.password}\n"
         f"It is shown this once. Hand over the folder {out} on a safe way, then delete it."
@@ -108,7 +110,8 @@ def revoke(supplier: SupplierArgument, folder: FolderOption = _FOLDER) -> None:
     from jieshui.mosquitto import BrokerFolder
 
     broker = BrokerFolder(folder)
-    broker.revoke(supplier)
+    with broker.alone():
+        broker.revoke(supplier)
     _tell(f"{supplier} has no login any more.")
     _reload(broker, must=True)
 
@@ -119,7 +122,8 @@ def renew(folder: FolderOption = _FOLDER) -> None:
     from jieshui.mosquitto import BrokerFolder
 
     broker = BrokerFolder(folder)
-    _tell(f"A new certificate for {', '.join(broker.renew_server())}.")
+    with broker.alone():
+        _tell(f"A new certificate for {', '.join(broker.renew_server())}.")
     _reload(broker, must=False)
 
 

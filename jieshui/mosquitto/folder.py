@@ -1,7 +1,8 @@
 """The broker's folder: made once, then logins come and go."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
@@ -11,6 +12,7 @@ from jieshui.errors import JieshuiError
 from jieshui.mosquitto.authority import Authority, server_names
 from jieshui.mosquitto.files import PUBLIC, make_folder, write_whole
 from jieshui.mosquitto.passwords import load_logins, make_password, remove_login, set_password
+from storage.locks import lock_in_turn
 
 OURS = "jieshui"
 """The login of ingest."""
@@ -51,6 +53,17 @@ class BrokerFolder:
         self._crl = folder / "crl.pem"
         self._logins = folder / "passwords"
         self._certificate, self._key = folder / "server.pem", folder / "server.key"
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Hold the folder for a command: two at once would each forget what the other revoked.
+
+        Raises:
+            StoreUnavailableError: another command holds on for a minute.
+        """
+        make_folder(self._authority_folder)
+        with lock_in_turn(self._authority_folder / "lock"):
+            yield
 
     def make(
         self,

@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import threading
 import time
 from base64 import b64decode
 from pathlib import Path
@@ -181,3 +182,15 @@ def test_who_should_be_shut_out_while_mosquitto_is_not_told_is_a_failure(folder,
     revoked = run("revoke", "EAST", "--folder", folder)
     assert isinstance(revoked.exception, NotReloadedError)
     assert not BrokerFolder(folder).suppliers()
+
+
+def test_a_command_waits_for_that_of_another_administrator(folder, tmp_path):
+    words = ("add-supplier", "EAST", "--folder", folder, "--out", tmp_path / "out")
+    other = threading.Thread(target=run, args=words)
+    with BrokerFolder(folder).alone():
+        other.start()
+        other.join(0.5)
+        assert other.is_alive()
+        assert not BrokerFolder(folder).suppliers()
+    other.join(10)
+    assert list(BrokerFolder(folder).suppliers()) == ["EAST"]

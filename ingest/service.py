@@ -74,6 +74,7 @@ class IngestService:
         self._counted_before: Counter[Tally] = Counter()
         self._arrived = threading.Event()
         self._precedence = Precedence()
+        self._abandoned: dict[str, str] = {}
         self._crash: BaseException | None = None
         self._receipts: Receipts | None = None
         self._metrics = IngestMetrics(
@@ -89,6 +90,7 @@ class IngestService:
         """
         try:
             self._use(until_it_answers(self._load_directory, stop))
+            self._abandoned = until_it_answers(self._find_abandoned, stop)
             journal = self._take_place(stop)
         except RetryError:
             return
@@ -129,7 +131,11 @@ class IngestService:
             "lag_s": gauges["lag_seconds"],
             "last_message_at": gauges["last_message_timestamp_seconds"],
             "quarantine_rows": gauges["quarantine_rows"],
+            "abandoned_journals": self._abandoned,
         }
+
+    def _find_abandoned(self) -> dict[str, str]:
+        return find_abandoned(self._settings, self._sink.position)
 
     def _take_place(self, stop: threading.Event) -> JournalWriter:
         """Take the first place whose journal no other process has; its settings are ours now."""

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from ingest.errors import JournalError
 from ingest.identity import receipt_id
-from ingest.journal import writer
+from ingest.journal import Message, open_journal, writer
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings, Source
 from jieshui.broker import Mosquitto, find_mosquitto, free_port
@@ -420,3 +420,13 @@ def test_a_folder_that_is_not_the_stores_journal_is_refused(mosquitto, ingest, s
     )  # fmt: skip
     with pytest.raises(JournalError, match="the store has loaded 3 entries"):
         again.run(threading.Event())
+
+
+def test_a_journal_that_nobody_reads_any_more_is_shown(mosquitto, ingest, tmp_path):
+    left = open_journal(tmp_path / "journal-1", 1 << 20)
+    left.append([Message("north", "t", b"1", 1)])
+    left.close()
+    running = ingest(mosquitto.port)
+    running.wait_connected()
+    shown = running.service.health()["abandoned_journals"]
+    assert list(shown) == [str(tmp_path / "journal-1")]

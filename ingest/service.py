@@ -25,7 +25,7 @@ from ingest.precedence import Precedence, shorten_turns
 from ingest.receipts import Receipts
 from ingest.settings import IngestSettings, JournalSettings
 from ingest.topics import attribute
-from ingest.workers import each_place, list_filters
+from ingest.workers import each_place, find_abandoned, list_filters
 from water.clock import Clock
 from water.loading import Outcome, Position, Tally
 from water.policy import Policy

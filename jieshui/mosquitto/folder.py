@@ -114,6 +114,16 @@ class BrokerFolder:
         self._write_once(self.configuration, _template("mosquitto.conf").format(**words))
 
     def _authority(self) -> Authority:
+        """The authority of this broker, founded with the broker's folder and never again.
+
+        Raises:
+            JieshuiError: the broker trusts one whose key isn't here.
+        """
+        if self.ca_file.exists() and not (self._authority_folder / "ca.key").exists():
+            raise JieshuiError(
+                f"{self._authority_folder} does not hold the key of the authority that this broker "
+                "trusts: bring that folder here; a new authority would shut everybody out"
+            )
         make_folder(self._authority_folder)
         return Authority(self._authority_folder)
 

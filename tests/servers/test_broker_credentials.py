@@ -229,19 +229,6 @@ def test_what_the_page_handed_over_says_sends_a_reading_without_a_secret_in_it(c
         assert ours.topics() == {"water/v1/EAST/jieshui/M/reading"}
 
 
-def test_a_retained_message_is_not_kept(city):
-    topic = "water/v1/EAST/jieshui/M/reading"
-    with city.client("EAST") as east:
-        assert east.connected()
-        east.mqtt.publish(topic, b"old", qos=1, retain=True)
-        until(lambda: east.ended)
-    with city.client("jieshui") as ours, city.client("WEST") as west:
-        ours.subscribe("water/v1/#")
-        assert west.publish("water/v1/WEST/jieshui/M/reading") < 128
-        until(lambda: ours.received)
-        assert ours.topics() == {"water/v1/WEST/jieshui/M/reading"}
-
-
 def test_a_supplier_reads_its_own_receipts_and_nothing_else(city):
     with city.client("EAST") as east, city.client("WEST") as west, city.client("jieshui") as ours:
         east.subscribe("#", "$SYS/#", "water/v1/#", "receipts/v1/#", "$share/g/water/v1/#")

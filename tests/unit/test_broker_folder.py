@@ -80,6 +80,16 @@ def test_no_certificate_outlives_its_authority_and_the_list_shows_its_end(tmp_pa
     assert run("list", "--folder", tmp_path / "broker").output == f"EAST\t{end:%Y-%m-%d}\n"
 
 
+@pytest.mark.parametrize("command", [("add-supplier", "EAST"), ("revoke", "EAST"), ("renew",)])
+def test_no_second_authority_is_founded_where_the_first_is_missing(folder, command):
+    trusted = (folder / "ca.pem").read_bytes()
+    shutil.rmtree(folder.with_name(f"{folder.name}-authority"))
+    said = CliRunner().invoke(app, ["broker", *command, "--folder", str(folder)])
+    assert isinstance(said.exception, JieshuiError)
+    assert "bring that folder here" in str(said.exception)
+    assert (folder / "ca.pem").read_bytes() == trusted
+
+
 def test_a_supplier_is_added_once(folder):
     BrokerFolder(folder).add_supplier("东水")
     before = contents(folder)

@@ -44,7 +44,7 @@ _WHOLLY_MEASURED = {
 _BEYOND_RETENTION = re.compile(r"\b(?:beyond|outside) retention policy\b")
 """What servers say, older and newer ones, of a point that is older than their bucket keeps."""
 
-_HOURLY_AT_ONCE_S, _DAILY_AT_ONCE_S = 86_400, 30 * 86_400
+_HOURLY_AT_ONCE_S, _DAILY_AT_ONCE_S = 10 * 86_400, 30 * 86_400
 """What is asked at once of every meter: an answer is held in memory whole."""
 
 log = structlog.get_logger(__name__)

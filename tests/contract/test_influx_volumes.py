@@ -79,13 +79,13 @@ def test_a_volume_refused_for_another_reason_is_no_volume_kept(kept):
 
 
 def test_volumes_of_every_meter_are_asked_in_spans_and_given_in_order(kept, monkeypatch):
-    first = HOUR - timedelta(days=3)
-    one, other = (hours(*np.arange(n) / 4, first=first) for n in (60, 40))
+    first = HOUR - timedelta(days=25)
+    one, other = (hours(*np.arange(n) / 4, first=first) for n in (600, 400))
     other[columns.METER_ID] = "m0"
     kept.save(pd.concat([one, other]), NO_DAYS)
     asked, ask = [], kept._client.csv
     monkeypatch.setattr(kept._client, "csv", lambda script: asked.append(script) or ask(script))
-    found = kept.load_hourly(None, first, first + timedelta(hours=60))
+    found = kept.load_hourly(None, first, first + timedelta(hours=600))
     pd.testing.assert_frame_equal(found, pd.concat([other, one], ignore_index=True))
     assert len(asked) == 3
     kept.load_daily(None, first.date(), first.date() + timedelta(days=129))

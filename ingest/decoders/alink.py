@@ -7,23 +7,13 @@ bytes (`thing/model/up_raw`) aren't read.
 """
 
 import re
-from typing import Any
 
-import msgspec
-
-from ingest.decoders.decoded import Decoded, Unreadable, read_json
-from ingest.decoders.properties import decode_timed, require_quantity
+from ingest.decoders.decoded import Decoded, Unreadable
+from ingest.decoders.properties import decode_params
 from water.refusals import SetAside, Undecodable
 
 _TOPIC = re.compile(r"(?:.*/)?sys/([^/]+/[^/]+)/thing/(.+)", re.DOTALL)
 _EVENT = re.compile(r"event/(?!property/)[^/]+/post|.+_reply|service/.+", re.DOTALL)
-
-
-class _Message(msgspec.Struct, gc=False):
-    params: dict[str, Any]
-
-
-_MESSAGE = msgspec.json.Decoder(_Message)
 
 
 def decode(rest: str, payload: bytes, received_at: int) -> list[Decoded] | SetAside:
@@ -38,7 +28,4 @@ def decode(rest: str, payload: bytes, received_at: int) -> list[Decoded] | SetAs
         return SetAside.EVENT
     if kind != "event/property/post":
         raise Unreadable(Undecodable.UNKNOWN_TOPIC, f"{kind!r:.80}")
-    params = read_json(payload, _MESSAGE).params
-    if not params:
-        return SetAside.EMPTY
-    return require_quantity(decode_timed(address, params, received_at), params)
+    return decode_params(address, payload, received_at)

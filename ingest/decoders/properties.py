@@ -8,9 +8,11 @@ pressure_mpa, level_m. Any other name is passed over, whatever it may mean.
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ingest.decoders.decoded import Decoded, Unreadable, decode_reading
+import msgspec
+
+from ingest.decoders.decoded import Decoded, Unreadable, decode_reading, read_json
 from water.readings import Quality
-from water.refusals import Undecodable
+from water.refusals import SetAside, Undecodable
 
 _NAMES = (
     ("register_m3", "total_m3", "volume_m3"),
@@ -78,3 +80,18 @@ def _split(given: Any) -> tuple[object, object]:
 
 def _first(properties: Mapping[str, Any], names: tuple[str, ...]) -> object:
     return next((properties[name] for name in names if properties.get(name) is not None), None)
+
+
+class _Params(msgspec.Struct, gc=False):
+    params: dict[str, Any]
+
+
+_PARAMS = msgspec.json.Decoder(_Params)
+
+
+def decode_params(address: str, payload: bytes, received_at: int) -> list[Decoded] | SetAside:
+    """Readings of a message whose `params` holds properties, as `decode_timed` reads them."""
+    params = read_json(payload, _PARAMS).params
+    if not params:
+        return SetAside.EMPTY
+    return require_quantity(decode_timed(address, params, received_at), params)

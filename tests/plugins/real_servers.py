@@ -5,7 +5,9 @@ In this order: an address in the environment, a program of this machine, Docker.
 """
 
 import functools
+import gc
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
@@ -26,20 +28,31 @@ def find_address(variable: str) -> str | None:
     return None if only_docker() else os.environ.get(variable) or None
 
 
+def _connect_to_docker() -> docker.DockerClient | None:
+    try:
+        return docker.from_env()
+    except DockerException:
+        pass
+    # The library left its socket to the garbage collector, whose warning would fail some later
+    # test: it is let go here.
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()
+    return None
+
+
 def find_docker() -> str | None:
     """The version of the Docker engine that answers."""
-    try:
-        with closing(docker.from_env()) as engine:
-            return str(engine.version()["Version"])
-    except DockerException:
+    engine = _connect_to_docker()
+    if engine is None:
         return None
+    with closing(engine):
+        return str(engine.version()["Version"])
 
 
 @functools.cache
 def _why_no_image(image: str) -> str | None:
-    try:
-        engine = docker.from_env()
-    except DockerException:
+    engine = _connect_to_docker()
+    if engine is None:
         return "no Docker engine answers"
     name = testcontainers_config.hub_image_name_prefix + image
     with closing(engine):

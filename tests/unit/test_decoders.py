@@ -1,7 +1,8 @@
 """Payloads as devices and platforms really send them, and what they decode to.
 
 Sources: wmbusmeters README and drivers/src tests (itron, kamwater, hydrus, izar); ChirpStack v4
-documentation, integrations, event types. Field names and single values only.
+documentation, integrations, event types; the Axioma Qalcosonic W1 in the public device repository
+(lorawan-devices, vendor/axioma/qalcosonic-w1-codec.yaml). Field names and single values only.
 """
 
 from datetime import UTC, datetime
@@ -142,6 +143,15 @@ READINGS = [
                 '{"at":"2022-07-18T02:00:00Z","register_m3":2}]}'),
      [Decoded("0101010101010101", 1_658_106_000, 1.0),
       Decoded("0101010101010101", 1_658_109_600, 2.0)]),
+    ("a day of the Qalcosonic W1: the newest volume at the meter's instant", "chirpstack", UPLINK,
+     chirpstack(',"object":{"timestamp_unix":1788390574,"status":0,"low_battery":false,'
+                '"log_volume_m3":5.938,"delta_1_m3":0,"delta_23_m3":0.012,'
+                '"current_volume_m3":6.054,"history_total_m3":0.116,"history_multiplier":0}'),
+     [Decoded("0101010101010101", 1_788_390_574, 6.054)]),
+    ("alarm bits of the codec", "chirpstack", UPLINK,
+     chirpstack(',"object":{"total_m3":1,"low_battery":true,"backflow":true}'),
+     [Decoded("0101010101010101", 1_658_136_855, 1.0, quality=int(
+         Quality.CLOCK_ASSUMED | Quality.LOW_BATTERY | Quality.DEVICE_ALARM))]),
     ("EUI of the topic", "chirpstack", "application/a/device/ABCDEF0101010101/event/up",
      b'{"time":"2022-07-18T09:34:15Z","object":{"register_m3":1}}',
      [Decoded("abcdef0101010101", 1_658_136_855, 1.0, quality=CLOCK_ASSUMED)]),
@@ -182,6 +192,8 @@ UNREADABLE = [
     ("telegram without id", "wmbusmeters", "x", b'{"total_m3":1}', Undecodable.MALFORMED),
     ("telegram without total", "wmbusmeters", "x",
      b'{"id":"1","timestamp":"2024-03-03T18:37:00Z"}', Undecodable.NO_QUANTITY),
+    ("a volume of 23 hours ago is no register of now", "chirpstack", UPLINK,
+     chirpstack(',"object":{"log_volume_m3":5.938,"delta_1_m3":0}'), Undecodable.NO_QUANTITY),
     ("no codec", "chirpstack", UPLINK, chirpstack(""), Undecodable.NO_QUANTITY),
     ("other topic", "chirpstack", "gateway/up", chirpstack(""), Undecodable.UNKNOWN_TOPIC),
 ]  # fmt: skip

@@ -17,9 +17,10 @@ from analytics.frames import (
 from analytics.grid import service_days
 from analytics.series import EXCLUDED, Verdict
 from water.city_time import CityTime, days_between
-from water.columns import AT, DAY, METER_ID, VERDICT
+from water.columns import AT, DAY, METER_ID, QUALITY, RECEIVED_AT, VERDICT
 from water.findings import Evaluation, Finding, FindingKind, SubjectKind
 from water.meters import Meter
+from water.readings import Quality
 
 BACKWARD_DAYS = 30
 """A register that ran backwards is told of for so many days."""
@@ -36,6 +37,8 @@ def compute_arrivals(
 
     Arrival rate 数据到报率 = received / expected, completeness 数据完整率 = valid / expected.
     Expected = seconds in service / nominal interval; valid = not excluded by the series check.
+    The least delay is the smallest received_at − at among readings that carried an instant of
+    their own: what is left of the way a reading takes plus the error of the meter's clock.
 
     Args:
         checked: the frame that `check_series` returned, of these days.
@@ -45,9 +48,10 @@ def compute_arrivals(
         city: the city's days.
 
     Returns:
-        Columns meter_id, day (datetime64[s]), expected, received, valid (int64), sorted.
+        Columns meter_id, day (datetime64[s]), expected, received, valid (int64), least_delay_s
+        (float64, whole seconds, NaN where no reading tells), sorted.
     """
-    check_columns(checked, (METER_ID, AT, VERDICT), "checked readings")
+    check_columns(checked, (METER_ID, AT, RECEIVED_AT, QUALITY, VERDICT), "checked readings")
     chosen = sorted(meters, key=lambda meter: meter.id)
     days = days_between(first, last)
     lengths = [(end - begin).total_seconds() for begin, end in map(city.day_bounds, days)]
@@ -72,9 +76,22 @@ def compute_arrivals(
             "expected": expected.ravel().astype(np.int64),
             "received": received,
             "valid": counted,
+            "least_delay_s": _least_delays(checked, cell, here, expected.size),
         }
     )
     return frame.take(np.flatnonzero(in_service | (received > 0))).reset_index(drop=True)
+
+
+def _least_delays(
+    checked: pd.DataFrame, cell: np.ndarray, here: np.ndarray, cells: int
+) -> np.ndarray:
+    """The smallest received_at − at of each cell, seconds; NaN in a cell that no reading tells."""
+    quality = checked[QUALITY].to_numpy(dtype=np.int64)
+    telling = here & (quality & Quality.CLOCK_ASSUMED == 0)
+    delays = to_seconds(checked, RECEIVED_AT) - to_seconds(checked, AT)
+    least = np.full(cells, np.inf)
+    np.minimum.at(least, cell[telling], delays[telling])
+    return np.where(np.isinf(least), np.nan, least)
 
 
 def detect_backward(

@@ -1,4 +1,4 @@
-"""Waiting for a store or registry that is away."""
+"""Waiting for a store, a registry or a disk that is away."""
 
 import threading
 from collections.abc import Callable
@@ -35,4 +35,4 @@ def until_it_answers(ask: Callable[[], T], stop: threading.Event) -> T:
 
 def _log_away(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
-    log.warning("store or registry does not answer, asking again", error=repr(error))
+    log.warning("store, registry or disk is away, trying again", error=repr(error))

@@ -59,6 +59,17 @@ class ReadingsSink(Protocol):
         """Where loading of `journal` goes on."""
         ...
 
+    def marker(self, journal: str) -> str:
+        """The marker that a journal is known by; "" = none yet."""
+        ...
+
+    def swap_marker(self, journal: str, known: str, marker: str) -> str:
+        """Put another marker in the place of the known one; the one that stands there now.
+
+        Atomic over all processes: of two that claim an unknown journal one reads the other's.
+        """
+        ...
+
     def tallies(self) -> dict[Tally, int]:
         """Every count kept so far."""
         ...

@@ -12,18 +12,19 @@ from tenacity import RetryError
 
 from ingest.batch import Batch, Rules
 from ingest.checks import Directory, make_directory
-from ingest.errors import JournalError, JournalTakenError
+from ingest.errors import JournalTakenError
 from ingest.groups import Group
 from ingest.jobs import RerunJobs
-from ingest.journal import JournalReader, JournalWriter, Message, open_journal
-from ingest.loader import Loader, begin_after
+from ingest.journal import JournalReader, JournalWriter, Message
+from ingest.loader import Loader
 from ingest.metrics import IngestMetrics
 from ingest.mqtt import Receiver, ReceiverState
+from ingest.opening import open_own_journal
 from ingest.outages import until_it_answers
 from ingest.ports import JobQueue, MeterDirectory, ReadingsSink
 from ingest.precedence import Precedence, shorten_turns
 from ingest.receipts import Receipts
-from ingest.settings import IngestSettings, JournalSettings
+from ingest.settings import IngestSettings
 from ingest.topics import attribute
 from ingest.workers import each_place, find_abandoned, list_filters
 from water.clock import Clock
@@ -143,7 +144,7 @@ class IngestService:
         while True:
             settings = next(places)
             try:
-                journal = self._open_journal(settings.journal, stop)
+                journal = open_own_journal(settings.journal, self._sink, stop)
             except JournalTakenError:
                 if not settings.shared_group:
                     raise
@@ -153,20 +154,6 @@ class IngestService:
         if settings.receipts:
             self._receipts = Receipts(settings.mqtt, self._clock, self._precedence)
         log.info("journal opened", journal=settings.journal.name, client=settings.mqtt.client_id)
-        return journal
-
-    def _open_journal(self, settings: JournalSettings, stop: threading.Event) -> JournalWriter:
-        after, received = until_it_answers(lambda: begin_after(self._sink, settings.name), stop)
-        journal = open_journal(
-            settings.folder, settings.segment_bytes, after=after, received=received
-        )
-        if after.entry > journal.committed().entry:
-            journal.close()
-            raise JournalError(
-                f"{settings.folder}: the store has loaded {after.entry} entries of journal "
-                f"{settings.name!r}, this folder holds {journal.committed().entry}: "
-                "bring the right folder back or give the journal a new name"
-            )
         return journal
 
     def _start_threads(

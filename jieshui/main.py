@@ -14,6 +14,7 @@ from jieshui.commands import (
     health,
     importing,
     init,
+    journal,
     people,
     quarantine,
     serve,
@@ -42,6 +43,7 @@ app.command(rich_help_panel=RUN)(demo.demo)
 app.add_typer(serve.app, name="serve", rich_help_panel=RUN)
 app.command(rich_help_panel=LOOK)(status.status)
 app.command(rich_help_panel=LOOK)(health.health)
+app.add_typer(journal.app, name="journal", rich_help_panel=KEEP)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=LOOK)
 app.add_typer(people.accounts, name="account", rich_help_panel=PEOPLE)
 app.add_typer(people.keys, name="key", rich_help_panel=PEOPLE)

@@ -21,7 +21,7 @@ from storage.influx.loading import Load
 from storage.influx.lookup import look_up
 from storage.influx.points import instants_of, meters_of, read_points
 from storage.registry import ledger_rows, ledger_touched
-from storage.registry.ledger import Conflict, Ledger
+from storage.registry.ledger import Conflict, Ledger, swap_marker, translated
 from storage.registry.ledger_session import loading_alone, require_alone
 from storage.registry.ledger_unsettled import Identity, Unsettled
 from water import columns
@@ -100,6 +100,15 @@ class InfluxReadings(InfluxAnswers):
     def position(self, journal: str) -> Position:
         """Where loading of `journal` goes on."""
         return self._ledger.position(journal)
+
+    def marker(self, journal: str) -> str:
+        """The marker that a journal is known by; "" = none yet."""
+        return self._ledger.marker(journal)
+
+    def swap_marker(self, journal: str, known: str, marker: str) -> str:
+        """Put another marker in the place of the known one; the one that stands there now."""
+        with translated(), self._engine.begin() as connection:
+            return swap_marker(connection, journal, known, marker)
 
     def tallies(self) -> dict[Tally, int]:
         """Every count kept so far."""

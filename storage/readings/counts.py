@@ -13,7 +13,7 @@ COUNTS = (
         WITHOUT ROWID, STRICT""",
     """CREATE TABLE IF NOT EXISTS positions (
         journal TEXT PRIMARY KEY, segment INTEGER NOT NULL, "offset" INTEGER NOT NULL,
-        entry INTEGER NOT NULL) STRICT""",
+        entry INTEGER NOT NULL, marker TEXT NOT NULL DEFAULT '') STRICT""",
     """CREATE TABLE IF NOT EXISTS quarantine (
         id INTEGER PRIMARY KEY AUTOINCREMENT, supplier TEXT NOT NULL, reason TEXT NOT NULL,
         detail TEXT NOT NULL, dialect TEXT NOT NULL, address TEXT NOT NULL, at INTEGER,
@@ -34,13 +34,18 @@ _AT = 5
 _SELECT = f"SELECT {', '.join(f'{chr(34)}{name}{chr(34)}' for name in QUARANTINE)} FROM quarantine"  # noqa: S608 - own names
 
 
-def add_journal_column(connection: sqlite3.Connection) -> None:
-    """Bring a quarantine up to date that was made when there was one journal only."""
-    present = connection.execute("SELECT name FROM pragma_table_info('quarantine')").fetchall()
-    if ("journal",) not in present:
-        connection.execute(
-            "ALTER TABLE quarantine ADD COLUMN journal TEXT NOT NULL DEFAULT 'ingest'"
-        )
+_LATER_COLUMNS = (("quarantine", "journal", "'ingest'"), ("positions", "marker", "''"))
+"""Table, column and default (all of them text) of what earlier versions did not have."""
+
+
+def add_later_columns(connection: sqlite3.Connection) -> None:
+    """Bring tables up to date that an earlier version has made."""
+    for table, column, default in _LATER_COLUMNS:
+        present = connection.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+        if (column,) not in present:
+            connection.execute(
+                f"ALTER TABLE {table} ADD COLUMN {column} TEXT NOT NULL DEFAULT {default}"
+            )
 
 
 def add_tallies(connection: sqlite3.Connection, tallies: Mapping[Tally, int]) -> None:
@@ -60,7 +65,12 @@ def load_tallies(connection: sqlite3.Connection) -> dict[Tally, int]:
 
 def set_position(connection: sqlite3.Connection, journal: str, position: Position) -> None:
     """Keep where loading of a journal goes on."""
-    connection.execute("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", (journal, *position))
+    connection.execute(
+        'INSERT INTO positions (journal, segment, "offset", entry) VALUES (?, ?, ?, ?) '
+        'ON CONFLICT DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset", '
+        "entry = excluded.entry",
+        (journal, *position),
+    )
 
 
 def load_position(connection: sqlite3.Connection, journal: str) -> Position:
@@ -69,6 +79,26 @@ def load_position(connection: sqlite3.Connection, journal: str) -> Position:
         'SELECT segment, "offset", entry FROM positions WHERE journal = ?', (journal,)
     ).fetchone()
     return Position(*row) if row else Position()
+
+
+def load_marker(connection: sqlite3.Connection, journal: str) -> str:
+    """The marker that a journal is known by; "" = none yet."""
+    row = connection.execute(
+        "SELECT marker FROM positions WHERE journal = ?", (journal,)
+    ).fetchone()
+    return row[0] if row else ""
+
+
+def swap_marker(connection: sqlite3.Connection, journal: str, known: str, marker: str) -> str:
+    """Put another marker in the place of the known one; the one that stands there now."""
+    connection.execute(
+        "INSERT INTO positions VALUES (?, 0, 0, 0, '') ON CONFLICT DO NOTHING", (journal,)
+    )
+    connection.execute(
+        "UPDATE positions SET marker = ? WHERE journal = ? AND marker = ?",
+        (marker, journal, known),
+    )
+    return load_marker(connection, journal)
 
 
 def add_refused(connection: sqlite3.Connection, refused: Sequence[Refused]) -> None:

@@ -16,11 +16,13 @@ from storage.readings.meters import MeterKeys
 from storage.readings.partitions import day_number
 
 _COLUMNS = {
-    "position": ("journal", "segment", "offset", "entry"),
+    "position": ("journal", "segment", "offset", "entry", "marker"),
     "tally": ("supplier", "ledger", "account", "reason", "count"),
     "quarantine": QUARANTINE,
     "conflict": ("at", "meter_id", "quantity", "offered", "kept", "received_at"),
 }
+_LATER = {"position": {"marker": ""}}
+"""Columns that a backup of an earlier version lacks, with what stands there then."""
 _TABLES = {"position": "positions", "tally": "tallies", "quarantine": "quarantine"}
 _CONFLICTS = "(SELECT * FROM conflicts JOIN meters USING (meter))"
 
@@ -66,7 +68,7 @@ def _restore_kind(
         marks = ", ".join(f":{name}" for name in columns)
         connection.executemany(
             f"INSERT INTO {_TABLES[kind]} ({_listed(columns)}) VALUES ({marks})",  # noqa: S608 - own names
-            rows,
+            ({**_LATER.get(kind, {}), **row} for row in rows),
         )
 
 

@@ -57,7 +57,7 @@ class ReadingsStore:
         schema = [METERS, self._tier.create, TOUCHED, *LOADING, *counts.COUNTS, *cold.MANIFEST]
         self._database = Database(path / "readings.sqlite", schema, "NORMAL")
         with self._database.writing() as connection:
-            counts.add_journal_column(connection)
+            counts.add_later_columns(connection)
         self._keys = MeterKeys()
         self._engine = Engine(path / "spill")
         self._compactor = Compactor(
@@ -117,6 +117,16 @@ class ReadingsStore:
         """Where loading of `journal` goes on."""
         with self._database.reading() as connection:
             return counts.load_position(connection, journal)
+
+    def marker(self, journal: str) -> str:
+        """The marker that a journal is known by; "" = none yet."""
+        with self._database.reading() as connection:
+            return counts.load_marker(connection, journal)
+
+    def swap_marker(self, journal: str, known: str, marker: str) -> str:
+        """Put another marker in the place of the known one; the one that stands there now."""
+        with self._database.writing() as connection:
+            return counts.swap_marker(connection, journal, known, marker)
 
     def tallies(self) -> dict[Tally, int]:
         """Every count kept so far."""

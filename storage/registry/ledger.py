@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Select, Table, delete, func, select
+from sqlalchemy import Connection, Engine, Select, Table, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -75,6 +75,11 @@ class Ledger:
         with self.reading() as connection:
             row = connection.execute(query).one_or_none()
         return Position(row.segment, row.offset, row.entry) if row else Position()
+
+    def marker(self, journal: str) -> str:
+        """The marker that a journal is known by; "" = none yet."""
+        with self.reading() as connection:
+            return load_marker(connection, journal)
 
     def tallies(self) -> dict[Tally, int]:
         """Every count that is not 0."""
@@ -160,6 +165,22 @@ def add_tallies(connection: Connection, tallies: Mapping[Tally, int]) -> None:
 def set_position(connection: Connection, journal: str, position: Position) -> None:
     """Keep where loading of a journal goes on."""
     upsert(connection, _POSITION, [{"journal": journal, **position._asdict()}])
+
+
+def load_marker(connection: Connection, journal: str) -> str:
+    """The marker that a journal is known by; "" = none yet."""
+    query = select(_POSITION.c.marker).where(_POSITION.c.journal == journal)
+    return connection.execute(query).scalar_one_or_none() or ""
+
+
+def swap_marker(connection: Connection, journal: str, known: str, marker: str) -> str:
+    """Put another marker in the place of the known one; the one that stands there now."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    begun = {"journal": journal, **Position()._asdict()}
+    connection.execute(dialect.insert(_POSITION).on_conflict_do_nothing(), [begun])
+    ours = (_POSITION.c.journal == journal) & (_POSITION.c.marker == known)
+    connection.execute(update(_POSITION).where(ours).values(marker=marker))
+    return load_marker(connection, journal)
 
 
 def add_refused(connection: Connection, refused: Sequence[Refused]) -> None:

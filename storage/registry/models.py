@@ -69,6 +69,10 @@ def table_of(row: type[Base]) -> Table:
     return cast("Table", row.__table__)  # FromClause by its type, Table for mapped classes
 
 
+_LONG = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits; SQLite counts up by itself only what it calls an INTEGER."""
+
+
 # ---------------------------------------------------------------- what the registry room imports
 
 
@@ -261,6 +265,20 @@ class ArrivalRow(Base):
     expected: Mapped[int]
     received: Mapped[int]
     valid: Mapped[int]
+    least_delay_s: Mapped[int | None] = mapped_column(_LONG)
+    """The shortest time from a reading's instant to its arrival, of this day's readings."""
+
+
+class TallyDayRow(Base):
+    """What a count of ingest (water.loading.Tally) had come to at the end of a local day."""
+
+    __tablename__ = "tally_day"
+    supplier: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    ledger: Mapped[str] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(_LONG)
 
 
 class VerdictRow(Base):
@@ -410,18 +428,16 @@ class AuditRow(Base):
 
 # ---------------------------------------------------------------- ingest's ledger
 
-_LONG = BigInteger().with_variant(Integer, "sqlite")
-"""64 bits; SQLite counts up by itself only what it calls an INTEGER."""
-
 
 class LedgerPositionRow(Base):
-    """Where loading of a journal goes on (water.loading.Position)."""
+    """Where loading of a journal goes on (water.loading.Position), and whose marker it bears."""
 
     __tablename__ = "ledger_position"
     journal: Mapped[str] = mapped_column(primary_key=True)
     segment: Mapped[int] = mapped_column(_LONG)
     offset: Mapped[int] = mapped_column(_LONG)
     entry: Mapped[int] = mapped_column(_LONG)
+    marker: Mapped[str] = mapped_column(server_default="")
 
 
 class LedgerTallyRow(Base):

@@ -1,5 +1,6 @@
 """What a load promises, of any readings store: ingest.ports.ReadingsSink."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import permutations
 
 import pytest
@@ -91,6 +92,31 @@ def test_readings_position_tallies_and_refusals_are_visible_together(store, read
     assert store.tallies() == {tally: 1}
     assert store.quarantine_depth() == {"s1": 1}
     assert len(store.newest()) == 1
+
+
+def test_a_journals_marker_is_swapped_only_for_the_known_one(store):
+    assert store.marker("j") == ""
+    assert store.swap_marker("j", "", "a") == "a"
+    assert store.swap_marker("j", "", "b") == "a", "somebody else was faster"
+    with store.load() as transaction:
+        transaction.set_position("j", Position(1, 2, 3))
+    assert store.swap_marker("j", "a", "c") == "c"
+    assert (store.marker("j"), store.marker("k")) == ("c", "")
+    assert store.position("j") == Position(1, 2, 3)
+
+
+def test_of_many_that_claim_a_journal_at_once_one_has_it(store):
+    with ThreadPoolExecutor(4) as several:
+        claimed = several.map(lambda marker: store.swap_marker("j", "", marker), "abcdefgh")
+        assert set(claimed) == {store.marker("j")}
+
+
+def test_markers_go_with_the_positions_and_a_backup_without_them_has_none(store):
+    store.swap_marker("j", "", "a")
+    kept = list(store.dump_ledger())
+    store.restore_ledger([("position", {"journal": "old", **Position(1, 2, 3)._asdict()}), *kept])
+    assert (store.marker("j"), store.marker("old")) == ("a", "")
+    assert store.position("old") == Position(1, 2, 3)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from storage.queries import IngestQueries
-from water.loading import Tally
+from water.loading import Position, Tally
 from water.viewer import Role, Viewer
 
 BUREAU = Viewer("b", Role.BUREAU)
@@ -142,3 +142,13 @@ def test_a_quarantine_of_the_time_with_one_journal_is_brought_up_to_date(
     again = open_store()
     assert [row["journal"] for row in again.page_refused().rows] == ["ingest"]
     assert again.oldest_refused_segment("ingest") == 3
+
+
+@pytest.mark.embedded
+def test_positions_of_the_time_without_markers_are_brought_up_to_date(open_store, tmp_path):
+    with open_store().load() as transaction:
+        transaction.set_position("ingest", Position(1, 2, 3))
+    with closing(sqlite3.connect(tmp_path / "readings" / "readings.sqlite")) as file:
+        file.execute("ALTER TABLE positions DROP COLUMN marker")
+    again = open_store()
+    assert (again.marker("ingest"), again.position("ingest")) == ("", Position(1, 2, 3))

@@ -7,6 +7,7 @@ import pytest
 from analytics.quality import compute_arrivals, detect_backward, detect_refused
 from water.city_time import CityTime
 from water.meters import Meter, MeterRole
+from water.readings import Quality
 
 CITY = CityTime(ZoneInfo("Asia/Shanghai"))
 DAY = date(2026, 3, 2)
@@ -14,14 +15,17 @@ T0 = CITY.day_start(DAY)
 NOW = datetime(2026, 3, 20, tzinfo=UTC)
 
 
-def checked(rows):
-    """(meter, hours after T0, verdict) rows."""
+def checked(rows, delays_s=(), quality=()):
+    """(meter, hours after T0, verdict) rows; they arrive at once unless delays are given."""
+    at = [T0 + timedelta(hours=h) for _, h, _ in rows]
+    delays = [timedelta(seconds=s) for s in delays_s] or [timedelta()] * len(at)
+    received = [instant + delay for instant, delay in zip(at, delays, strict=True)]
     return pd.DataFrame(
         {
             "meter_id": pd.array([m for m, _, _ in rows], dtype="str"),
-            "at": pd.DatetimeIndex(
-                [T0 + timedelta(hours=h) for _, h, _ in rows], dtype="datetime64[s, UTC]"
-            ),
+            "at": pd.DatetimeIndex(at, dtype="datetime64[s, UTC]"),
+            "received_at": pd.DatetimeIndex(received, dtype="datetime64[s, UTC]"),
+            "quality": pd.array(quality or [0] * len(at), dtype="int64"),
             "verdict": pd.array([v for _, _, v in rows], dtype="str"),
         }
     )
@@ -31,11 +35,23 @@ def test_arrivals_count_what_was_expected_received_and_valid():
     meter = Meter("m1", "s1", MeterRole.CUSTOMER, interval_s=3600)
     rows = [("m1", h, "good") for h in range(20)] + [("m1", 20, "spike"), ("m1", 24, "backward")]
     frame = compute_arrivals(checked(rows), [meter], DAY, DAY + timedelta(days=1), CITY)
-    assert list(frame.columns) == ["meter_id", "day", "expected", "received", "valid"]
+    counts = ["meter_id", "day", "expected", "received", "valid", "least_delay_s"]
+    assert list(frame.columns) == counts
     assert frame[["expected", "received", "valid"]].to_numpy().tolist() == [
         [24, 21, 20],
         [24, 1, 0],
     ]
+
+
+def test_the_least_delay_of_a_day_is_that_of_its_freshest_reading():
+    meters = [Meter(m, "s1", MeterRole.CUSTOMER) for m in ("m1", "m2", "m3")]
+    rows = [("m1", 1, "good"), ("m1", 2, "good"), ("m1", 25, "good"), ("m2", 1, "good")]
+    rows += [("m2", 2, "good"), ("m3", 1, "good")]
+    assumed = [0, 0, 0, Quality.CLOCK_ASSUMED, 0, Quality.CLOCK_ASSUMED]
+    frame = compute_arrivals(checked(rows, [90, -30, 7, 0, 60, 0], assumed), meters, DAY, DAY, CITY)
+    least = dict(zip(frame["meter_id"], frame["least_delay_s"], strict=True))
+    assert (least["m1"], least["m2"]) == (-30, 60)
+    assert pd.isna(least["m3"])
 
 
 def test_1398_of_1440_is_97_percent():

@@ -31,6 +31,31 @@ def test_migrating_down_leaves_no_table(engine):
     assert set(Base.metadata.tables) <= set(inspect(engine).get_table_names())
 
 
+def test_positions_and_arrivals_go_up_and_down_over_the_markers(empty):
+    migrate(empty, "0002")
+    meter = "meter (id, supplier_id, role, serial, interval_s)"
+    with empty.begin() as connection:
+        for row in (
+            "ledger_position VALUES ('ingest', 1, 2, 3)",
+            "supplier VALUES ('s', 'S')",
+            f"{meter} VALUES ('m', 's', 'customer', '', 3600)",
+            "arrival VALUES ('m', '2026-09-14', 96, 95, 94)",
+        ):
+            connection.exec_driver_sql(f"INSERT INTO {row}")
+    asked = {
+        "SELECT segment, entry FROM ledger_position": (1, 3),
+        "SELECT received, valid FROM arrival": (95, 94),
+    }
+    for go, revision in ((migrate, "0003"), (migrate_down, "0002"), (migrate, "head")):
+        go(empty, revision)
+        with empty.connect() as connection:
+            for query, wanted in asked.items():
+                assert connection.exec_driver_sql(query).all() == [wanted]
+    with empty.connect() as connection:
+        markers = "SELECT marker, least_delay_s FROM ledger_position, arrival"
+        assert connection.exec_driver_sql(markers).all() == [("", None)]
+
+
 def test_processes_that_start_at_once_migrate_once(empty):
     def start(_: int) -> None:
         own = open_registry(empty.url)

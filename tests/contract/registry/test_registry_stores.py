@@ -165,7 +165,7 @@ def test_plan_status_zone_days_arrivals_and_rates_replace_their_rows(figures, en
     })[list(ZONE_DAYS)]  # fmt: skip
     arrivals = pd.DataFrame({
         "meter_id": ["m1"], "day": _days("2026-09-14"), "expected": [96], "received": [95],
-        "valid": [94],
+        "valid": [94], "least_delay_s": [float("nan")],
     })  # fmt: skip
     rate = {
         "period": "2026-08", "as_of": NOW, "system_input_m3": 10.0, "authorised_m3": 9.0,
@@ -180,7 +180,7 @@ def test_plan_status_zone_days_arrivals_and_rates_replace_their_rows(figures, en
         for query, wanted in (
             ("SELECT used_m3, projected_m3 FROM plan_status", (5.0, None)),
             ("SELECT large_use_m3, inflow_m3 FROM zone_day", (5.0, None)),
-            ("SELECT received, valid FROM arrival", (5, 94)),
+            ("SELECT received, valid, least_delay_s FROM arrival", (5, 94, None)),
             ("SELECT gross_rate, rate FROM city_rate", (0.2, None)),
         ):
             assert connection.exec_driver_sql(query).all() == [wanted]

@@ -1,0 +1,31 @@
+"""`jieshui journal`: what the stores know of the journals."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from jieshui.commands.options import ConfigOption, settings_from
+from jieshui.errors import JieshuiError
+
+app = typer.Typer(help="The journals of ingest.", no_args_is_help=True)
+
+
+@app.command("forget")
+def forget(
+    name: Annotated[str, typer.Argument(help="The journal's name, as ingest's refusal says it.")],
+    *,
+    config: ConfigOption = None,
+) -> None:
+    """Say that a journal's folder is gone for good: its name begins anew in an empty folder.
+
+    Messages that the old folder held and nobody had loaded are lost with it; suppliers who
+    heard no receipt "loaded" send them again.
+    """
+    from ingest.markers import forget as forget_marker
+    from jieshui.wiring import open_stores
+
+    with open_stores(settings_from(config)) as stores:
+        if not forget_marker(stores.readings, name):
+            raise JieshuiError(f"the store knows no folder of a journal {name!r}")
+    Console().print(f"Journal {name} begins anew; start ingest with an empty folder.")

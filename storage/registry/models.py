@@ -147,6 +147,74 @@ class MeterChangeRow(Base):
     reason: Mapped[str] = mapped_column(default="")
 
 
+class EditRow(Base):
+    """An edit of a reading; see water.edits.Edit. Never deleted; its values never change."""
+
+    __tablename__ = "edit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    meter_id: Mapped[str] = mapped_column(ForeignKey("meter.id"))
+    at: Mapped[datetime]
+    version: Mapped[int]
+    kind: Mapped[str]
+    register_m3: Mapped[float | None]
+    flow_m3_h: Mapped[float | None]
+    pressure_mpa: Mapped[float | None]
+    level_m: Mapped[float | None]
+    reason: Mapped[str] = mapped_column(Text)
+    evidence: Mapped[str] = mapped_column(Text, default="")
+    """Where the proof lies: a photograph, a letter, a work order."""
+    author: Mapped[str]
+    made_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(index=True)
+    approver: Mapped[str | None]
+    approved_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[str | None]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_reason: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (UniqueConstraint("meter_id", "at", "version"),)
+
+
+class ConflictDecisionRow(Base):
+    """What a person decided about a value that was offered where another one stood."""
+
+    __tablename__ = "conflict_decision"
+    meter_id: Mapped[str] = mapped_column(ForeignKey("meter.id"), primary_key=True)
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    quantity: Mapped[str] = mapped_column(primary_key=True)
+    offered: Mapped[float] = mapped_column(primary_key=True)
+    decision: Mapped[str]
+    reason: Mapped[str] = mapped_column(Text)
+    edit_id: Mapped[int | None] = mapped_column(ForeignKey("edit.id"))
+    decided_by: Mapped[str]
+    decided_at: Mapped[datetime]
+
+
+class MeterEventRow(Base):
+    """A meter change that a supplier sent, and what became of it (water.edits.EventState).
+
+    Refused ones are one row a supplier and refusal, with the newest one's words; `count` says how
+    many, of an applied one how often it was sent.
+    """
+
+    __tablename__ = "meter_event"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    supplier_id: Mapped[str] = mapped_column(ForeignKey("supplier.id"), index=True)
+    state: Mapped[str]
+    refusal: Mapped[str] = mapped_column(default="")
+    detail: Mapped[str] = mapped_column(Text, default="")
+    meter_id: Mapped[str | None] = mapped_column(ForeignKey("meter.id"), index=True)
+    at: Mapped[datetime | None]
+    old_final_m3: Mapped[float | None]
+    new_initial_m3: Mapped[float | None]
+    reason: Mapped[str] = mapped_column(Text, default="")
+    count: Mapped[int] = mapped_column(_LONG)
+    received_at: Mapped[datetime]
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+    decided_reason: Mapped[str | None] = mapped_column(Text)
+
+
 class PlanRow(Base):
     """A version of a plan; see water.plans.Plan. `months_m3` holds twelve numbers."""
 

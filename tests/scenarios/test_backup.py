@@ -274,4 +274,4 @@ def test_going_back_wants_a_backup_and_a_revision_that_is_known(city, tmp_path):
     assert "--backed-up" in str(run("downgrade", "0001").exception)
     assert "knows no revision" in str(run("downgrade", "nonsense", "--backed-up").exception)
     assert "revision 0001" in run("downgrade", "0001", "--backed-up").output
-    assert "revision 0003" in run("upgrade").output
+    assert "revision 0004" in run("upgrade").output

@@ -67,6 +67,8 @@ class SlowStore:
         self._store = store
         self._delay_s = delay_s
         self.position = store.position
+        self.marker = store.marker
+        self.swap_marker = store.swap_marker
         self.tallies = store.tallies
         self.quarantine_depth = store.quarantine_depth
         self.oldest_refused_segment = store.oldest_refused_segment

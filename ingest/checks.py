@@ -5,17 +5,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from ingest.decoders import Decoded
+from water.limits import check_quantities
 from water.meters import KnownMeter
 from water.policy import Policy
 from water.readings import Reading
 from water.refusals import Refusal
 from water.tuples import make_tuple
-
-_HIGHEST_REGISTER_M3 = 1e12
-_FASTEST_M3_H = 1e6
-_LOWEST_MPA, _HIGHEST_MPA = -0.1, 10.0
-_LOWEST_M, _HIGHEST_M = -100.0, 1_000.0
-"""What no meter of a city reports; what is unlikely for this meter is the series check's to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,30 +71,7 @@ def check(
         return Refusal.TOO_OLD, f"{(received_at - at) // 86_400} days"
     if (begins is not None and at < begins) or (ends is not None and at > ends):
         return Refusal.OUT_OF_SERVICE, ""
-    if reason := _check_quantities(register, modulus, flow, pressure, level):
+    if reason := check_quantities(register, modulus, flow, pressure, level):
         return reason
     values = (meter_id, at, received_at, register, flow, pressure, level, quality)
     return make_tuple(Reading, values)
-
-
-def _check_quantities(
-    register: float | None,
-    modulus: float | None,
-    flow: float | None,
-    pressure: float | None,
-    level: float | None,
-) -> tuple[Refusal, str] | None:
-    if register is not None:
-        if register < 0:
-            return Refusal.NEGATIVE_REGISTER, f"register_m3 {register}"
-        if modulus is not None and register >= modulus:
-            return Refusal.BEYOND_DIAL, f"register_m3 {register}, dial ends at {modulus}"
-        if register > _HIGHEST_REGISTER_M3:
-            return Refusal.OUT_OF_RANGE, f"register_m3 {register}"
-    if flow is not None and not -_FASTEST_M3_H <= flow <= _FASTEST_M3_H:
-        return Refusal.OUT_OF_RANGE, f"flow_m3_h {flow}"
-    if pressure is not None and not _LOWEST_MPA <= pressure <= _HIGHEST_MPA:
-        return Refusal.OUT_OF_RANGE, f"pressure_mpa {pressure}"
-    if level is not None and not _LOWEST_M <= level <= _HIGHEST_M:
-        return Refusal.OUT_OF_RANGE, f"level_m {level}"
-    return None

@@ -1,4 +1,4 @@
-"""The ingest process: receive, journal, acknowledge, load, receipt; for ever."""
+"""One journal and all that is done with it: its intake writes it, it is loaded; for ever."""
 
 import threading
 import time
@@ -14,19 +14,19 @@ from ingest.batch import Batch, Rules
 from ingest.checks import Directory, make_directory
 from ingest.errors import JournalTakenError
 from ingest.groups import Group
+from ingest.intake import Body, Intake
 from ingest.jobs import RerunJobs
 from ingest.journal import JournalReader, JournalWriter, Message
 from ingest.loader import Loader
 from ingest.metrics import IngestMetrics
-from ingest.mqtt import Receiver, ReceiverState
 from ingest.opening import open_own_journal
 from ingest.outages import until_it_answers
 from ingest.ports import JobQueue, MeterDirectory, ReadingsSink
-from ingest.precedence import Precedence, shorten_turns
-from ingest.receipts import Receipts
+from ingest.precedence import Precedence
 from ingest.settings import IngestSettings
+from ingest.stream import Stream
 from ingest.topics import attribute
-from ingest.workers import each_place, find_abandoned, list_filters
+from ingest.workers import find_abandoned
 from water.clock import Clock
 from water.loading import Outcome, Position, Tally
 from water.policy import Policy
@@ -44,10 +44,10 @@ _IDLE_S = 0.25
 
 
 class IngestService:
-    """Receives until told to stop.
+    """Takes in and loads until told to stop.
 
-    Three threads: one reads the broker and writes the journal, one publishes receipts, and the
-    one that calls `run` loads; only it uses the sink, the directory and the jobs.
+    The intake has threads of its own; the one that calls `run` loads, and only it uses the sink,
+    the directory and the jobs.
     """
 
     def __init__(
@@ -59,8 +59,9 @@ class IngestService:
         clock: Clock,
         policy: Policy,
         metrics: CollectorRegistry,
+        intake: Intake | None = None,
     ) -> None:
-        """Nothing is opened before `run`."""
+        """Nothing is opened before `run`; without an `intake` messages come from the broker."""
         self._settings = settings
         self._sink = sink
         self._meters = directory
@@ -70,14 +71,13 @@ class IngestService:
         self._use(Directory())
         self._journal: JournalWriter | None = None
         self._loader: Loader | None = None
-        self._receiver_state = ReceiverState()
+        self._intake = intake or Stream()
         self._last_message_ms: int | None = None
         self._counted_before: Counter[Tally] = Counter()
         self._arrived = threading.Event()
         self._precedence = Precedence()
         self._abandoned: dict[str, str] = {}
         self._crash: BaseException | None = None
-        self._receipts: Receipts | None = None
         self._metrics = IngestMetrics(
             metrics, self._tallies, self._gauges, lambda: self._settings.journal.name
         )
@@ -87,7 +87,7 @@ class IngestService:
 
         Raises:
             JournalError: the journal folder can't be used as it is.
-            JournalTakenError: another process has it, and nothing says that they share the stream.
+            JournalTakenError: other processes have every journal that it might take.
         """
         try:
             self._use(until_it_answers(self._load_directory, stop))
@@ -95,7 +95,6 @@ class IngestService:
             journal = self._take_place(stop)
         except RetryError:
             return
-        shorten_turns()
         ended = threading.Event()
         threads = self._start_threads(journal, stop, ended)
         try:
@@ -118,16 +117,10 @@ class IngestService:
 
     def health(self) -> dict[str, object]:
         """What a person or a probe asks first; `ready` = messages are received and kept."""
-        gauges, receiver = self._gauges(), self._receiver_state
-        subscribed = receiver.connected and receiver.subscribed
+        gauges = self._gauges()
         return {
             "worker": self._settings.journal.name,
-            "ready": subscribed and not receiver.journal_unwritable,
-            "connected": receiver.connected,
-            "subscribed": subscribed,
-            "trouble": receiver.trouble,
-            "journal_unwritable": receiver.journal_unwritable,
-            "sessions_lost": receiver.sessions_lost,
+            **self._intake.health(),
             "journal_waiting": gauges["journal_waiting"],
             "lag_s": gauges["lag_seconds"],
             "last_message_at": gauges["last_message_timestamp_seconds"],
@@ -140,26 +133,22 @@ class IngestService:
 
     def _take_place(self, stop: threading.Event) -> JournalWriter:
         """Take the first place whose journal no other process has; its settings are ours now."""
-        places = each_place(self._settings)
-        while True:
-            settings = next(places)
+        refused = JournalTakenError("there is no journal to take")
+        for settings in self._intake.each_place(self._settings):
             try:
                 journal = open_own_journal(settings.journal, self._sink, stop)
-            except JournalTakenError:
-                if not settings.shared_group:
-                    raise
-            else:
-                break
-        self._settings, self._journal = settings, journal
-        if settings.receipts:
-            self._receipts = Receipts(settings.mqtt, self._clock, self._precedence)
-        log.info("journal opened", journal=settings.journal.name, client=settings.mqtt.client_id)
-        return journal
+            except JournalTakenError as error:
+                refused = error
+                continue
+            self._settings, self._journal = settings, journal
+            log.info("journal opened", journal=settings.journal.name)
+            return journal
+        raise refused
 
     def _start_threads(
         self, journal: JournalWriter, stop: threading.Event, ended: threading.Event
     ) -> list[threading.Thread]:
-        """The receiver, then the receipts; these go on until `ended` to send what waits."""
+        """The threads of the intake; those after the first go on until `ended`."""
         group = Group(
             journal,
             self._settings.journal,
@@ -169,26 +158,22 @@ class IngestService:
             journalled=self._note_group,
             observe_sync=self._metrics.observe_sync,
         )
-        filters = list_filters(self._settings)
-        receiver = Receiver(self._settings.mqtt, filters, group, self._precedence)
-        self._receiver_state = receiver.state
-        bodies = [("ingest-receiver", receiver.run, stop)]
-        if self._receipts:
-            bodies.append(("ingest-receipts", self._receipts.run, ended))
+        bodies = self._intake.open(self._settings, group, self._clock, self._precedence)
         threads = [
-            threading.Thread(target=self._guard, args=(run, event, stop), name=name, daemon=True)
-            for name, run, event in bodies
-        ]
+            threading.Thread(
+                target=self._guard, args=(body, ended if i else stop, stop), name=body.name,
+                daemon=True,
+            )
+            for i, body in enumerate(bodies)
+        ]  # fmt: skip
         for thread in threads:
             thread.start()
         return threads
 
-    def _guard(
-        self, run: Callable[[threading.Event], None], event: threading.Event, stop: threading.Event
-    ) -> None:
+    def _guard(self, body: Body, event: threading.Event, stop: threading.Event) -> None:
         """A bug in a thread ends the process: it must not go on deaf."""
         try:
-            run(event)
+            body.run(event)
         except BaseException as error:  # noqa: BLE001 (raised again by `run`)
             self._crash = error
             stop.set()
@@ -245,7 +230,7 @@ class IngestService:
         if jobs.do_next():
             own = loader.totals - self._counted_before
             loader.recount()
-            if self._settings.shared_group:
+            if self._intake.shares(self._settings):
                 self._counted_before = loader.totals - own
 
     def _while_registry_answers(self, ask: Callable[[], None]) -> None:
@@ -277,16 +262,15 @@ class IngestService:
     def _note_group(self, messages: Sequence[Message]) -> None:
         self._last_message_ms = messages[-1].received_ms
         self._arrived.set()
-        if self._receipts:
-            self._receipts.journalled(messages)
+        self._intake.journalled(messages)
 
     def _note_loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
-        if self._receipts:
-            self._receipts.loaded(batch, outcomes)
+        self._intake.loaded(batch, outcomes)
 
     def _count_of_others(self, loader: Loader) -> Counter[Tally]:
-        """What /metrics leaves out: with several workers each shows what it counted itself."""
-        return Counter(loader.totals) if self._settings.shared_group else Counter()
+        """What /metrics leaves out: with several services each shows what it counted itself."""
+        shares = self._intake.shares(self._settings)
+        return Counter(loader.totals) if shares else Counter()
 
     def _tallies(self) -> Mapping[Tally, int]:
         """The counts as they are, `received` straight from the journal; what waits is a gauge."""
@@ -307,13 +291,10 @@ class IngestService:
             held = sum(loader.quota.held.values())
         newest = self._last_message_ms
         return {
-            "connected": float(self._receiver_state.connected),
-            "journal_unwritable": float(self._receiver_state.journal_unwritable),
-            "sessions_lost": float(self._receiver_state.sessions_lost),
+            **self._intake.gauges(),
             "journal_waiting": waiting,
             "lag_seconds": lag,
             "last_message_timestamp_seconds": newest / 1000 if newest is not None else None,
             "quarantine_rows": held,
             "journal_damaged_bytes": damaged,
-            "receipts_dropped": self._receipts.dropped if self._receipts else None,
         }

@@ -1,0 +1,77 @@
+"""The intake from the broker: what it sends is journalled, receipts go back to the suppliers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ingest.batch import Batch
+from ingest.groups import Group
+from ingest.intake import Body
+from ingest.journal import Message
+from ingest.mqtt import Receiver, ReceiverState
+from ingest.precedence import Precedence, shorten_turns
+from ingest.receipts import Receipts
+from ingest.settings import IngestSettings
+from ingest.workers import each_place, list_filters
+from water.clock import Clock
+from water.loading import Outcome
+
+
+class Stream:
+    """Two threads: one reads the broker and writes the journal, one publishes receipts."""
+
+    def __init__(self) -> None:
+        """Nothing is opened before `open`."""
+        self._state = ReceiverState()
+        self._receipts: Receipts | None = None
+
+    def each_place(self, settings: IngestSettings) -> Iterator[IngestSettings]:
+        """One place where nothing is shared, else as many as processes want."""
+        return each_place(settings)
+
+    def open(
+        self, settings: IngestSettings, group: Group, clock: Clock, precedence: Precedence
+    ) -> Sequence[Body]:
+        """The receiver, then the receipts; these go on to send what waits."""
+        shorten_turns()
+        receiver = Receiver(settings.mqtt, list_filters(settings), group, precedence)
+        self._state = receiver.state
+        bodies = [Body("ingest-receiver", receiver.run)]
+        if settings.receipts:
+            self._receipts = Receipts(settings.mqtt, clock, precedence)
+            bodies.append(Body("ingest-receipts", self._receipts.run))
+        return bodies
+
+    def shares(self, settings: IngestSettings) -> bool:
+        """Each worker of a group shows what it counted itself."""
+        return bool(settings.shared_group)
+
+    def journalled(self, messages: Sequence[Message]) -> None:
+        """Send receipts."""
+        if self._receipts:
+            self._receipts.journalled(messages)
+
+    def loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
+        """Send receipts."""
+        if self._receipts:
+            self._receipts.loaded(batch, outcomes)
+
+    def health(self) -> Mapping[str, object]:
+        """How it stands with the broker."""
+        state = self._state
+        subscribed = state.connected and state.subscribed
+        return {
+            "ready": subscribed and not state.journal_unwritable,
+            "connected": state.connected,
+            "subscribed": subscribed,
+            "trouble": state.trouble,
+            "journal_unwritable": state.journal_unwritable,
+            "sessions_lost": state.sessions_lost,
+        }
+
+    def gauges(self) -> Mapping[str, float | None]:
+        """How it stands with the broker, in numbers."""
+        return {
+            "connected": float(self._state.connected),
+            "journal_unwritable": float(self._state.journal_unwritable),
+            "sessions_lost": float(self._state.sessions_lost),
+            "receipts_dropped": self._receipts.dropped if self._receipts else None,
+        }

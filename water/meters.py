@@ -72,6 +72,25 @@ class MeterChange:
     reason: str = ""
 
 
+class MeterEvent(NamedTuple):
+    """A meter change as a supplier sent it, held against the registry; instants in epoch seconds.
+
+    `entry` is its number in the journal. Either `refusal` is "" and the meter, the instant and both
+    indexes are there, or it says why the event can't be used, with `detail` for people.
+    """
+
+    entry: int
+    supplier_id: str
+    received_at: int
+    meter_id: str | None = None
+    at: int | None = None
+    old_final_m3: float | None = None
+    new_initial_m3: float | None = None
+    reason: str = ""
+    refusal: str = ""
+    detail: str = ""
+
+
 class KnownMeter(NamedTuple):
     """What one message can be checked against; instants in epoch seconds, q4 = 1.25 Q3."""
 

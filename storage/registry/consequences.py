@@ -39,6 +39,13 @@ def recompute_jobs(
     return []
 
 
+def edit_job(meter_id: str, at: datetime) -> dict[str, Any]:
+    """The arguments of the job that an edit calls for: two days of UTC hold its local day."""
+    around = timedelta(days=2)
+    first, last = ((at + way).date().isoformat() for way in (-around, around))
+    return {"meter_ids": [meter_id], "first": first, "last": last}
+
+
 def _of_changes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """From the local day before each change; two days of UTC hold that everywhere."""
     meters: dict[str, set[str]] = {}

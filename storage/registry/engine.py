@@ -6,6 +6,8 @@ with "database is locked" while other processes write too; they wait for each ot
 reads asks for an engine that doesn't: `for_reading(engine)`.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ BUSY_TIMEOUT_MS = 30_000
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_LOCK = 0x6A69_6573_6875_69
 """Key of the PostgreSQL advisory lock that lets one process migrate at a time ("jieshui")."""
+
+_WRITING_LOCK = 0x6A69_6573_6875_6A
+"""Key of the PostgreSQL advisory lock of who reads, decides and writes (imports, edits)."""
 
 
 def open_registry(url: str | URL) -> Engine:
@@ -46,6 +51,16 @@ def open_registry(url: str | URL) -> Engine:
 def for_reading(engine: Engine) -> Engine:
     """The same database and pool, for transactions that only read: they never wait for a writer."""
     return engine.execution_options(jieshui_reads=True)
+
+
+@contextmanager
+def writing_alone(engine: Engine) -> Generator[Connection]:
+    """A transaction in which nobody else decides and writes what people say of the registry."""
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            lock = text("SELECT pg_advisory_xact_lock(:key)")
+            connection.execute(lock, {"key": _WRITING_LOCK})
+        yield connection
 
 
 def migrate(engine: Engine, revision: str = "head") -> None:

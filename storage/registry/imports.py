@@ -58,20 +58,20 @@ class RegistryTransaction:
     """
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
-        self._connection = connection
-        self._clock = clock
+        self.connection = connection
+        self.clock = clock
 
     def rows(self, kind: str) -> dict[tuple[Any, ...], dict[str, Any]]:
         """Every row of a kind by its key."""
         table = _TABLES[kind]
         columns = [c for c in table.c if not (kind == "works" and c.name == "id")]
         key = _key_of(kind)
-        found = self._connection.execute(select(*columns)).mappings()
+        found = self.connection.execute(select(*columns)).mappings()
         return {tuple(row[name] for name in key): dict(row) for row in found}
 
     def ids(self, kind: str) -> set[str]:
         """Every id of a kind that others refer to: suppliers, zones, users, meters."""
-        return set(self._connection.execute(select(_TABLES[kind].c.id)).scalars())
+        return set(self.connection.execute(select(_TABLES[kind].c.id)).scalars())
 
     def put(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write rows, replacing those of the same key; what they make wrong is computed again."""
@@ -81,28 +81,28 @@ class RegistryTransaction:
         if kind == "works":
             self._put_works(rows)
         else:
-            upsert(self._connection, _TABLES[kind], rows)
+            upsert(self.connection, _TABLES[kind], rows)
         if kind in _IN_DIRECTORY:
             self._move_directory_version()
         for arguments in jobs:
-            self._ask_again(arguments)
+            self.ask_again(arguments, "import")
 
     def audit(self, actor: str, entries: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
         """Keep who did what, now: (action, subject, detail)."""
-        at = self._clock.now()
+        at = self.clock.now()
         rows = [
             {"at": at, "actor": actor, "action": action, "subject": subject, "detail": dict(detail)}
             for action, subject, detail in entries
         ]
         if rows:
-            self._connection.execute(insert(_AUDIT), rows)
+            self.connection.execute(insert(_AUDIT), rows)
 
     def _put_works(self, rows: Sequence[Mapping[str, Any]]) -> None:
         known = self.rows("works")
         changed = [row for row in rows if tuple(row[name] for name in _WORKS_KEY) in known]
         created = [row for row in rows if tuple(row[name] for name in _WORKS_KEY) not in known]
         if created:
-            self._connection.execute(insert(_WORKS), [dict(row) for row in created])
+            self.connection.execute(insert(_WORKS), [dict(row) for row in created])
         if changed:
             same = [_WORKS.c[name] == bindparam(f"key_{name}") for name in _WORKS_KEY]
             statement = update(_WORKS).where(*same)
@@ -112,9 +112,9 @@ class RegistryTransaction:
                 | {"new_ends": row["ends"], "new_note": row["note"]}
                 for row in changed
             ]
-            self._connection.execute(statement, values)
+            self.connection.execute(statement, values)
 
-    def _ask_again(self, arguments: Mapping[str, Any]) -> None:
+    def ask_again(self, arguments: Mapping[str, Any], asked_by: str) -> None:
         """Ask for a computation; a zone that lost its last inlet and outlet has no figures left."""
         if "zone_ids" in arguments:
             meter = _TABLES["meters"]
@@ -123,22 +123,22 @@ class RegistryTransaction:
             )
             for table in _FIGURES_OF_ZONES:
                 unbound = table.c.zone_id.in_(arguments["zone_ids"]) & table.c.zone_id.not_in(bound)
-                self._connection.execute(delete(table).where(unbound))
+                self.connection.execute(delete(table).where(unbound))
         job = {
             "kind": RECOMPUTE,
             "arguments": dict(arguments),
             "state": "waiting",
-            "asked_by": "import",
-            "asked_at": self._clock.now(),
+            "asked_by": asked_by,
+            "asked_at": self.clock.now(),
         }
-        self._connection.execute(insert(_JOB).values(job))
+        self.connection.execute(insert(_JOB).values(job))
 
     def _move_directory_version(self) -> None:
         query = select(_STATE.c.value).where(_STATE.c.name == DIRECTORY_VERSION)
-        value = self._connection.execute(query).scalar_one_or_none()
+        value = self.connection.execute(query).scalar_one_or_none()
         version = value["version"] + 1 if value else 1
         row = {"name": DIRECTORY_VERSION, "value": {"version": version}}
-        upsert(self._connection, _STATE, [row])
+        upsert(self.connection, _STATE, [row])
 
 
 def _key_of(kind: str) -> tuple[str, ...]:

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select, text
+from sqlalchemy import Engine, Select, func, select
 
-from storage.registry.engine import for_reading
+from storage.registry.engine import for_reading, writing_alone
 from storage.registry.imports import DIRECTORY_VERSION, RegistryTransaction
 from storage.registry.models import (
     DeviceRow,
+    EditRow,
     MeterChangeRow,
     MeterRow,
     MonthlyReturnRow,
@@ -23,6 +25,7 @@ from storage.registry.models import (
     table_of,
 )
 from water.clock import Clock
+from water.edits import Edit, EditKind, EditState
 from water.meters import KnownMeter, Meter, MeterChange, MeterRole
 from water.plans import MonthlyReturn, Plan
 from water.users import Sector, WaterUser
@@ -31,10 +34,7 @@ from water.zones import Works, WorksKind, Zone
 _SUPPLIER, _USER, _ZONE = table_of(SupplierRow), table_of(UserRow), table_of(ZoneRow)
 _METER, _DEVICE, _CHANGE = table_of(MeterRow), table_of(DeviceRow), table_of(MeterChangeRow)
 _PLAN, _RETURN, _WORKS = table_of(PlanRow), table_of(MonthlyReturnRow), table_of(WorksRow)
-_STATE = table_of(RunStateRow)
-
-_IMPORT_LOCK = 0x6A69_6573_6875_6A
-"""Key of the PostgreSQL advisory lock that lets one import decide and write at a time."""
+_STATE, _EDIT = table_of(RunStateRow), table_of(EditRow)
 
 
 class RegistryStore:
@@ -59,6 +59,13 @@ class RegistryStore:
         """Every meter change, by meter and time."""
         query = select(_CHANGE).order_by(_CHANGE.c.meter_id, _CHANGE.c.at)
         return [MeterChange(**row) for row in self._rows(query)]
+
+    def edits(self) -> list[Edit]:
+        """Every edit that counts or once counted, by meter, time and version."""
+        query = select(*(_EDIT.c[field.name] for field in fields(Edit)))
+        query = query.where(_EDIT.c.approved_at.is_not(None))
+        rows = self._rows(query.order_by(_EDIT.c.meter_id, _EDIT.c.at, _EDIT.c.version))
+        return [Edit(**_as(_as(row, "kind", EditKind), "state", EditState)) for row in rows]
 
     def users(self) -> list[WaterUser]:
         """Every water user."""
@@ -131,10 +138,7 @@ class RegistryStore:
     @contextmanager
     def transaction(self) -> Generator[RegistryTransaction]:
         """Read, decide and write, alone: leaving the block commits, an exception undoes it all."""
-        with self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                lock = text("SELECT pg_advisory_xact_lock(:key)")
-                connection.execute(lock, {"key": _IMPORT_LOCK})
+        with writing_alone(self._engine) as connection:
             yield RegistryTransaction(connection, self._clock)
 
     def _rows(self, query: Select[*tuple[Any, ...]]) -> list[dict[str, Any]]:

@@ -39,6 +39,11 @@ _POLL_S = 2.0
 """Seconds between looks at the directory's version and at the jobs."""
 _DROP_S = 600.0
 """Seconds between looks for segments that are no longer kept."""
+_COMPRESS_S, _COMPRESS_IDLE_S = 2.0, 60.0
+"""Seconds from one compressed segment to the next, and between looks when none is due: 64 MiB take
+0.2 s of the loader's."""
+_REST_S = 600.0
+"""Seconds for which a closed segment stays plain: what is read again is read soon."""
 _IDLE_S = 0.25
 """The longest that the loader sleeps when it is not told of a new group."""
 
@@ -189,6 +194,7 @@ class IngestService:
         jobs = RerunJobs(self._jobs, self._settings.journal.name, reader, self._sink, self._rules)
         self._while_registry_answers(jobs.release)
         polled = dropped = time.monotonic()
+        compress_at = polled + _COMPRESS_IDLE_S
         while not stop.is_set():
             self._arrived.clear()
             began = time.monotonic()
@@ -202,6 +208,9 @@ class IngestService:
             if time.monotonic() - dropped > _DROP_S:
                 self._drop_loaded(journal, loader.position)
                 dropped = time.monotonic()
+            if time.monotonic() > compress_at:
+                more = journal.compress_loaded(loader.position, _REST_S)
+                compress_at = time.monotonic() + (_COMPRESS_S if more else _COMPRESS_IDLE_S)
 
     def _drop_loaded(self, journal: JournalWriter, loaded: Position) -> None:
         """Delete old segments, but none that a row of the quarantine still points to."""
@@ -251,7 +260,9 @@ class IngestService:
         work_out = partial(attribute, sources=self._settings.sources, suppliers=directory.suppliers)
         self._attribute = lru_cache(_TOPICS)(work_out)
         self._directory = directory
-        self._standing = Rules(self._settings.sources, self._policy, directory)
+        self._standing = Rules(
+            self._settings.sources, self._policy, directory, self._settings.agreements
+        )
 
     def _supplier_of(self, topic: str) -> str:
         return self._attribute(topic)

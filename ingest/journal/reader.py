@@ -7,7 +7,7 @@ from pathlib import Path
 import structlog
 
 from ingest.journal.entries import FRAME_BYTES, Entry, decode_entries
-from ingest.journal.segments import list_segments, read_header, segment_path
+from ingest.journal.segments import SegmentFiles, kept_path, list_segments, read_header
 from water.loading import Position
 
 log = structlog.get_logger()
@@ -28,9 +28,11 @@ class JournalReader:
 
     def __init__(self, folder: Path, marker: bytes, committed: Callable[[], Position]) -> None:
         """`committed` tells how far the journal is durable; nothing is read beyond it."""
-        self._folder = folder
+        self.folder = folder
+        self._files = SegmentFiles(folder)
         self._marker = marker
         self._committed = committed
+        self._closed = (-1, 0)
         self.damage = Damage()
 
     def read(self, position: Position) -> tuple[list[Entry], Position]:
@@ -40,7 +42,7 @@ class JournalReader:
             if position[:2] >= end[:2]:
                 return [], position
             here = position.segment == end.segment
-            stop = end.offset if here else self._length(position.segment)
+            stop = end.offset if here else self._find_length(position.segment)
             if position.offset >= stop:
                 position = Position(self._next(position.segment, end), 0, position.entry)
                 continue
@@ -51,11 +53,9 @@ class JournalReader:
     def read_entry(self, segment: int, offset: int) -> Entry | None:
         """The entry at a place, or None when it is damaged or no longer kept."""
         try:
-            with segment_path(self._folder, segment).open("rb") as file:
-                file.seek(offset)
-                head = file.read(FRAME_BYTES)
-                length = int.from_bytes(head[-8:-4], "little")
-                chunk = head + file.read(min(length, 1 << 30))
+            head = self._files.read(segment, offset, FRAME_BYTES)
+            length = int.from_bytes(head[-8:-4], "little")
+            chunk = self._files.read(segment, offset, FRAME_BYTES + min(length, 1 << 30))
         except FileNotFoundError:
             return None
         found = next(decode_entries(chunk, segment, offset, self._marker), None)
@@ -65,14 +65,12 @@ class JournalReader:
         """Entries of one stretch of one segment; the stretch grows until it holds a whole one."""
         segment, offset, entry = position
         if offset == 0:
-            header = read_header(self._folder, segment)
+            header = read_header(self.folder, segment)
             offset = header[2] if header else 0
         newest = self._newest_entry(segment)
         size = _CHUNK_BYTES
         while True:
-            with segment_path(self._folder, segment).open("rb") as file:
-                file.seek(offset)
-                chunk = file.read(min(size, stop - offset))
+            chunk = self._files.read(segment, offset, min(size, stop - offset))
             entries, reached = self._sound(chunk, segment, offset, range(entry + 1, newest))
             if reached > offset:
                 last = entries[-1].entry if entries else entry
@@ -108,22 +106,26 @@ class JournalReader:
             self.damage.places += 1
             log.error("journal damage skipped", segment=segment, offset=first, bytes=end - first)
 
-    def _length(self, segment: int) -> int:
-        try:
-            return segment_path(self._folder, segment).stat().st_size
-        except FileNotFoundError:
-            return 0
+    def _find_length(self, segment: int) -> int:
+        """Bytes of a closed segment; one of which nothing can be read is damage as a whole."""
+        length, path = self._files.length(segment), kept_path(self.folder, segment)
+        if not length and path.exists():
+            self._skip(segment, 0, path.stat().st_size)
+        return length
 
     def _newest_entry(self, segment: int) -> int:
         """One more than the count of the newest entry that belongs to a segment."""
+        if self._closed[0] == segment:
+            return self._closed[1]
         end = self._committed()
         if segment < end.segment:
-            header = read_header(self._folder, self._next(segment, end))
+            header = read_header(self.folder, self._next(segment, end))
             if header is not None:
-                return header[1].entry + 1
+                self._closed = segment, header[1].entry + 1
+                return self._closed[1]
         return end.entry + 1
 
     def _next(self, segment: int, end: Position) -> int:
         """The segment after one; a segment that is missing is passed over."""
-        later = (number for number in list_segments(self._folder) if number > segment)
+        later = (number for number in list_segments(self.folder) if number > segment)
         return min(later, default=end.segment)

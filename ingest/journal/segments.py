@@ -1,32 +1,99 @@
-"""The files of a journal: one folder, one file a segment, numbered."""
+"""The files of a journal: a folder, a numbered file a segment; closed ones may be compressed."""
 
 import os
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from ingest.errors import JournalError
+from ingest.journal.compressed import CompressedSegment
 from ingest.journal.entries import SegmentHeader, decode_header
 from water.loading import Position
 
-_SUFFIX = ".journal"
+_PLAIN, _COMPRESSED = ".journal", ".journal.zst"
 _HEADER_LIMIT = 1024 * 1024
 """Bytes read for a header; it holds one short count a supplier."""
 
 
 def segment_path(folder: Path, segment: int) -> Path:
-    """The file of a segment."""
-    return folder / f"{segment:012d}{_SUFFIX}"
+    """The file of a segment as it is written."""
+    return folder / f"{segment:012d}{_PLAIN}"
+
+
+def compressed_path(folder: Path, segment: int) -> Path:
+    """The file of a segment once it is compressed."""
+    return folder / f"{segment:012d}{_COMPRESSED}"
+
+
+def kept_path(folder: Path, segment: int) -> Path:
+    """The file that holds a segment now: the plain one as long as it is there."""
+    plain = segment_path(folder, segment)
+    return plain if plain.exists() else compressed_path(folder, segment)
 
 
 def list_segments(folder: Path) -> list[int]:
     """The numbers of the segments that are there, ascending."""
-    names = (path.name.removesuffix(_SUFFIX) for path in folder.glob(f"*{_SUFFIX}"))
+    names = {
+        path.name.removesuffix(suffix)
+        for suffix in (_PLAIN, _COMPRESSED)
+        for path in folder.glob(f"*{suffix}")
+    }
     return sorted(int(name) for name in names if name.isdigit())
+
+
+class SegmentFiles:
+    """Reads segments of a folder, plain or compressed, by offsets of the plain one.
+
+    Keeps the compressed segment that was read last open: who reads it once mostly reads on.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._open: tuple[int, CompressedSegment] | None = None
+
+    def read(self, segment: int, offset: int, size: int) -> bytes:
+        """Up to `size` bytes of a segment.
+
+        Raises:
+            FileNotFoundError: the segment is not kept any more.
+        """
+        try:
+            with segment_path(self.folder, segment).open("rb") as file:
+                file.seek(offset)
+                return file.read(size)
+        except FileNotFoundError:
+            return self._compressed(segment).read(offset, size)
+
+    def length(self, segment: int) -> int:
+        """Bytes of a segment; 0 when it is gone, or nothing of it can be read."""
+        try:
+            return segment_path(self.folder, segment).stat().st_size
+        except FileNotFoundError:
+            pass
+        try:
+            return self._compressed(segment).length
+        except FileNotFoundError:
+            return 0
+
+    def _compressed(self, segment: int) -> CompressedSegment:
+        if self._open is None or self._open[0] != segment:
+            self._open = segment, open_compressed(compressed_path(self.folder, segment))
+        return self._open[1]
+
+
+def open_compressed(path: Path) -> CompressedSegment:
+    """A compressed segment, mapped into memory.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    with path.open("rb") as file:
+        empty = not os.fstat(file.fileno()).st_size
+        return CompressedSegment(b"" if empty else mmap(file.fileno(), 0, access=ACCESS_READ))
 
 
 def read_header(folder: Path, segment: int) -> tuple[bytes, SegmentHeader, int] | None:
     """Marker, header and its length; None when the header is torn or damaged."""
-    with segment_path(folder, segment).open("rb") as file:
-        return decode_header(file.read(_HEADER_LIMIT))
+    return decode_header(SegmentFiles(folder).read(segment, 0, _HEADER_LIMIT))
 
 
 def find_marker(folder: Path, segments: list[int]) -> bytes:
@@ -39,7 +106,7 @@ def find_marker(folder: Path, segments: list[int]) -> bytes:
     for segment in segments:
         header = read_header(folder, segment)
         if header is not None:
-            owners.setdefault(header[0], segment_path(folder, segment))
+            owners.setdefault(header[0], kept_path(folder, segment))
     if not owners:
         raise JournalError(f"{folder}: no segment of the journal has a sound header")
     marker, *others = owners
@@ -56,7 +123,7 @@ def is_loaded(folder: Path, position: Position) -> bool:
     segments = list_segments(folder)
     if not segments:
         return True
-    size = segment_path(folder, segments[-1]).stat().st_size
+    size = SegmentFiles(folder).length(segments[-1])
     header = read_header(folder, segments[-1])
     if header is not None and size == header[2]:
         return header[1].entry <= position.entry

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from ingest.errors import JournalError, JournalTakenError, JournalUnwritableError
+from ingest.journal.compression import compress_segment
 from ingest.journal.entries import (
     MARKER_BYTES,
     Entry,
@@ -20,7 +21,10 @@ from ingest.journal.entries import (
     holds_entry,
 )
 from ingest.journal.segments import (
+    SegmentFiles,
+    compressed_path,
     find_marker,
+    kept_path,
     list_segments,
     read_header,
     segment_path,
@@ -95,14 +99,33 @@ class JournalWriter:
             end = min(end, needed)
         dropped = 0
         for segment in list_segments(self._folder):
-            path = segment_path(self._folder, segment)
-            if segment >= end or path.stat().st_mtime > oldest:
+            if segment >= end or kept_path(self._folder, segment).stat().st_mtime > oldest:
                 break
-            path.unlink()
+            for path in (
+                segment_path(self._folder, segment),
+                compressed_path(self._folder, segment),
+            ):
+                path.unlink(missing_ok=True)
             dropped += 1
         if dropped:
             sync_folder(self._folder)
         return dropped
+
+    def compress_loaded(self, loaded: Position, rest_s: float) -> bool:
+        """Compress the oldest plain segment that is loaded and was closed `rest_s` ago.
+
+        Returns:
+            Whether one was compressed: there may be more.
+        """
+        oldest = time.time() - rest_s
+        end = min(loaded.segment, self._committed.segment)
+        for segment in list_segments(self._folder):
+            path = segment_path(self._folder, segment)
+            if segment >= end:
+                return False
+            if path.exists() and path.stat().st_mtime <= oldest:
+                return compress_segment(self._folder, segment, self.marker)
+        return False
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -223,9 +246,10 @@ def _is_stillborn(folder: Path, segment: int) -> bool:
 
     A power cut may leave its first bytes, or as many zeros.
     """
-    if read_header(folder, segment) is not None:
+    path = segment_path(folder, segment)
+    if not path.exists() or read_header(folder, segment) is not None:
         return False
-    return not holds_entry(segment_path(folder, segment).read_bytes())
+    return not holds_entry(path.read_bytes())
 
 
 def _put_aside(folder: Path, segment: int) -> None:
@@ -247,7 +271,7 @@ def _recover(
     headers = {segment: read_header(folder, segment) for segment in segments}
     first = max(segment for segment, header in headers.items() if header is not None)
     received: dict[str, int] = {}
-    entry, end = 0, 0
+    files, entry, end = SegmentFiles(folder), 0, 0
     for segment in segments[segments.index(first) :]:
         header = headers[segment]
         if header is not None:
@@ -255,7 +279,7 @@ def _recover(
         else:
             end = 0
         path = segment_path(folder, segment)
-        content = path.read_bytes()
+        content = files.read(segment, 0, files.length(segment))
         for found in decode_entries(content[end:], segment, end, marker):
             if isinstance(found, Entry):
                 received[found.supplier] = found.number
@@ -263,7 +287,8 @@ def _recover(
         torn = content[end:] if segment == segments[-1] else b""
         if end == 0 and holds_entry(torn):
             raise JournalError(f"{path}: holds entries of another journal only: move it elsewhere")
-        _settle(path, content.removesuffix(torn), len(torn))
+        if path.exists():  # (what is compressed was synced)
+            _settle(path, content.removesuffix(torn), len(torn))
     sync_folder(folder)
     return Position(segments[-1], end, entry), received
 

@@ -101,7 +101,7 @@ def _require_empty(settings: Settings, stores: Stores) -> None:
                 )
     if stores.readings.first_instant() is not None or stores.readings.tallies():
         raise JieshuiError("there are readings already: a backup is restored into empty stores")
-    journals = list(settings.store.folder.glob("journal*/*.journal"))
+    journals = list(settings.store.folder.glob("journal*/*.journal*"))
     if journals:
         raise JieshuiError(f"there is a journal already: {journals[0].parent}")
 

@@ -146,10 +146,10 @@ def _copy_files(store: Path, folder: Path, config: Path | None) -> dict[str, int
     """The journals of this machine, the secret that signs sessions, the configuration.
 
     A segment that is still written to is copied as far as it goes; loading stops at its torn end.
-    One that ended meanwhile (`journal.keep_days`) was loaded long ago.
+    One that ended meanwhile (`journal.keep_days`) was loaded long ago, or is now compressed.
     """
     rows: dict[str, int | None] = {}
-    for path in (*store.glob("journal*/*.journal"), store / "session-secret"):
+    for path in _list_files(store):
         name = f"files/{path.relative_to(store)}"
         target = folder / name
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -160,6 +160,13 @@ def _copy_files(store: Path, folder: Path, config: Path | None) -> dict[str, int
         shutil.copy2(config, folder / "jieshui.toml")
         rows["jieshui.toml"] = None
     return rows
+
+
+def _list_files(store: Path) -> Iterator[Path]:
+    """Compressed segments are looked for last: one that was plain before may be among them."""
+    yield store / "session-secret"
+    yield from store.glob("journal*/*.journal")
+    yield from store.glob("journal*/*.journal.zst")
 
 
 def _describe(folder: Path, rows: Mapping[str, int | None]) -> dict[str, Kept]:

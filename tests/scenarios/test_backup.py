@@ -243,6 +243,28 @@ def test_a_segment_that_vanishes_meanwhile_costs_no_backup(city, tmp_path):
     assert any(name.startswith("files/journal/") for name in manifest.files)
 
 
+def test_a_segment_that_is_compressed_meanwhile_is_in_the_backup(city, tmp_path, monkeypatch):
+    settings, copy = settings_of(tmp_path / "second"), shutil.copy2
+    with open_stores(settings) as stores:
+        restore_backup(settings, stores, city[1], silent)
+        plain = settings.store.folder / "journal" / "000000000001.journal"
+        packed = plain.with_name(f"{plain.name}.zst")
+
+        def copy_too_late(path, target):
+            if path == plain and path.exists():
+                path.rename(packed)
+            return copy(path, target)
+
+        monkeypatch.setattr(shutil, "copy2", copy_too_late)
+        take_backup(settings, stores, tmp_path / "b", silent)
+    assert (tmp_path / "b" / "files" / "journal" / packed.name).read_bytes() == packed.read_bytes()
+    third = settings_of(tmp_path / "third")
+    with open_stores(third) as stores:
+        shutil.copytree(packed.parent, third.store.folder / "journal")
+        with pytest.raises(JieshuiError, match="there is a journal already"):
+            restore_backup(third, stores, tmp_path / "b", silent)
+
+
 def test_a_folder_that_only_looks_like_ours_is_not_removed(city, tmp_path):
     mine = tmp_path / "b.unfinished"
     mine.mkdir()

@@ -4,13 +4,15 @@ import os
 import socket
 import threading
 import time
+from contextlib import closing
 from zoneinfo import ZoneInfo
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ingest import service as service_module
 from ingest.journal import Message, open_journal
-from ingest.journal.segments import list_segments, segment_path
+from ingest.journal.segments import kept_path, list_segments, segment_path
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings, Source
 from storage.readings import open_readings
@@ -145,3 +147,20 @@ def test_segments_that_quarantine_points_to_outlive_their_days(make_service, tmp
     service._drop_loaded(journal, Position(segments[4], 0, 0))
     assert list_segments(tmp_path / "journal") == segments[4:]
     journal.close()
+
+
+def test_a_service_compresses_closed_segments_once_they_rest(
+    broker, make_service, tmp_path, monkeypatch
+):
+    for name in ("_COMPRESS_S", "_COMPRESS_IDLE_S", "_REST_S"):
+        monkeypatch.setattr(service_module, name, 0.0)
+    folder = tmp_path / "journal"
+    with closing(open_journal(folder, 1_000)) as journal:
+        for number in range(40):
+            journal.append([Message("north", "t", b"x" * 100, number)])
+    service, segments = make_service.run(broker(ACCEPTED * 2)), list_segments(folder)
+    wait_until(lambda: kept_path(folder, segments[-2]).suffix == ".zst")
+    assert [kept_path(folder, n).suffix for n in segments] == [
+        *[".zst"] * (len(segments) - 1), ".journal",
+    ]  # fmt: skip
+    assert service.progress() == (40, 40)

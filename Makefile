@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 SEED   ?= $(shell date +%N | sed 's/^0*//')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check demo-servers-check test test-docker check format test-image servers bench bench-ingest bench-store bench-influx bench-telegraf lock clean
+.PHONY: help setup demo demo-check demo-servers-check test test-docker crash-test check format test-image servers bench bench-ingest bench-store bench-influx bench-telegraf lock clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ test: setup ## every test; parts that are missing are skipped with the reason
 
 test-docker: setup ## the tests on real servers once more, with those in Docker (tests/servers/local_images.sh)
 	JIESHUI_TEST_SERVERS=docker $(BIN)/pytest -n 2 -m servers tests/contract tests/servers
+
+crash-test: setup ## kill -9 over ingest, broker and store (ROUNDS=1000 SEED=… STORE=influxdb)
+	$(BIN)/python tests/endurance/crash.py --rounds $(or $(ROUNDS),1000) --seed $(SEED) \
+	  --store $(or $(STORE),embedded)
 
 check: setup ## linters, types, import contracts
 	$(BIN)/ruff check .

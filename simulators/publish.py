@@ -142,6 +142,11 @@ class Courier:
         with self._changed:
             return len(self._unreceipted)
 
+    def list_unreceipted(self) -> list[str]:
+        """The names in receipts of the messages that wait for theirs."""
+        with self._changed:
+            return list(self._unreceipted)
+
     def wait_for_receipt(self, timeout_s: float) -> None:
         """Sleep until a receipt comes, at most `timeout_s`."""
         with self._changed:

@@ -69,6 +69,7 @@ class Batch:
         refused: what the rules refuse.
         entries: the messages.
         judgements: what each of them came to.
+        undecoded: number of each message that is not decoded, and what it is counted as instead.
         tallies: counts of what needs no store's say, save messages and readings decoded.
     """
 
@@ -78,6 +79,7 @@ class Batch:
     refused: list[Refused] = field(default_factory=list[Refused])
     entries: list[Entry] = field(default_factory=list[Entry])
     judgements: list[Judgement] = field(default_factory=list[Judgement])
+    undecoded: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     tallies: Counter[Tally] = field(default_factory=Counter[Tally])
 
     @property
@@ -188,6 +190,7 @@ class Batch:
             self.tallies[lost] += entry.lost
         if reason is not None:
             account = "set_aside" if isinstance(reason, SetAside) else "undecodable"
+            self.undecoded.append((entry.entry, f"{account}/{reason.value}"))
             self.tallies[Tally(supplier, "messages", account, reason.value)] += 1
 
     def _refuse(

@@ -20,6 +20,7 @@ from tenacity import (
 from ingest.accounting import count_journal, find_loaded
 from ingest.batch import Batch, Rules, Settled
 from ingest.journal import Entry, JournalReader
+from ingest.journal.undecoded import UndecodedLog
 from ingest.ports import ReadingsSink
 from ingest.quota import Quota
 from ingest.settings import Limits
@@ -55,6 +56,7 @@ class Loader:
         self.totals: Counter[Tally] = Counter(sink.tallies())
         self.quota = Quota(limits, sink.quarantine_depth())
         self.position = sink.position(journal)
+        self._undecoded = UndecodedLog(reader.folder)
         self._loaded = find_loaded(journal, self.totals)
         self._read_to = self.position
         self._numbers = Counter(self._loaded)
@@ -212,6 +214,7 @@ class Loader:
     def _commit(self, batch: Batch) -> None:
         position, loaded = batch.position, self._loaded | batch.newest
         self._unsure = True
+        self._undecoded.note(batch.entries, batch.undecoded)
         with self._sink.load() as load:
             outcomes = load.add_readings(batch.readings) if batch.readings else None
             refusals = load.refusals() if outcomes else dict[int, str]()

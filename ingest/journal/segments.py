@@ -9,7 +9,7 @@ from ingest.journal.compressed import CompressedSegment
 from ingest.journal.entries import SegmentHeader, decode_header
 from water.loading import Position
 
-_PLAIN, _COMPRESSED = ".journal", ".journal.zst"
+_PLAIN, _COMPRESSED, _UNDECODED = ".journal", ".journal.zst", ".undecoded"
 _HEADER_LIMIT = 1024 * 1024
 """Bytes read for a header; it holds one short count a supplier."""
 
@@ -22,6 +22,11 @@ def segment_path(folder: Path, segment: int) -> Path:
 def compressed_path(folder: Path, segment: int) -> Path:
     """The file of a segment once it is compressed."""
     return folder / f"{segment:012d}{_COMPRESSED}"
+
+
+def undecoded_path(folder: Path, segment: int) -> Path:
+    """The file that says which of a segment's messages were not decoded."""
+    return folder / f"{segment:012d}{_UNDECODED}"
 
 
 def kept_path(folder: Path, segment: int) -> Path:

@@ -29,6 +29,7 @@ from ingest.journal.segments import (
     read_header,
     segment_path,
     sync_folder,
+    undecoded_path,
 )
 from water.loading import Position
 
@@ -101,11 +102,8 @@ class JournalWriter:
         for segment in list_segments(self._folder):
             if segment >= end or kept_path(self._folder, segment).stat().st_mtime > oldest:
                 break
-            for path in (
-                segment_path(self._folder, segment),
-                compressed_path(self._folder, segment),
-            ):
-                path.unlink(missing_ok=True)
+            for path_of in (segment_path, compressed_path, undecoded_path):
+                path_of(self._folder, segment).unlink(missing_ok=True)
             dropped += 1
         if dropped:
             sync_folder(self._folder)

@@ -167,6 +167,7 @@ def _list_files(store: Path) -> Iterator[Path]:
     yield store / "session-secret"
     yield from store.glob("journal*/*.journal")
     yield from store.glob("journal*/*.journal.zst")
+    yield from store.glob("journal*/*.undecoded")
 
 
 def _describe(folder: Path, rows: Mapping[str, int | None]) -> dict[str, Kept]:

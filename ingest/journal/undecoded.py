@@ -1,0 +1,141 @@
+"""What each message was counted as that was not decoded: a file of JSON lines beside its segment.
+
+A replay must know it, to move the message to "decoded" in the sum. A line tells either of a load,
+    {"first": 1, "last": 900, "counted": {"undecodable/malformed": [17, 203]}}
+that every entry from `first` to `last` was counted as decoded but those listed, or of an adopted
+replay,
+    {"adopted": [17], "mark": "replay/5/ingest"}
+that these entries are counted as decoded once the store's position under the name `mark` lies
+behind them. Both are durable before the load is committed, so that nothing which the store has
+counted is missing here; what was written for a load that failed is overwritten by its repetition.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from ingest.journal.entries import Entry
+from ingest.journal.segments import list_segments, sync_folder, undecoded_path
+
+log = structlog.get_logger()
+
+DECODED, UNKNOWN = "decoded", "unknown"
+"""What an entry was counted as: DECODED, UNKNOWN (it was loaded before there was this record) or
+`account/reason`."""
+
+
+class _Line(msgspec.Struct, omit_defaults=True):
+    first: int = 0
+    last: int = 0
+    counted: dict[str, list[int]] = {}
+    adopted: list[int] = []
+    mark: str = ""
+
+
+class UndecodedLog:
+    """Writes the record of a journal; used by the thread that loads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._newest = max((n for n in list_segments(folder) if _exists(folder, n)), default=-1)
+        lines = _read_lines(folder, self._newest)
+        self._noted_to = max((line.last for line in lines), default=0)
+
+    def note(self, entries: Sequence[Entry], undecoded: Sequence[tuple[int, str]]) -> None:
+        """Keep what a load is about to count its entries as; most loads have nothing to keep.
+
+        Args:
+            entries: all of the load, in order.
+            undecoded: number of each entry that is not decoded, and what it is counted as.
+
+        Raises:
+            OSError: it can't be kept; the load must not be committed.
+        """
+        first, last = entries[0], entries[-1]
+        if not undecoded and first.entry > self._noted_to and last.segment == self._newest:
+            return
+        for segment, group in groupby(entries, attrgetter("segment")):
+            numbers = [entry.entry for entry in group]
+            counted: dict[str, list[int]] = {}
+            for entry, label in undecoded:
+                if numbers[0] <= entry <= numbers[-1]:
+                    counted.setdefault(label, []).append(entry)
+            _append(self._folder, segment, _Line(numbers[0], numbers[-1], counted))
+        self._newest, self._noted_to = last.segment, max(self._noted_to, last.entry)
+
+
+def note_adopted(folder: Path, segment: int, entries: Iterable[int], mark: str) -> None:
+    """Keep that entries of a segment are decoded once the store's position `mark` is behind them.
+
+    Raises:
+        OSError: it can't be kept; the adoption must not be committed.
+    """
+    _append(folder, segment, _Line(adopted=list(entries), mark=mark))
+
+
+class CountedAs:
+    """What the entries of one segment were counted as."""
+
+    def __init__(self, folder: Path, segment: int, adopted_to: Callable[[str], int]) -> None:
+        """`adopted_to` gives the entry of the store's position under a mark."""
+        lines = _read_lines(folder, segment)
+        self._begins = min((line.first for line in lines if not line.mark), default=None)
+        self._labels: dict[int, str] = {}
+        self._ends = 0
+        for line in lines:
+            if line.mark:
+                self._adopt(line, adopted_to(line.mark))
+            else:
+                self._load(line)
+
+    def __getitem__(self, entry: int) -> str:
+        """DECODED, UNKNOWN or `account/reason`."""
+        if self._begins is None or entry < self._begins:
+            return self._labels.get(entry, UNKNOWN)
+        return self._labels.get(entry, DECODED)
+
+    def _load(self, line: _Line) -> None:
+        if line.first <= self._ends:
+            void = [entry for entry in self._labels if line.first <= entry <= line.last]
+            for entry in void:
+                del self._labels[entry]
+        self._ends = max(self._ends, line.last)
+        self._labels.update((n, label) for label, listed in line.counted.items() for n in listed)
+
+    def _adopt(self, line: _Line, adopted_to: int) -> None:
+        self._labels.update((entry, DECODED) for entry in line.adopted if entry <= adopted_to)
+
+
+def _exists(folder: Path, segment: int) -> bool:
+    return undecoded_path(folder, segment).exists()
+
+
+def _append(folder: Path, segment: int, line: _Line) -> None:
+    """Append a line; the newline comes first, so that it ends one that a crash tore."""
+    path = undecoded_path(folder, segment)
+    new = not path.exists()
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640), "ab") as file:
+        file.write(b"\n" + msgspec.json.encode(line))
+        file.flush()
+        os.fdatasync(file.fileno())
+    if new:
+        sync_folder(folder)
+
+
+def _read_lines(folder: Path, segment: int) -> list[_Line]:
+    try:
+        written = undecoded_path(folder, segment).read_bytes()
+    except FileNotFoundError:
+        return []
+    lines: list[_Line] = []
+    for text in filter(None, written.split(b"\n")):
+        try:
+            lines.append(msgspec.json.decode(text, type=_Line))
+        except msgspec.DecodeError as error:
+            log.warning("line skipped", segment=segment, error=str(error))
+    return lines

@@ -1,0 +1,85 @@
+"""What the journal remembers of messages that were not decoded."""
+
+import pytest
+
+from ingest.journal.entries import Entry
+from ingest.journal.segments import segment_path, undecoded_path
+from ingest.journal.undecoded import DECODED, UNKNOWN, CountedAs, UndecodedLog, note_adopted
+
+MALFORMED, STATUS = "undecodable/malformed", "set_aside/status"
+
+
+def entries(first, last, segment=1):
+    return [
+        Entry(segment, 100 * n, 100 * n + 100, n, n, "north", "t", b"", 0, 0)
+        for n in range(first, last + 1)
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for segment in (1, 2):
+        segment_path(tmp_path, segment).touch()
+    return tmp_path
+
+
+def counted(folder, segment=1, marks=None):
+    return CountedAs(folder, segment, lambda mark: (marks or {})[mark])
+
+
+def test_messages_are_remembered_as_they_were_counted(folder):
+    log = UndecodedLog(folder)
+    log.note(entries(1, 10), [(3, MALFORMED), (4, STATUS), (7, MALFORMED)])
+    found = counted(folder)
+    assert [found[n] for n in (1, 3, 4, 7, 10)] == [DECODED, MALFORMED, STATUS, MALFORMED, DECODED]
+
+
+def test_loads_without_such_a_message_write_nothing_but_the_first_of_a_segment(folder):
+    log = UndecodedLog(folder)
+    log.note(entries(1, 10), [])
+    written = undecoded_path(folder, 1).read_bytes()
+    log.note(entries(11, 20), [])
+    assert undecoded_path(folder, 1).read_bytes() == written
+    assert counted(folder)[15] == DECODED
+
+
+def test_what_was_loaded_before_there_was_a_record_is_unknown(folder):
+    assert counted(folder)[1] == UNKNOWN
+    UndecodedLog(folder).note(entries(5, 9), [(6, MALFORMED)])
+    found = counted(folder)
+    assert [found[n] for n in (4, 5, 6)] == [UNKNOWN, DECODED, MALFORMED]
+
+
+def test_a_load_over_two_segments_is_noted_in_both(folder):
+    log = UndecodedLog(folder)
+    log.note([*entries(1, 3), *entries(4, 6, 2)], [(2, MALFORMED), (5, STATUS)])
+    assert counted(folder, 1)[2] == MALFORMED
+    assert [counted(folder, 2)[n] for n in (3, 4, 5)] == [UNKNOWN, DECODED, STATUS]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_load_that_failed_is_forgotten_when_it_is_repeated(folder, restarted):
+    log = UndecodedLog(folder)
+    log.note(entries(1, 10), [(3, MALFORMED), (8, MALFORMED)])
+    log = UndecodedLog(folder) if restarted else log
+    log.note(entries(1, 5), [])
+    log.note(entries(6, 12), [(9, STATUS)])
+    found = counted(folder)
+    assert [found[n] for n in (3, 8, 9)] == [DECODED, DECODED, STATUS]
+
+
+def test_an_adopted_message_is_decoded_once_the_store_has_counted_it(folder):
+    UndecodedLog(folder).note(entries(1, 10), [(3, MALFORMED), (8, MALFORMED)])
+    note_adopted(folder, 1, [3, 8], "replay/5/ingest")
+    found = counted(folder, marks={"replay/5/ingest": 5})
+    assert (found[3], found[8]) == (DECODED, MALFORMED)
+
+
+def test_a_torn_line_costs_only_itself(folder):
+    log = UndecodedLog(folder)
+    log.note(entries(1, 10), [(3, MALFORMED)])
+    with undecoded_path(folder, 1).open("ab") as file:
+        file.write(b'\n{"first":11,"la')
+    UndecodedLog(folder).note(entries(11, 20), [(12, STATUS)])
+    found = counted(folder)
+    assert (found[3], found[12]) == (MALFORMED, STATUS)

@@ -9,6 +9,7 @@ from itertools import repeat
 from typing import NamedTuple
 
 from ingest.accounting import tally_outcome
+from ingest.agreements import NO_AGREEMENTS, Agreements
 from ingest.checks import Directory, check
 from ingest.decoders import Decoded
 from ingest.journal import Entry
@@ -47,6 +48,7 @@ class Rules:
     sources: Sequence[Source]
     policy: Policy
     directory: Directory
+    agreements: Agreements = NO_AGREEMENTS
 
     @cached_property
     def find_route(self) -> Callable[[str], Route | None]:
@@ -55,7 +57,7 @@ class Rules:
 
     def read(self, entry: Entry) -> Contents:
         """What a message holds."""
-        return read_message(entry, self.find_route, self.directory.suppliers)
+        return read_message(entry, self.find_route, self.directory.suppliers, self.agreements)
 
 
 @dataclass(slots=True)
@@ -144,9 +146,10 @@ class Batch:
             self.rules, self.readings, self.entries, self.judgements
         )  # fmt: skip
         find_route, directory, policy = rules.find_route, rules.directory, rules.policy
+        agreements = rules.agreements
         while waiting and len(readings) < limit and len(entries) < limit:
             entry = waiting.popleft()
-            contents = read_message(entry, find_route, directory.suppliers)
+            contents = read_message(entry, find_route, directory.suppliers, agreements)
             dialect, decoded_readings, reason, _ = contents
             supplier, received_at, first = entry.supplier, entry.received_ms // 1000, len(readings)
             refused: list[tuple[int, str]] = []

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from ingest.decoders import DIALECTS, Decoded, Unreadable
+from ingest.agreements import NO_AGREEMENTS, Agreements
+from ingest.decoders import CONFIGURED, DIALECTS, Decoded, Unreadable
 from ingest.journal import OVERSIZE, RETAINED, Entry
 from ingest.topics import NOBODY, Route
 from water.refusals import SetAside, Undecodable
@@ -22,7 +23,10 @@ class Contents(NamedTuple):
 
 
 def read_message(
-    entry: Entry, find_route: Callable[[str], Route | None], suppliers: Collection[str]
+    entry: Entry,
+    find_route: Callable[[str], Route | None],
+    suppliers: Collection[str],
+    agreements: Agreements = NO_AGREEMENTS,
 ) -> Contents:
     """Decode a message by its dialect, unless its envelope already says what it is."""
     _, _, _, _, _, supplier, topic, payload, received_ms, flags, _ = entry
@@ -36,9 +40,10 @@ def read_message(
     reason = _by_envelope(flags, payload)
     if reason is not None:
         return Contents(dialect, [], reason)
-    decode = DIALECTS.get(dialect)
+    decode = DIALECTS.get(dialect) or agreements.decoders.get((supplier, dialect))
     if decode is None:
-        return Contents(dialect, [], Undecodable.UNKNOWN_DIALECT)
+        detail = "not configured for this supplier" if dialect in CONFIGURED else ""
+        return Contents(dialect, [], Undecodable.UNKNOWN_DIALECT, detail)
     try:
         readings = decode(rest, payload, received_ms // 1000)
     except Unreadable as unreadable:

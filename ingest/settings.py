@@ -3,12 +3,20 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ingest.agreements import NO_AGREEMENTS, Agreements
 from ingest.errors import SettingsError
 
 
 def _require(holds: object, sentence: str) -> None:
     if not holds:
         raise SettingsError(sentence)
+
+
+def is_topic_filter(text: str) -> bool:
+    """Whether MQTT knows such a filter."""
+    levels = text.split("/")
+    whole = all(level in {"+", "#"} or not set("+#") & set(level) for level in levels)
+    return bool(text) and whole and "#" not in levels[:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +111,8 @@ class Source:
 
     def __post_init__(self) -> None:
         """Refuse a filter that MQTT does not know."""
-        levels = self.topic_filter.split("/")
-        proper = (
-            all(level in {"+", "#"} or not set("+#") & set(level) for level in levels)
-            and "#" not in levels[:-1]
-        )
-        _require(self.topic_filter and proper, f"source filter {self.topic_filter!r} is not MQTT's")
+        proper = is_topic_filter(self.topic_filter)
+        _require(proper, f"source filter {self.topic_filter!r} is not MQTT's")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +148,14 @@ class IngestSettings:
         mqtt: the broker.
         journal: what is kept before it is acknowledged.
         sources: platforms that can't choose their topic.
+        agreements: what is settled with single suppliers.
         limits: what bounds memory and disk.
         receipts: whether suppliers are sent receipts.
         shared_group: name of the shared subscription of several processes; "" = this one takes
             the whole stream.
         worker: tells the workers of one machine from those of another.
+        silent_s: after so long without a message (or three usual gaps) the broker is connected to
+            anew, and then the silence is told of; 0 = never.
     """
 
     mqtt: MqttSettings
@@ -158,9 +165,12 @@ class IngestSettings:
     receipts: bool = True
     shared_group: str = ""
     worker: str = ""
+    silent_s: float = 900
+    agreements: Agreements = NO_AGREEMENTS
 
     def __post_init__(self) -> None:
         """Refuse what can't be."""
         for name in ("shared_group", "worker"):
             said = getattr(self, name)
             _require(not set("/+#") & set(said), f"ingest {name} is {said!r}: no / + #")
+        _require(self.silent_s >= 0, f"ingest silent_s is {self.silent_s}: 0 or more")

@@ -5,14 +5,13 @@ import re
 import tomllib
 from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import httpx
 from pydantic import (
     AwareDatetime,
-    BaseModel,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -23,41 +22,26 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from jieshui.errors import JieshuiError
+from jieshui.mqtt_sections import Mqtt
+from jieshui.sections import LOOPBACK, Section, ZoneName
+from jieshui.toml_lines import find_line
 from water.city_time import CityTime
 from water.clock import Clock, ScaledClock, SystemClock
 from water.policy import Policy, PolicyError, parse_policy
 
 PREFIX = "JIESHUI_"
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 OTHER_VARIABLES = frozenset({"JIESHUI_CONFIG", "JIESHUI_NO_SKIP", "JIESHUI_SHARED_DATA"})
 TEST_VARIABLES = "JIESHUI_TEST_"
 """Variables with our prefix that are no settings: where the file lies, and those of the tests."""
-
-
-class Section(BaseModel):
-    """A table of the file; a name that it doesn't know is refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class City(Section):
     """[city]: its name, time zone, night window (local whole hours) and policy file."""
 
     name: str = "义乌"
-    timezone: str = "Asia/Shanghai"
+    timezone: ZoneName = "Asia/Shanghai"
     night: tuple[int, int] = (2, 5)
     policy: Path | None = None
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(
-                f"no time zone is called {value!r}; take a name like Asia/Shanghai"
-            ) from None
-        return value
 
     @field_validator("night")
     @classmethod
@@ -99,40 +83,6 @@ class Influx(Section):
             raise ValueError(
                 f"the token would go to {parts.hostname} in clear: use https, or say "
                 "trust_network = true where nobody else is on that network"
-            )
-        return self
-
-
-class MqttSource(Section):
-    """[[mqtt.sources]]: a platform that can't choose its topic."""
-
-    filter: str
-    dialect: str
-    supplier: str
-
-
-class Mqtt(Section):
-    """[mqtt]: the broker and how to log in to it; `fast` false = the library's own reading."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=1883, ge=1, le=65535)
-    protocol: Literal["3.1.1", "5"] = "5"
-    client_id: str = "jieshui-ingest"
-    username: str | None = None
-    password_file: Path | None = None
-    tls: bool = False
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-    fast: bool = True
-    sources: tuple[MqttSource, ...] = ()
-
-    @model_validator(mode="after")
-    def _no_password_in_clear(self) -> Self:
-        encrypted = self.tls or self.ca_file is not None
-        if self.password_file and not encrypted and self.host not in LOOPBACK:
-            raise ValueError(
-                f"the password would go to {self.host} in clear: set tls = true or ca_file"
             )
         return self
 
@@ -211,7 +161,7 @@ class Watch(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=9103, ge=0, le=65535)
-    targets: dict[str, str] = {}
+    targets: dict[str, str] = Field(default_factory=dict)
     addresses: tuple[str, ...] = ()
     pause_s: float = Field(default=15, gt=0)
     silent_s: float = Field(default=120, gt=0)
@@ -344,7 +294,7 @@ class Settings(BaseSettings):
         try:
             return parse_policy(rows)
         except PolicyError as error:
-            line = _line_of(self.city.policy.read_text(encoding="utf-8"), [error.key])
+            line = find_line(self.city.policy.read_text(encoding="utf-8"), [error.key])
             raise JieshuiError(f"{self.city.policy}, line {line}: {error}") from None
 
 
@@ -408,22 +358,9 @@ def _first_error(error: ValidationError, path: Path | None) -> str:
         return f"the environment's {variable}: {reason}"
     if path is None:
         return f"setting {name}: {reason}"
-    line = _line_of(path.read_text(encoding="utf-8"), place)
+    line = find_line(path.read_text(encoding="utf-8"), place)
     where = f"{path}, line {line}" if line else str(path)
     return f"{where}: {name}: {reason}"
-
-
-def _line_of(text: str, place: list[str]) -> int | None:
-    """The line on which a key of a table stands; None when it came from the environment."""
-    table, key = place[0], next((part for part in reversed(place) if not part.isdigit()), "")
-    inside, start = False, None
-    for number, line in enumerate(text.splitlines(), 1):
-        if heading := re.match(r"\s*\[+([^\]]+)\]", line):
-            inside = heading[1].strip().split(".")[0] == table
-            start = number if inside and start is None else start
-        elif re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line) and (inside or key == table):
-            return number
-    return start
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:

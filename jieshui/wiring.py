@@ -21,6 +21,7 @@ from api.sso import SignOnSettings, SingleSignOn
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
 from jieshui import config
+from jieshui.agreements import make_agreements
 from jieshui.calendar import ChineseCalendar
 from jieshui.config import Influx, Settings
 from jieshui.errors import JieshuiError
@@ -182,6 +183,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         ),
         shared_group=settings.ingest.shared_group,
         worker=settings.ingest.worker,
+        agreements=make_agreements(mqtt),
     )
 
 

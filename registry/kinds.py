@@ -35,6 +35,8 @@ DIALECT_TITLES = {
     "onenet": "OneNET",
     "iotda": "华为云",
     "ctwing": "天翼物联",
+    "tasmota": "脉冲计数 Tasmota",
+    "json": "自定义 JSON",
 }  # fmt: skip
 SECTOR_TITLES = {
     "market": "市场", "textile": "纺织", "printing": "印染", "food": "食品", "machinery": "机械",

@@ -18,3 +18,5 @@ class Dialect(StrEnum):
     ONENET = "onenet"
     IOTDA = "iotda"
     CTWING = "ctwing"
+    TASMOTA = "tasmota"
+    JSON = "json"

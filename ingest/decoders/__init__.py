@@ -40,4 +40,7 @@ DIALECTS: Mapping[str, Decoder] = {
     "ctwing": ctwing.decode,
 }
 
-__all__ = ["DIALECTS", "Decoded", "Decoder", "Unreadable"]
+CONFIGURED = frozenset({"tasmota", "json"})
+"""Dialects whose decoder is made of the configuration, for a supplier: see their `make_decoder`."""
+
+__all__ = ["CONFIGURED", "DIALECTS", "Decoded", "Decoder", "Unreadable"]

@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ingest.decoders.decoded import Decoded
+from water.refusals import Refusal
 
 
 class Unit(NamedTuple):
@@ -52,7 +53,14 @@ def rescale(number: float, size: Fraction) -> float:
 
 
 def in_our_units(reading: Decoded, sizes: Mapping[str, Fraction]) -> Decoded:
-    """The reading with the quantities that `sizes` names brought into our units."""
+    """The reading with the quantities that `sizes` names brought into our units.
+
+    One that no float can hold then makes a refused reading.
+    """
     changed = {name: rescale(getattr(reading, name), size)
                for name, size in sizes.items() if getattr(reading, name) is not None}  # fmt: skip
+    if math.inf in map(abs, changed.values()):
+        return Decoded(
+            reading.address, reading.at, refusal=Refusal.NOT_FINITE, detail="beyond any number"
+        )
     return reading._replace(**changed)

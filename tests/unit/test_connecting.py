@@ -1,14 +1,18 @@
 """The payloads that docs/connecting.md shows are read by today's decoders."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from ingest.decoders import DIALECTS
+from jieshui.agreements import make_agreements
+from jieshui.config import Settings
 from water.dialects import Dialect
 
-PAGE = (Path(__file__).parents[2] / "docs/connecting.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/connecting.md").read_text(encoding="utf-8")
 SECTIONS = {
     name: re.findall(r"```(?:json|hex)\n(.*?)```", text, re.DOTALL)
     for name, text in re.findall(r"^## `(\w+)`(.*?)(?=^## )", PAGE, re.DOTALL | re.MULTILINE)
@@ -26,7 +30,22 @@ RESTS = {
     "onenet": "$sys/p1/m1/thing/property/post",
     "iotda": "anything",
     "ctwing": "anything",
+    "tasmota": "tele/tasmota_0A1B2C/SENSOR",
+    "json": "tylink/6c828cba434ff40c074wF2/thing/property/report",
 }
+CONFIGURED = [
+    tomllib.loads(example)
+    for example in re.findall(
+        r"```toml\n(.*?)```", (ROOT / "docs/dialects.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+]
+"""Tables of the page for operators: what the dialects need that nobody can read unconfigured."""
+AGREED = {
+    dialect: decode
+    for example in reversed(CONFIGURED)
+    for (_, dialect), decode in make_agreements(Settings(**example).mqtt).decoders.items()
+}
+DECODERS = {**DIALECTS, **AGREED}
 
 
 def test_every_dialect_is_shown():
@@ -38,6 +57,6 @@ def test_every_dialect_is_shown():
     ("dialect", "payload"), [(name, p) for name, shown in SECTIONS.items() for p in shown]
 )
 def test_a_payload_on_the_page_is_read(dialect, payload):
-    readings = DIALECTS[dialect](RESTS[dialect], payload.encode(), 1_789_000_000)
+    readings = DECODERS[dialect](RESTS[dialect], payload.encode(), 1_789_000_000)
     assert readings
     assert all(reading.refusal is None and any(reading[2:6]) for reading in readings)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.decoders import DIALECTS, Decoded, Unreadable
+from ingest.decoders import CONFIGURED, DIALECTS, Decoded, Unreadable
 from ingest.decoders.decoded import read_instant
 from water.dialects import Dialect
 from water.readings import Quality
@@ -242,4 +242,5 @@ def test_an_epoch_as_text_is_the_same_instant_as_the_number(seconds, ms):
 
 
 def test_every_named_dialect_has_a_decoder():
-    assert set(DIALECTS) == set(Dialect)
+    assert set(DIALECTS) | CONFIGURED == set(Dialect)
+    assert not set(DIALECTS) & CONFIGURED

@@ -5,14 +5,19 @@ import math
 import re
 from collections.abc import Callable
 from copy import copy
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ingest.decoders import DIALECTS, Decoded, Unreadable
+from ingest.decoders import DIALECTS, Decoded, Unreadable, mapped, tasmota
+from ingest.decoders.mapped import JsonMapping, MappedQuantity
+from ingest.decoders.places import parse_place
+from water.dialects import Dialect
 from water.refusals import SetAside
 
 TOPICS = {
@@ -22,6 +27,24 @@ TOPICS = {
     "alink": "sys/p/m/thing/event/property/post",
     "onenet": "$sys/p/m/thing/property/post",
     "iotda": "$oc/devices/m/sys/properties/report",
+    "tasmota": "tele/tasmota_0A1B2C/SENSOR",
+}
+MAPPING = JsonMapping(
+    topic="#",
+    address=parse_place("topic:1"),
+    at=parse_place("/data/water_use_data/time"),
+    time_format="ms",
+    quantities={
+        "register_m3": MappedQuantity(parse_place("/data/water_use_data/value"), Fraction(10**9))
+    },
+    simulated=parse_place("payload:/test"),
+)
+DECODERS = {
+    **DIALECTS,
+    "tasmota": tasmota.make_decoder(
+        tasmota.Counters(ZoneInfo("Europe/Berlin"), {"tasmota_0A1B2C/C1": Fraction(10)})
+    ),
+    "json": mapped.make_decoder([MAPPING]),
 }
 PAGE = (Path(__file__).parents[2] / "docs/connecting.md").read_text(encoding="utf-8")
 SHOWN = {
@@ -61,7 +84,7 @@ def replace_one(content: Any, draw: Callable[..., Any]) -> Any:
 
 def check(dialect: str, payload: bytes, topic: str | None = None) -> None:
     try:
-        found = DIALECTS[dialect](topic or TOPICS.get(dialect, "x"), payload, 1_767_200_400)
+        found = DECODERS[dialect](topic or TOPICS.get(dialect, "x"), payload, 1_767_200_400)
     except Unreadable:
         return
     if isinstance(found, SetAside):
@@ -78,7 +101,7 @@ def check(dialect: str, payload: bytes, topic: str | None = None) -> None:
             assert all(math.isfinite(quantity) for quantity in quantities)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", DECODERS)
 @given(st.binary(max_size=200))
 @example(b"\xff\xfe")
 @example(b"[" * 100_000)
@@ -97,7 +120,7 @@ def test_a_right_payload_with_one_wrong_value(dialect, data):
     check(dialect, payload, "x")
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("dialect", DECODERS)
 @given(st.text(max_size=60))
 def test_any_topic(dialect, topic):
     check(dialect, b'{"register_m3":1}', topic or "x")
@@ -139,4 +162,5 @@ def test_any_sl651_frame_with_a_right_crc(function, elements):
 
 
 def test_the_payloads_are_right_before_they_are_wrong():
+    assert set(DECODERS) == set(Dialect)
     assert set(DIALECTS) - set(SHOWN) == {"cjt188", "sl651"}

@@ -50,6 +50,15 @@ class Group:
         return len(self._messages)
 
     @property
+    def newest_entry(self) -> int:
+        """The count of the newest message that is durable."""
+        return self._journal.committed().entry
+
+    def owner(self, topic: str) -> str:
+        """The supplier under whose name a message on a topic is counted; from any thread."""
+        return self._attribute(topic)
+
+    @property
     def full(self) -> bool:
         """Whether nothing more should be read before a commit."""
         return (
@@ -95,6 +104,10 @@ class Group:
         self._bytes = 0
         self._journalled(messages)
         return packet_ids
+
+    def discard(self) -> None:
+        """Drop what could not be made durable: its senders are told, and keep it."""
+        self._messages, self._packet_ids, self._bytes = [], [], 0
 
 
 def _cut(message: Message) -> Message:

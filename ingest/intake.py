@@ -9,8 +9,7 @@ from ingest.groups import Group
 from ingest.journal import Message
 from ingest.precedence import Precedence
 from ingest.settings import IngestSettings
-from water.clock import Clock
-from water.loading import Outcome
+from water.loading import Outcome, Position
 
 
 class Body(NamedTuple):
@@ -27,12 +26,17 @@ class Intake(Protocol):
     `journalled` and `loaded` are called by those that write and load, and never block.
     """
 
-    def each_place(self, settings: IngestSettings) -> Iterator[IngestSettings]:
-        """The journals (with what belongs to each) that may be taken, in the order to try them."""
+    def each_place(
+        self, settings: IngestSettings, position: Callable[[str], Position]
+    ) -> Iterator[IngestSettings]:
+        """The journals (with what belongs to each) that may be taken, in the order to try them.
+
+        `position` tells how far the store has loaded a journal, by its name.
+        """
         ...
 
     def open(
-        self, settings: IngestSettings, group: Group, clock: Clock, precedence: Precedence
+        self, settings: IngestSettings, group: Group, precedence: Precedence
     ) -> Sequence[Body]:
         """What to run: first the thread that writes the journal, then those that tell senders.
 
@@ -40,7 +44,8 @@ class Intake(Protocol):
         """
         ...
 
-    def shares(self, settings: IngestSettings) -> bool:
+    @property
+    def shares(self) -> bool:
         """Whether other services count for themselves what this one must leave out."""
         ...
 

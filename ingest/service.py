@@ -76,7 +76,7 @@ class IngestService:
         self._use(Directory())
         self._journal: JournalWriter | None = None
         self._loader: Loader | None = None
-        self._intake = intake or Stream()
+        self._intake = intake or Stream(clock)
         self._last_message_ms: int | None = None
         self._counted_before: Counter[Tally] = Counter()
         self._arrived = threading.Event()
@@ -139,7 +139,7 @@ class IngestService:
     def _take_place(self, stop: threading.Event) -> JournalWriter:
         """Take the first place whose journal no other process has; its settings are ours now."""
         refused = JournalTakenError("there is no journal to take")
-        for settings in self._intake.each_place(self._settings):
+        for settings in self._intake.each_place(self._settings, self._sink.position):
             try:
                 journal = open_own_journal(settings.journal, self._sink, stop)
             except JournalTakenError as error:
@@ -163,7 +163,7 @@ class IngestService:
             journalled=self._note_group,
             observe_sync=self._metrics.observe_sync,
         )
-        bodies = self._intake.open(self._settings, group, self._clock, self._precedence)
+        bodies = self._intake.open(self._settings, group, self._precedence)
         threads = [
             threading.Thread(
                 target=self._guard, args=(body, ended if i else stop, stop), name=body.name,
@@ -239,7 +239,7 @@ class IngestService:
         if jobs.do_next():
             own = loader.totals - self._counted_before
             loader.recount()
-            if self._intake.shares(self._settings):
+            if self._intake.shares:
                 self._counted_before = loader.totals - own
 
     def _while_registry_answers(self, ask: Callable[[], None]) -> None:
@@ -280,8 +280,7 @@ class IngestService:
 
     def _count_of_others(self, loader: Loader) -> Counter[Tally]:
         """What /metrics leaves out: with several services each shows what it counted itself."""
-        shares = self._intake.shares(self._settings)
-        return Counter(loader.totals) if shares else Counter()
+        return Counter(loader.totals) if self._intake.shares else Counter()
 
     def _tallies(self) -> Mapping[Tally, int]:
         """The counts as they are, `received` straight from the journal; what waits is a gauge."""

@@ -1,6 +1,6 @@
 """The intake from the broker: what it sends is journalled, receipts go back to the suppliers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ingest.batch import Batch
 from ingest.groups import Group
@@ -12,37 +12,45 @@ from ingest.receipts import Receipts
 from ingest.settings import IngestSettings
 from ingest.workers import each_place, list_filters
 from water.clock import Clock
-from water.loading import Outcome
+from water.loading import Outcome, Position
 
 
 class Stream:
     """Two threads: one reads the broker and writes the journal, one publishes receipts."""
 
-    def __init__(self) -> None:
-        """Nothing is opened before `open`."""
+    def __init__(self, clock: Clock) -> None:
+        """Nothing is opened before `open`; receipts bear the time of `clock`."""
+        self._clock = clock
+        self._shares = False
         self._state = ReceiverState()
         self._receipts: Receipts | None = None
 
-    def each_place(self, settings: IngestSettings) -> Iterator[IngestSettings]:
+    def each_place(
+        self,
+        settings: IngestSettings,
+        position: Callable[[str], Position],  # noqa: ARG002 (the broker keeps each place's session)
+    ) -> Iterator[IngestSettings]:
         """One place where nothing is shared, else as many as processes want."""
         return each_place(settings)
 
     def open(
-        self, settings: IngestSettings, group: Group, clock: Clock, precedence: Precedence
+        self, settings: IngestSettings, group: Group, precedence: Precedence
     ) -> Sequence[Body]:
         """The receiver, then the receipts; these go on to send what waits."""
         shorten_turns()
+        self._shares = bool(settings.shared_group)
         receiver = Receiver(settings.mqtt, list_filters(settings), group, precedence)
         self._state = receiver.state
         bodies = [Body("ingest-receiver", receiver.run)]
         if settings.receipts:
-            self._receipts = Receipts(settings.mqtt, clock, precedence)
+            self._receipts = Receipts(settings.mqtt, self._clock, precedence)
             bodies.append(Body("ingest-receipts", self._receipts.run))
         return bodies
 
-    def shares(self, settings: IngestSettings) -> bool:
+    @property
+    def shares(self) -> bool:
         """Each worker of a group shows what it counted itself."""
-        return bool(settings.shared_group)
+        return self._shares
 
     def journalled(self, messages: Sequence[Message]) -> None:
         """Send receipts."""

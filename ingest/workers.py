@@ -7,12 +7,12 @@ place takes over its journal and what the broker keeps for it.
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import count
 
 import structlog
 
 from ingest.journal.segments import is_loaded
+from ingest.places import DOORS, IMPORTS, name_place
 from ingest.settings import IngestSettings
 from ingest.topics import TOPIC_FILTER
 from water.loading import Position
@@ -30,7 +30,7 @@ def each_place(settings: IngestSettings) -> Iterator[IngestSettings]:
         return
     for number in count(1):
         name = f"{settings.worker}-{number}" if settings.worker else str(number)
-        yield _named(settings, name)
+        yield name_place(settings, name)
 
 
 def list_filters(settings: IngestSettings) -> list[str]:
@@ -64,6 +64,8 @@ def find_abandoned(settings: IngestSettings, position: Callable[[str], Position]
 
 
 def _is_place(settings: IngestSettings, ending: str) -> bool:
+    if DOORS.fullmatch(ending):
+        return True
     if not settings.shared_group:
         return not ending
     numbered = _PLACE.fullmatch(ending)
@@ -71,6 +73,8 @@ def _is_place(settings: IngestSettings, ending: str) -> bool:
 
 
 def _how_to_load(ending: str) -> str:
+    if IMPORTS.fullmatch(ending):
+        return "where no import is running: jieshui import readings, without a file"
     numbered = _PLACE.fullmatch(ending)
     if ending and not numbered:
         return "ingest names no journal so: move the folder elsewhere"
@@ -79,16 +83,3 @@ def _how_to_load(ending: str) -> str:
         worker = f'ingest.worker = "{numbered[1] or ""}"'
         start = f"start ingest {numbered[2]} times with ingest.shared_group and {worker}"
     return f"{start} until jieshui status shows nothing waiting"
-
-
-def _named(settings: IngestSettings, name: str) -> IngestSettings:
-    mqtt, journal = settings.mqtt, settings.journal
-    return replace(
-        settings,
-        mqtt=replace(mqtt, client_id=f"{mqtt.client_id}-{name}"),
-        journal=replace(
-            journal,
-            folder=journal.folder.with_name(f"{journal.folder.name}-{name}"),
-            name=f"{journal.name}-{name}",
-        ),
-    )

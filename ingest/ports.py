@@ -1,6 +1,6 @@
 """What ingest needs of the outside, said by ingest itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -97,6 +97,18 @@ class ReadingsSink(Protocol):
         """A page of the quarantine, newest first; "" = any."""
         ...
 
+    def find_readings(
+        self, identities: Sequence[tuple[str, int]]
+    ) -> Mapping[tuple[str, int], Reading]:
+        """The stored readings with one of these identities (meter, instant in epoch seconds)."""
+        ...
+
+    def find_conflicts(
+        self, identities: Collection[tuple[str, int]]
+    ) -> set[tuple[str, int, str, float]]:
+        """The conflicts known of these identities: meter, instant, quantity, offered value."""
+        ...
+
 
 class MeterDirectory(Protocol):
     """The registry as ingest sees it; asked again whenever `version` moves."""
@@ -130,6 +142,10 @@ class JobQueue(Protocol):
 
     def ask(self, kind: str, arguments: Mapping[str, object], asked_by: str) -> int:
         """Put a job into the queue; its id."""
+        ...
+
+    def report(self, job_id: int, outcome: Mapping[str, object]) -> None:
+        """Say how far a running job has come."""
         ...
 
     def finish(self, job_id: int, outcome: Mapping[str, object], *, failed: bool = False) -> None:

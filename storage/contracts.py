@@ -2,7 +2,7 @@
 # pandas ships no stubs: strict rules about unknown types have nothing to hold on to.
 """What every kind of readings store answers: held by the contract tests, wired by jieshui."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -121,6 +121,18 @@ class ReadingsStore(Protocol):
 
     def conflicts(self, start: datetime, end: datetime) -> pd.DataFrame:
         """Columns meter_id, at, quantity, kept, offered, received_at; start <= at < end."""
+        ...
+
+    def find_readings(
+        self, identities: Sequence[tuple[str, int]]
+    ) -> Mapping[tuple[str, int], Reading]:
+        """The stored readings with one of these identities (meter, instant in epoch seconds)."""
+        ...
+
+    def find_conflicts(
+        self, identities: Collection[tuple[str, int]]
+    ) -> set[tuple[str, int, str, float]]:
+        """The conflicts known of these identities: meter, instant, quantity, offered value."""
         ...
 
     def touched_days(self, after: int, limit: int) -> Touched:

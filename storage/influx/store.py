@@ -3,7 +3,7 @@
 """The readings store in InfluxDB: what it answers, and how it is loaded."""
 
 import secrets
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
@@ -18,8 +18,8 @@ from storage.influx import flux
 from storage.influx.answers import InfluxAnswers
 from storage.influx.client import InfluxClient
 from storage.influx.loading import Load
-from storage.influx.lookup import look_up
 from storage.influx.points import instants_of, meters_of, read_points
+from storage.lookup import find_conflicts, find_readings, look_up
 from storage.registry import ledger_rows, ledger_touched
 from storage.registry.ledger import Conflict, Ledger, swap_marker, translated
 from storage.registry.ledger_session import loading_alone, require_alone
@@ -28,6 +28,7 @@ from water import columns
 from water.city_time import CityTime
 from water.loading import Position, Tally
 from water.pages import Page
+from water.readings import Reading
 
 
 class InfluxReadings(InfluxAnswers):
@@ -153,6 +154,14 @@ class InfluxReadings(InfluxAnswers):
         return found.assign(
             **{name: to_instants(found[name]) for name in (columns.AT, columns.RECEIVED_AT)}
         )
+
+    def find_readings(self, identities: Sequence[Identity]) -> dict[Identity, Reading]:
+        """The stored readings with one of these identities (meter, instant in epoch seconds)."""
+        return find_readings(self.load_readings, identities)
+
+    def find_conflicts(self, identities: Collection[Identity]) -> set[tuple[str, int, str, float]]:
+        """The conflicts known of these identities: meter, instant, quantity, offered value."""
+        return find_conflicts(self.conflicts, identities)
 
     def touched_days(self, after: int, limit: int) -> Touched:
         """Up to about `limit` meter-days touched after a mark, oldest mark first."""

@@ -3,7 +3,7 @@
 """The embedded readings store."""
 
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import pyarrow as pa
 from storage.contracts import LedgerRow, Touched
 from storage.errors import StoreError
 from storage.frames import to_instants, whole_seconds
+from storage.lookup import Identity, find_conflicts, find_readings
 from storage.merging import Row
 from storage.readings import cold, counts, edges, frames, ledger_rows, neighbours, series, touched
 from storage.readings.compaction import Compactor
@@ -30,7 +31,7 @@ from water.city_time import CityTime
 from water.clock import Clock
 from water.loading import Position, Tally
 from water.pages import Page
-from water.readings import QUANTITIES
+from water.readings import QUANTITIES, Reading
 
 _PAGE = 'SELECT * FROM rows WHERE "at" > $after ORDER BY "at" LIMIT $limit'
 
@@ -185,6 +186,14 @@ class ReadingsStore:
         return found.assign(
             **{name: to_instants(found[name]) for name in (columns.AT, columns.RECEIVED_AT)}
         )
+
+    def find_readings(self, identities: Sequence[Identity]) -> dict[Identity, Reading]:
+        """The stored readings with one of these identities (meter, instant in epoch seconds)."""
+        return find_readings(self.load_readings, identities)
+
+    def find_conflicts(self, identities: Collection[Identity]) -> set[tuple[str, int, str, float]]:
+        """The conflicts known of these identities: meter, instant, quantity, offered value."""
+        return find_conflicts(self.conflicts, identities)
 
     # -- runs.ports.Readings
 

@@ -58,6 +58,18 @@ class JobStore:
             connection.execute(running)
             return Job(row.id, row.kind, row.arguments)
 
+    def jobs(self, kind: str, limit: int) -> list[dict[str, Any]]:
+        """The newest jobs of a kind with state and outcome, newest first."""
+        query = select(_JOB).where(_JOB.c.kind == kind).order_by(_JOB.c.id.desc()).limit(limit)
+        with self._reading.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def report(self, job_id: int, outcome: Mapping[str, object]) -> None:
+        """Say how far a running job has come."""
+        running = (_JOB.c.id == job_id) & (_JOB.c.state == "running")
+        with self._engine.begin() as connection:
+            connection.execute(update(_JOB).where(running).values(outcome=dict(outcome)))
+
     def finish(self, job_id: int, outcome: Mapping[str, object], *, failed: bool = False) -> None:
         """Say how a job ended."""
         end = {

@@ -3,7 +3,7 @@
 """Finding the readings that late ones meet: a few queries, however many are late."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -14,7 +14,7 @@ from storage.frames import to_seconds
 from storage.merging import Row
 from storage.registry.ledger_unsettled import Identity
 from water import columns
-from water.readings import QUANTITIES
+from water.readings import QUANTITIES, Reading
 
 _METER_HOURS = 4_000
 """What one query may span, meters × hours: 16,000 readings at one in 15 minutes."""
@@ -80,6 +80,37 @@ def look_up(load_readings: LoadReadings, identities: Sequence[Identity]) -> dict
         frame = load_readings(sorted(window.meters), start, end)
         found.update((row[:2], row) for row in _rows(frame) if row[:2] in wanted)
     return found
+
+
+def find_readings(
+    load_readings: LoadReadings, identities: Sequence[Identity]
+) -> dict[Identity, Reading]:
+    """The stored readings with one of these identities."""
+    return {key: Reading(*row) for key, row in look_up(load_readings, identities).items()}
+
+
+def find_conflicts(
+    conflicts: Callable[[datetime, datetime], pd.DataFrame], identities: Collection[Identity]
+) -> set[tuple[str, int, str, float]]:
+    """The conflicts known of these identities: meter, instant, quantity, offered value.
+
+    Args:
+        conflicts: start, end → columns meter_id, at, quantity, offered.
+        identities: (meter, instant) of readings.
+    """
+    if not identities:
+        return set()
+    wanted, instants = set(identities), [at for _, at in identities]
+    start = datetime.fromtimestamp(min(instants), UTC)
+    found = conflicts(start, datetime.fromtimestamp(max(instants) + 1, UTC))
+    rows = zip(
+        found[columns.METER_ID].tolist(),
+        to_seconds(found[columns.AT]).tolist(),
+        found["quantity"].tolist(),
+        found["offered"].tolist(),
+        strict=True,
+    )
+    return {row for row in rows if row[:2] in wanted}
 
 
 def _rows(frame: pd.DataFrame) -> Iterator[Row]:

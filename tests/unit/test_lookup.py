@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from storage.influx.lookup import plan
+from storage.lookup import plan
 
 DAY = 86_400
 

@@ -81,10 +81,12 @@ class Dials:
         step[~inside | (self.dial[i] != self.dial[j])] = Step.NONE
         return step
 
-    def keep(self, kept: Flags) -> "Dials":
-        """The same dials with only the points flagged."""
+    def without(self, excluded: Flags, breaks: Flags) -> "Dials":
+        """The same dials without the points flagged, of which a break ends its dial too."""
+        kept = ~excluded & ~breaks
+        dial = (self.dial + np.cumsum(breaks))[kept]
         return Dials(
-            self.meter[kept], self.at[kept], self.register_m3[kept], self.dial[kept],
+            self.meter[kept], self.at[kept], self.register_m3[kept], dial,
             self.row[kept], self.modulus_m3, self.q4_m3_h, self.interval_s,
         )  # fmt: skip
 

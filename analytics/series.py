@@ -1,16 +1,20 @@
 """The series check: what each reading is worth, judged by its neighbours in time alone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analytics.clocks import find_clocks_off
+from analytics.contradictions import RUN_S, find_contradicted
 from analytics.dials import Dials, Step, place_on_dials
-from analytics.frames import check_columns, to_seconds
-from water.columns import AT, METER_ID, REGISTER_M3, VERDICT
+from analytics.frames import Flags, Floats, check_columns, to_floats, to_seconds
+from analytics.stuck import find_stuck
+from water.columns import AT, FLOW_M3_H, METER_ID, RECEIVED_AT, REGISTER_M3, VERDICT
 from water.meters import Meter, MeterChange
+from water.policy import Policy
 
 
 class Verdict(StrEnum):
@@ -27,26 +31,51 @@ class Verdict(StrEnum):
     """More water than Q4 allows since the reading before, and it did not come back."""
     SPIKE = "spike"
     """A value that the readings on both sides contradict; excluded from volumes."""
+    REPEATED = "repeated"
+    """One of a block of readings that was sent before, stamped later; excluded from volumes."""
+    STUCK = "stuck"
+    """The register stood still although water flowed; excluded from volumes."""
+    CONFLICT = "conflict"
+    """Another value was sent for the same instant, and nobody has decided; excluded."""
+    CLOCK_OFF = "clock_off"
+    """From here on the device's clock is off by more than the limit; still in volumes."""
 
 
-EXCLUDED = frozenset({Verdict.BACKWARD, Verdict.SPIKE})
+EXCLUDED = frozenset(
+    {Verdict.BACKWARD, Verdict.SPIKE, Verdict.REPEATED, Verdict.STUCK, Verdict.CONFLICT}
+)
 """Verdicts whose readings carry no register into volumes."""
 
-CONTEXT_READINGS = 6
-"""Readings with a register that must stand on either side of a chunk, where they exist, so that
-a chunk gives the same verdicts and volumes as the whole series. A day on either side plus the
-nearest neighbour does for meters that read at least every four hours."""
+DOUBTFUL = frozenset({*EXCLUDED, Verdict.BEYOND_Q4, Verdict.ROLLOVER} - {Verdict.CONFLICT})
+"""Verdicts that readings up to CONTEXT_S away have a say in; the others have a say only in their
+nearest CONTEXT_READINGS neighbours."""
+
+CONTEXT_READINGS = 8
+"""Readings that count, where they exist, that must stand on either side of a chunk …"""
+CONTEXT_S = 2 * RUN_S
+"""… and time that it must reach further where one of its readings is doubtful, so that the chunk
+gives the same verdicts and volumes as the whole series."""
+
+_POLICY = Policy()
 
 
 def check_series(
-    readings: pd.DataFrame, meters: Sequence[Meter], changes: Sequence[MeterChange]
+    readings: pd.DataFrame,
+    meters: Sequence[Meter],
+    changes: Sequence[MeterChange],
+    contested: pd.DataFrame | None = None,
+    *,
+    policy: Policy = _POLICY,
 ) -> pd.DataFrame:
     """Judge every reading by its neighbours; order of arrival has no say.
 
     Args:
-        readings: columns READINGS (meter_id, at, register_m3 are used), in any order.
+        readings: columns READINGS in any order; of the flow and the arrival use is made where
+            there are such columns.
         meters: the meters of the readings; others are taken to have neither dial nor Q3.
         changes: recorded meter changes; those of other meters are ignored.
+        contested: columns meter_id, at of the readings for whose register another value was sent.
+        policy: the city's limits.
 
     Returns:
         The readings sorted by (meter_id, at) with a column `verdict` (Verdict as string).
@@ -54,18 +83,97 @@ def check_series(
     check_columns(readings, (METER_ID, AT, REGISTER_M3), "readings")
     checked = _sorted(readings)
     meter_ids = pd.Index(checked[METER_ID]).unique().tolist()
+    told = np.zeros(len(checked), dtype=np.int8)
+    _tell(told, Verdict.CLOCK_OFF, np.flatnonzero(_clocks_off(checked, policy.clock_limit_s)))
     dials = place_on_dials(checked, meter_ids, meters, changes)
-    names = list(Verdict)
-    verdict = np.full(len(checked), names.index(Verdict.GOOD))
-    excluded = np.zeros(dials.at.size, dtype=bool)
-    for name, points in _contradicted(dials).items():
-        verdict[dials.row[points]] = names.index(name)
-        excluded[points] = True
-    kept = dials.keep(~excluded)
-    for name, points in _remarkable(kept).items():
-        verdict[kept.row[points]] = names.index(name)
-    checked[VERDICT] = pd.array([name.value for name in names], dtype="str").take(verdict)
+    dials = _set_aside(dials, told, {Verdict.CONFLICT: _contested(dials, checked, contested)})
+    repeated, spikes, backward = find_contradicted(dials)
+    wrong = {Verdict.REPEATED: repeated, Verdict.SPIKE: spikes, Verdict.BACKWARD: backward}
+    dials = _set_aside(dials, told, wrong)
+    stuck = find_stuck(dials, _flows(dials, checked), stuck_m3=policy.stuck_m3)
+    dials = _set_aside(dials, told, {Verdict.STUCK: np.flatnonzero(stuck)})
+    for verdict, points in _remarkable(dials).items():
+        _tell(told, verdict, dials.row[points])
+    checked[VERDICT] = pd.array(list(Verdict), dtype="str").take(told)
     return checked
+
+
+def place_kept(
+    checked: pd.DataFrame,
+    meter_ids: Sequence[str],
+    meters: Sequence[Meter],
+    changes: Sequence[MeterChange],
+) -> Dials:
+    """The readings that carry their register into volumes, on dials; a backward one ends its dial.
+
+    Args:
+        checked: the frame that `check_series` returned.
+        meter_ids: sorted, without repetition.
+        meters: dials and Q3 of the meters.
+        changes: recorded meter changes.
+    """
+    dials = place_on_dials(checked, meter_ids, meters, changes)
+    verdict = checked[VERDICT]
+    excluded = verdict.isin([name.value for name in EXCLUDED]).to_numpy(dtype=bool)
+    if not excluded.any():
+        return dials
+    is_reading = dials.row >= 0
+    backward = (verdict == Verdict.BACKWARD.value).to_numpy(dtype=bool)
+    return dials.without(is_reading & excluded[dials.row], is_reading & backward[dials.row])
+
+
+def _tell(told: NDArray[np.int8], verdict: Verdict, rows: NDArray[np.int64]) -> None:
+    told[rows] = list(Verdict).index(verdict)
+
+
+def _set_aside(
+    dials: Dials, told: NDArray[np.int8], found: Mapping[Verdict, NDArray[np.int64]]
+) -> Dials:
+    """Tell what was found of these points; the dials without them."""
+    flags = {verdict: np.zeros(dials.at.size, dtype=bool) for verdict in EXCLUDED}
+    for verdict, points in found.items():
+        _tell(told, verdict, dials.row[points])
+        flags[verdict][points] = True
+    if not any(points.size for points in found.values()):
+        return dials
+    return dials.without(np.any(list(flags.values()), axis=0), flags[Verdict.BACKWARD])
+
+
+def _clocks_off(checked: pd.DataFrame, clock_limit_s: float) -> Flags:
+    if RECEIVED_AT not in checked:
+        return np.zeros(len(checked), dtype=bool)
+    return find_clocks_off(
+        pd.factorize(checked[METER_ID])[0].astype(np.int64),
+        to_seconds(checked, AT),
+        to_seconds(checked, RECEIVED_AT),
+        clock_limit_s=clock_limit_s,
+    )
+
+
+def _contested(
+    dials: Dials, checked: pd.DataFrame, contested: pd.DataFrame | None
+) -> NDArray[np.int64]:
+    """The points for which another value was sent too."""
+    if contested is None or contested.empty:
+        return np.empty(0, dtype=np.int64)
+    check_columns(contested, (METER_ID, AT), "contested readings")
+    ids = pd.Index(contested[METER_ID].unique())
+    code = ids.get_indexer(pd.Index(checked[METER_ID]))
+    sent_twice = pd.MultiIndex.from_arrays(
+        [ids.get_indexer(pd.Index(contested[METER_ID])), to_seconds(contested, AT)]
+    )
+    rows = np.flatnonzero(code >= 0)
+    there = pd.MultiIndex.from_arrays([code[rows], to_seconds(checked, AT)[rows]])
+    is_contested = np.zeros(len(checked), dtype=bool)
+    is_contested[rows] = there.isin(sent_twice)
+    return np.flatnonzero((dials.row >= 0) & is_contested[dials.row])
+
+
+def _flows(dials: Dials, checked: pd.DataFrame) -> Floats:
+    """The flow of each point, m³/h; NaN where nothing is said."""
+    if FLOW_M3_H not in checked:
+        return np.full(dials.at.size, np.nan)
+    return np.where(dials.row >= 0, to_floats(checked, FLOW_M3_H)[dials.row], np.nan)
 
 
 def _sorted(readings: pd.DataFrame) -> pd.DataFrame:
@@ -75,34 +183,6 @@ def _sorted(readings: pd.DataFrame) -> pd.DataFrame:
     if (later | (code[1:] > code[:-1])).all():
         return readings.reset_index(drop=True)
     return readings.take(np.lexsort((at, code))).reset_index(drop=True)
-
-
-def _contradicted(dials: Dials) -> dict[Verdict, NDArray[np.int64]]:
-    """Points that a decrease shows to be wrong.
-
-    A decrease from `high` to `low` blames the one without which its neighbours agree: `low` if the
-    point after it may follow `high`, else `high` if `low` may follow the point before it (a high
-    spike that came back). Where neither helps, the decrease lasts: the register ran backwards.
-    """
-    points = np.arange(max(dials.at.size - 1, 0), dtype=np.int64)
-    high = points[dials.step(points, points + 1) == Step.BACKWARD]
-    low = high + 1
-    agree = (Step.FORWARD, Step.ROLLOVER)
-    without_low = np.isin(dials.step(high, low + 1), agree) & (dials.row[low] >= 0)
-    without_high = np.isin(dials.step(high - 1, low), agree) & (dials.row[high] >= 0)
-    spikes = np.concatenate(
-        [low[without_low], high[without_high & ~without_low], _false_rollovers(dials, points)]
-    )
-    lasting = low[~without_low & ~without_high & (dials.row[low] >= 0)]
-    return {Verdict.BACKWARD: np.setdiff1d(lasting, spikes), Verdict.SPIKE: np.unique(spikes)}
-
-
-def _false_rollovers(dials: Dials, points: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Points that look like a rollover, but the dial is up there again right after."""
-    low = points[dials.step(points, points + 1) == Step.ROLLOVER] + 1
-    jumps_back = dials.step(low, low + 1) == Step.TOO_FAST
-    goes_on = dials.step(low - 1, low + 1) == Step.FORWARD
-    return low[jumps_back & goes_on & (dials.row[low] >= 0)]
 
 
 def _remarkable(kept: Dials) -> dict[Verdict, NDArray[np.int64]]:

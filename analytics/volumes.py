@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analytics.dials import BACKWARD_TOLERANCE_M3, Dials, Step, place_on_dials
+from analytics.dials import BACKWARD_TOLERANCE_M3, Dials, Step
 from analytics.frames import (
     Flags,
     Floats,
@@ -20,7 +20,7 @@ from analytics.frames import (
     to_local_days,
     to_seconds,
 )
-from analytics.series import EXCLUDED
+from analytics.series import place_kept
 from water.city_time import CityTime
 from water.columns import (
     AT,
@@ -57,7 +57,7 @@ def compute_hourly_volumes(
     step that no meter can pass, are breaks: their time is missing and no volume is carried.
 
     Args:
-        checked: the frame that `check_series` returned, reaching CONTEXT_READINGS beyond the edges.
+        checked: the frame that `check_series` returned, with its context beyond the edges.
         meters: the meters to give rows for (also those without any reading: wholly missing).
         changes: recorded meter changes.
         edges: whole hours, ascending (CityTime.hour_edges).
@@ -69,9 +69,7 @@ def compute_hourly_volumes(
     """
     check_columns(checked, (METER_ID, AT, REGISTER_M3, VERDICT), "checked readings")
     meter_ids = sorted({meter.id for meter in meters})
-    excluded = np.flatnonzero(checked[VERDICT].isin([verdict.value for verdict in EXCLUDED]))
-    kept = checked.drop(index=checked.index[excluded]) if excluded.size else checked
-    dials = place_on_dials(kept, meter_ids, meters, changes)
+    dials = place_kept(checked, meter_ids, meters, changes)
     at_edges = np.array([round(edge.timestamp()) for edge in edges], dtype=np.int64)
     volume, measured, estimated = _at_edges(dials, at_edges, len(meter_ids), max_gap_factor)
     hours = len(at_edges) - 1

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from water.edits import Edit
 from water.findings import Evaluation
 from water.jobs import Job
 from water.meters import Meter, MeterChange
@@ -40,6 +41,10 @@ class Readings(Protocol):
         With `neighbours`, also each meter's last reading before `start` and first at or after
         `end` that carry a register.
         """
+        ...
+
+    def conflicts(self, start: datetime, end: datetime) -> pd.DataFrame:
+        """Values sent beside another one, start <= at < end: columns meter_id, at, quantity."""
         ...
 
     def newest(self, meter_ids: Sequence[str] | None = None) -> pd.DataFrame:
@@ -78,6 +83,14 @@ class Registry(Protocol):
 
     def meters(self) -> list[Meter]: ...
     def meter_changes(self) -> list[MeterChange]: ...
+    def edits(self) -> list[Edit]:
+        """Every edit that counts or once counted, by meter, time and version."""
+        ...
+
+    def decided_conflicts(self) -> frozenset[tuple[str, datetime, str, float]]:
+        """Conflicts that a person decided: meter, instant, quantity, offered value."""
+        ...
+
     def zones(self) -> list[Zone]: ...
     def works(self) -> list[Works]: ...
     def plans(self, year: int) -> list[Plan]:

@@ -16,9 +16,9 @@ from analytics.series import Verdict, check_series
 from analytics.volumes import compute_daily_volumes, compute_hourly_volumes
 from analytics.zones import compute_zone_days, compute_zone_hours
 from runs.ports import Figures, Readings, Registry, Volumes
-from runs.spans import Span, far_spans
+from runs.spans import Span, widened
 from water.city_time import CityTime
-from water.columns import AT, DAY, METER_ID, START, VERDICT
+from water.columns import AT, DAY, METER_ID, REGISTER_M3, START, VERDICT
 from water.meters import Meter, MeterChange, MeterRole
 from water.policy import Policy
 from water.zones import Zone
@@ -72,38 +72,37 @@ class Recomputation:
 
     def recompute_span(self, span: Span, known: Known, now: datetime, rows: int) -> list[ZoneSpan]:
         """Volumes, verdicts and arrivals of a span; the zones that they touch."""
-        readings = self._load(span)
-        far = far_spans(readings, span, self._city)
-        gone = {meter_id for part in far for meter_id in part.meter_ids}
-        near = replace(span, meter_ids=tuple(m for m in span.meter_ids if m not in gone))
         zones: list[ZoneSpan] = []
-        if near.meter_ids:
-            kept = readings[~readings[METER_ID].isin(gone)] if gone else readings
-            zones += self._save(near, kept, known, now)
-        del readings
-        for wide in far:
-            for part in wide.split(rows):
-                zones += self._save(part, self._load(part), known, now)
+        waiting = [span]
+        while waiting:
+            for part in waiting.pop().split(rows):
+                checked = self._check(part, known)
+                wider = widened(checked, part, self._city)
+                if wider:
+                    waiting.append(wider)
+                    checked = checked[~checked[METER_ID].isin(wider.meter_ids)]
+                zones += self._save(part, checked.reset_index(drop=True), known, now)
         return zones
 
-    def _load(self, span: Span) -> pd.DataFrame:
+    def _check(self, span: Span, known: Known) -> pd.DataFrame:
+        """The readings that have a say in a span, judged."""
         first, last = span.loaded
         start, end = self._city.day_start(first), self._city.day_start(last + timedelta(days=1))
-        return self._readings.load_readings(span.meter_ids, start, end, neighbours=True)
+        readings = self._readings.load_readings(span.meter_ids, start, end, neighbours=True)
+        meters, changes = _of_span(span, known)
+        contested = _contested(self._readings.conflicts(start, end))
+        return check_series(readings, meters, changes, contested, policy=self._policy)
 
     def _save(
-        self, span: Span, readings: pd.DataFrame, known: Known, now: datetime
+        self, span: Span, checked: pd.DataFrame, known: Known, now: datetime
     ) -> list[ZoneSpan]:
-        if readings.empty:
-            return []
-        meters = [known.meters[m] for m in span.meter_ids]
-        mine = frozenset(span.meter_ids)
-        changes = [c for c in known.changes if c.meter_id in mine]
+        """Save what is said of the meters of a span that have readings here."""
         first, last = span.saved
         last = min(last, self._city.day_of(now))
-        if last < first:
+        if checked.empty or last < first:
             return []
-        checked = check_series(readings, meters, changes)
+        span = replace(span, meter_ids=tuple(checked[METER_ID].unique()))
+        meters, changes = _of_span(span, known)
         hourly = compute_hourly_volumes(
             checked,
             meters,
@@ -170,6 +169,19 @@ class Recomputation:
         today = self._city.day_of(now)
         _, end = self._city.night_bounds(today)
         return today if now >= end else today - timedelta(days=1)
+
+
+def _of_span(span: Span, known: Known) -> tuple[list[Meter], list[MeterChange]]:
+    """The meters of a span, and the changes of these."""
+    mine = frozenset(span.meter_ids)
+    return [known.meters[m] for m in span.meter_ids], [
+        change for change in known.changes if change.meter_id in mine
+    ]
+
+
+def _contested(conflicts: pd.DataFrame) -> pd.DataFrame:
+    """The readings (meter_id, at) for whose register another value was sent."""
+    return conflicts.loc[conflicts["quantity"] == REGISTER_M3, [METER_ID, AT]]
 
 
 def _meters_of(zone_ids: frozenset[str], known: Known) -> list[Meter]:

@@ -10,16 +10,24 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from analytics.series import CONTEXT_READINGS, CONTEXT_S, DOUBTFUL, EXCLUDED, Verdict
 from water.city_time import CityTime
-from water.columns import AT, DAY, METER_ID, REGISTER_M3
+from water.columns import AT, DAY, METER_ID, REGISTER_M3, VERDICT
 from water.meters import Meter
 
 _BLOCK_DAYS = 31
-_CONTEXT_READINGS = 8
-"""Readings on either side that can have a say in a day's figures: those of the series check
-(analytics.series.CONTEXT_READINGS = 6) and the interval on which the outermost of them borders."""
 _DAY_S = 86_400
+_DOUBT_DAYS = math.ceil(CONTEXT_S / _DAY_S)
+"""How far a doubtful reading has a say, and is judged by others."""
+_ZONES = 7
+_NEAR_READINGS = 4
+"""Readings on either side that have a say where none is doubtful: those by which a clock is judged
+and the interval on which the outermost of them borders."""
+_DOUBTFUL = [verdict.value for verdict in DOUBTFUL]
+_PASSED_OVER = [verdict.value for verdict in EXCLUDED - {Verdict.BACKWARD}]
+"""Of readings between which volumes are interpolated; a backward one ends its dial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ def rows_a_day(meter: Meter) -> int:
 
 def reach_days(meter: Meter) -> int:
     """How many days the readings lie apart that have a say in each other's figures."""
-    return max(1, math.ceil(_CONTEXT_READINGS * meter.interval_s / _DAY_S))
+    return max(1, math.ceil(CONTEXT_READINGS * meter.interval_s / _DAY_S))
 
 
 def plan_spans(days: pd.DataFrame, meters: Mapping[str, Meter], rows: int) -> list[Span]:
@@ -113,35 +121,52 @@ def plan_days(meters: Sequence[Meter], first: date, last: date) -> pd.DataFrame:
     )
 
 
-def far_spans(readings: pd.DataFrame, span: Span, city: CityTime) -> list[Span]:
-    """Meters whose nearest readings around the span lie beyond its reach, widened to reach them.
+def widened(checked: pd.DataFrame, span: Span, city: CityTime) -> Span | None:
+    """The meters whose figures depend on more than what was loaded, with a longer reach; or None.
 
-    A reading after a gap changes the interpolation from the day of the reading before it to the
-    day of the reading after it.
+    Within the saved days, and again in the loaded ones around them, must stand so many readings
+    that count as can have a say, on either side of the touched days, or all that there are.
+    A reading after a gap changes the interpolation from the reading before it on; a doubtful one
+    is judged by readings further away.
 
     Args:
-        readings: the span's loaded readings with neighbours.
+        checked: the span's loaded readings with neighbours, judged.
         span: what was loaded.
         city: the city's days.
     """
-    dial = readings.loc[readings[REGISTER_M3].notna(), [METER_ID, AT]]
-    start, end = city.day_start(span.first), city.day_start(span.last + timedelta(days=1))
-    before = dial[dial[AT] < start].groupby(METER_ID)[AT].max()
-    after = dial[dial[AT] >= end].groupby(METER_ID)[AT].min()
-    saved_first, saved_last = span.saved
-    reached: dict[str, tuple[date, date]] = {}
-    for meter_id, at in before[before < city.day_start(saved_first)].items():
-        reached[str(meter_id)] = (city.day_of(at), span.last)
-    for meter_id, at in after[after >= city.day_start(saved_last + timedelta(days=1))].items():
-        first = reached.get(str(meter_id), (span.first, span.last))[0]
-        reached[str(meter_id)] = (first, city.day_of(at))
-    together: dict[tuple[date, date], list[str]] = {}
-    for meter_id, days in sorted(reached.items()):
-        together.setdefault(days, []).append(meter_id)
-    return [
-        replace(span, meter_ids=tuple(ids), first=first, last=last)
-        for (first, last), ids in together.items()
-    ]
+    dial = checked[checked[REGISTER_M3].notna()]
+    meter, ids = pd.factorize(dial[METER_ID])
+    zone = _zones(dial[AT], span, city)
+    counting = ~dial[VERDICT].isin(_PASSED_OVER).to_numpy(dtype=bool)
+    there, counted = (
+        np.bincount(meter[rows] * _ZONES + zone[rows], minlength=ids.size * _ZONES)
+        .reshape(-1, _ZONES)
+        .T
+        for rows in (slice(None), counting)
+    )
+    doubtful = np.zeros(ids.size, dtype=bool)
+    doubtful[meter[dial[VERDICT].isin(_DOUBTFUL)]] = True
+    least = np.where(doubtful, CONTEXT_READINGS, _NEAR_READINGS)
+    narrow = doubtful & (span.reach < _DOUBT_DAYS)
+    for near, far, beyond in ((2, 1, 0), (4, 5, 6)):
+        narrow |= (counted[near] < least) & (there[far] + there[beyond] > 0)
+        narrow |= (counted[far] < least) & (there[beyond] > 0)
+    if not narrow.any():
+        return None
+    return replace(
+        span, meter_ids=tuple(sorted(ids[narrow])), reach=max(2 * span.reach, _DOUBT_DAYS)
+    )
+
+
+def _zones(at: pd.Series, span: Span, city: CityTime) -> NDArray[np.int64]:
+    """Where each instant lies: 0 before the loaded days, 1 loaded, 2 saved, 3 touched … 6 after."""
+    first_loaded, last_loaded = span.loaded
+    first_saved, last_saved = span.saved
+    begins = (first_loaded, first_saved, span.first)
+    ends = (span.last, last_saved, last_loaded)
+    days = [*begins, *(day + timedelta(days=1) for day in ends)]
+    edges = pd.DatetimeIndex([city.day_start(day) for day in days])
+    return np.asarray(edges.searchsorted(pd.DatetimeIndex(at), side="right"), dtype=np.int64)
 
 
 def _day(number: int) -> date:

@@ -51,6 +51,8 @@ class Policy:
         ladder: steps of the plan alert.
         plan_coverage: least measured + estimated share of the period before a projection is made.
         max_gap_factor: a gap of at most so many nominal intervals counts as measured.
+        stuck_m3: water that a register can't overlook: it stood still while so much flowed.
+        clock_limit_s: how far a device's clock may be off before it is said.
         stopped_after_h: hours without any movement of the register that make a meter "stopped".
         continuous_days: days whose lowest hour must stand above the earlier level.
         continuous_min_m3_h: rise of the lowest hour below which nothing is said.
@@ -70,6 +72,8 @@ class Policy:
     ladder: tuple[LadderStep, ...] = field(default_factory=_default_ladder)
     plan_coverage: float = 0.9
     max_gap_factor: float = 2.5
+    stuck_m3: float = 1.0
+    clock_limit_s: float = 300.0
     stopped_after_h: float = 48.0
     continuous_days: int = 7
     continuous_min_m3_h: float = 0.1

@@ -8,7 +8,7 @@ from operator import itemgetter
 from storage.merging import Disagreement, Row, merge
 from storage.readings import cold, counts, touched
 from storage.readings.meters import MeterKeys
-from storage.readings.partitions import day_number, partitions_between
+from storage.readings.partitions import day_number, numbered_day, partitions_between
 from storage.readings.tier import Tier
 from water.loading import Outcome, Position, Refused, Tally
 from water.readings import Reading
@@ -142,6 +142,9 @@ class Load:
             "INSERT OR IGNORE INTO conflicts VALUES (?, ?, ?, ?, ?, ?)",
             [(row[1], row[0], *disagreement, row[2]) for row, disagreement in conflicts],
         )
+        if conflicts:
+            contested = sorted((row for row, _ in conflicts), key=itemgetter(0))
+            self._touched |= self._days_of(contested)
 
     def _note(self, rows: Sequence[Row]) -> None:
         """Bring everything kept beside the readings up to date; `rows` is in time order."""
@@ -156,15 +159,18 @@ class Load:
         self._note_days(rows)
 
     def _note_days(self, rows: Sequence[Row]) -> None:
+        pairs = self._days_of(rows)
+        self._touched |= pairs
+        changed = [numbered_day(number) for number in sorted({number for _, number in pairs})]
+        cold.note_changes(self._connection, self._tier, changed)
+
+    def _days_of(self, rows: Sequence[Row]) -> set[tuple[int, int]]:
+        """The meter and the number of the local day of rows in time order."""
         partitioning = self._tier.partitioning
         days = list(partitions_between(partitioning, rows[0][0], rows[-1][0]))
         starts = [partitioning.bounds(day)[0] for day in days]
         numbers = [day_number(day) for day in days]
-        pairs = {(row[1], numbers[bisect_right(starts, row[0]) - 1]) for row in rows}
-        self._touched |= pairs
-        present = {number for _, number in pairs}
-        changed = [day for day, number in zip(days, numbers, strict=True) if number in present]
-        cold.note_changes(self._connection, self._tier, changed)
+        return {(row[1], numbers[bisect_right(starts, row[0]) - 1]) for row in rows}
 
     def add_refused(self, refused: Sequence[Refused]) -> None:
         """Keep refused readings in quarantine."""

@@ -60,6 +60,14 @@ def test_a_repeated_conflict_is_kept_once(store, load, reading, instant):
     assert len(store.conflicts(instant(1, 1), instant(1, 2))) == 1
 
 
+def test_a_day_with_a_new_conflict_is_judged_anew(store, load, reading):
+    load(store, [reading("m1", 1, 1, register_m3=7), reading("m2", 1, 1, register_m3=7)])
+    before = store.touched_days(0, 10)
+    load(store, [reading("m1", 1, 1, register_m3=8)])
+    days = store.touched_days(before.mark, 10).days
+    assert days["meter_id"].tolist() == ["m1"]
+
+
 def test_the_order_of_arrival_leaves_no_trace(open_store, load, reading, instant, tmp_path):
     parts = [
         reading("m1", 1, 1, register_m3=7)._replace(received_at=20, quality=1),

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pytest
 
-from runs.spans import Span, far_spans, plan_days, plan_spans, reach_days, rows_a_day
+from runs.spans import Span, plan_days, plan_spans, reach_days, rows_a_day, widened
 from water.city_time import CityTime
 from water.meters import Meter, MeterRole
 
@@ -64,28 +65,72 @@ def test_a_year_of_two_thousand_meters_is_planned_in_bounded_spans():
     assert covered == 2000 * 365
 
 
-def readings(*rows):
+DAY = date(2026, 1, 15)
+SPAN = Span(("A",), DAY, DAY, reach=1, per_day=96)
+EVERY_SIX_HOURS = [(day, hour) for day in range(10, 21) for hour in (0, 6, 12, 18)]
+
+
+def judged(*rows, meter_id="A"):
+    """(day of January, local hour, verdict) of readings with a register."""
+    at = [datetime(2026, 1, day, tzinfo=UTC) + timedelta(hours=hour - 8) for day, hour, _ in rows]
     return pd.DataFrame(
         {
-            "meter_id": [m for m, _, _ in rows],
-            "at": pd.to_datetime([at for _, at, _ in rows], utc=True).astype("datetime64[s, UTC]"),
-            "register_m3": [register for _, _, register in rows],
+            "meter_id": meter_id,
+            "at": pd.to_datetime(at).astype("datetime64[s, UTC]"),
+            "register_m3": 1.0,
+            "verdict": [verdict for *_, verdict in rows],
         }
     )
 
 
-def at(day, hour=12):
-    return datetime(2026, 1, day, hour, tzinfo=UTC) - timedelta(hours=8)
+def between(first, last, verdict="good"):
+    """Readings every six hours from one day of January to another, both included."""
+    return [(day, hour, verdict) for day, hour in EVERY_SIX_HOURS if first <= day <= last]
 
 
-def test_a_meter_whose_neighbours_lie_beyond_the_reach_is_widened_to_them():
-    day = date(2026, 1, 15)
-    span = Span(("A", "B", "C", "D"), day, day, reach=1, per_day=96)
-    frame = readings(
-        ("A", at(14), 1.0), ("A", at(15), 2.0), ("A", at(16), 3.0),
-        ("B", at(3), 1.0), ("B", at(15), 2.0),
-        ("C", at(15), 2.0), ("C", at(20), 3.0),
-        ("D", at(3), 1.0), ("D", at(14), float("nan")), ("D", at(15), 2.0), ("D", at(20), 3.0),
-    )  # fmt: skip
-    wide = {s.meter_ids: (s.first.day, s.last.day) for s in far_spans(frame, span, CITY)}
-    assert wide == {("B",): (3, 15), ("C",): (15, 20), ("D",): (3, 20)}
+@pytest.mark.parametrize(
+    ("rows", "reach"),
+    [
+        pytest.param(between(12, 18), None, id="four readings that count on each day are enough"),
+        pytest.param(between(15, 15), None, id="all that there is is enough"),
+        pytest.param(
+            [*between(10, 11), *between(15, 18)], 3, id="the reading before a gap lies further back"
+        ),
+        pytest.param(
+            [*between(12, 15), *between(19, 20)], 3, id="the reading after a gap lies further on"
+        ),
+        pytest.param(
+            [*between(10, 13), *between(14, 14, "stuck"), *between(15, 18)], 3,
+            id="what is passed over doesn't count",
+        ),
+        pytest.param(
+            [*between(12, 13), *between(14, 14, "backward"), *between(15, 18)], 3,
+            id="a doubtful reading has a say for days",
+        ),
+        pytest.param(
+            [*between(12, 13), *between(14, 14, "clock_off"), *between(15, 18)], None,
+            id="a clock that is off says nothing of the register",
+        ),
+    ],
+)  # fmt: skip
+def test_a_meter_is_loaded_as_far_as_readings_have_a_say(rows, reach):
+    wider = widened(judged(*rows), SPAN, CITY)
+    assert (wider and wider.reach) == reach
+
+
+def test_the_reach_doubles_until_it_is_enough_and_the_other_meters_stay():
+    gap = judged(*between(10, 10), *between(15, 18))
+    frame = pd.concat([gap, judged(*between(12, 18), meter_id="B")])
+    wider = widened(frame, replace(SPAN, meter_ids=("A", "B")), CITY)
+    assert wider == replace(SPAN, reach=3)
+    wider = widened(gap, wider, CITY)
+    assert wider == replace(SPAN, reach=6)
+    assert widened(gap, wider, CITY) is None
+
+
+def test_a_doubtful_reading_wants_eight_around_it():
+    frame = judged((10, 0, "good"), *between(12, 14), (15, 0, "spike"), *between(15, 18)[1:])
+    wider = widened(frame, replace(SPAN, reach=3), CITY)
+    assert wider is None
+    few = judged((5, 0, "good"), *between(13, 14), (15, 0, "spike"), *between(15, 18)[1:])
+    assert widened(few, replace(SPAN, reach=3), CITY) == replace(SPAN, reach=6)

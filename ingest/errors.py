@@ -23,3 +23,13 @@ class JournalUnwritableError(IngestError):
 
 class DisconnectedError(IngestError):
     """The broker could not be reached, refused us or went away."""
+
+
+class UnaskedQosError(DisconnectedError):
+    """The broker sent a PUBLISH of QoS 2 or 3; taken as QoS 1 it would be lost or come for ever."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the broker sent a message with a QoS that was never subscribed to: "
+            "end our session there (docs/operating.md)"
+        )

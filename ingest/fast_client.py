@@ -18,6 +18,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MessageType, MQTTErrorCode
 from paho.mqtt.exception import MalformedPacket
 
+from ingest.errors import UnaskedQosError
 from ingest.packets import MalformedPacketError, Packet, PacketBuffer, Take
 
 _RECEIVE_BYTES = 256 * 1024
@@ -73,7 +74,13 @@ class FastClient(mqtt.Client):
         return self._packet_queue(MessageType.PUBACK, packet, 0, 0)
 
     def _handle(self, packet: Packet) -> MQTTErrorCode:
-        """Let paho handle a packet as if it had read it."""
+        """Let paho handle a packet as if it had read it.
+
+        Raises:
+            UnaskedQosError: it is a PUBLISH, and not one that `ingest.packets` takes.
+        """
+        if packet.head & 0xF0 == MessageType.PUBLISH:
+            raise UnaskedQosError
         self._in_packet["command"] = packet.head
         self._in_packet["remaining_length"] = len(packet.body)
         self._in_packet["packet"] = bytearray(packet.body)

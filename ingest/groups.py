@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from ingest.identity import cut_oversize
-from ingest.journal import OVERSIZE, JournalWriter, Message
+from ingest.journal import OVERSIZE, RETAINED, JournalWriter, Message
 from ingest.packets import Publication
 from ingest.settings import JournalSettings
 from water.clock import Clock
@@ -21,6 +21,10 @@ class Group:
         clock: gives the arrival time.
         journalled: told of every group once it is durable; must not block.
         observe_sync: told the seconds that making a group durable took.
+
+    Attributes:
+        brought_news: whether the last committed group held more than retained messages, which
+            a broker sends again on each subscription.
     """
 
     def __init__(
@@ -45,9 +49,15 @@ class Group:
         self._packet_ids: list[int] = []
         self._bytes = 0
         self._began = 0.0
+        self.brought_news = False
 
     def __len__(self) -> int:
         return len(self._messages)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the journal has ever held a message."""
+        return self._journal.committed().entry > 0
 
     @property
     def newest_entry(self) -> int:
@@ -102,6 +112,7 @@ class Group:
         messages, self._messages = self._messages, []
         packet_ids, self._packet_ids = self._packet_ids, []
         self._bytes = 0
+        self.brought_news = any(not message.flags & RETAINED for message in messages)
         self._journalled(messages)
         return packet_ids
 

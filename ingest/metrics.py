@@ -71,11 +71,15 @@ class IngestMetrics:
 _GAUGES = {
     "connected": "1 while the broker holds a connection with us",
     "sessions_lost": "how often the broker had forgotten our session when we came back",
+    "protocol_errors": "how often the broker sent what it must not send",
+    "silent": "1 while connected and nothing has arrived for longer than usual",
+    "silent_seconds": "Seconds since the last message that was no retained one, or the start",
     "journal_unwritable": "1 while the journal can't be written and nothing is acknowledged",
     "journal_waiting": "Messages that are durable and not yet loaded",
     "lag_seconds": "Age of the oldest message that is not yet loaded",
     "last_message_timestamp_seconds": "When the newest message arrived",
     "quarantine_rows": "Refused readings held in quarantine",
     "journal_damaged_bytes": "Bytes of the journal that were skipped since the start",
+    "receipts_connected": "1 while the broker holds the connection for receipts",
     "receipts_dropped": "Receipts that were not published since the start",
 }

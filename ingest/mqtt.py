@@ -1,7 +1,7 @@
 """Broker → group → journal → acknowledgement, in one thread on the client's own socket.
 
 The thread drives the socket itself, so that a group ends exactly when the socket has nothing more
-to say. A connection that is refused or lost is tried again for ever, with tenacity's random
+to say. A connection that is refused, lost or silent is tried again for ever, with tenacity's random
 exponential back-off capped at 30 s (paho's own reconnection is not used).
 """
 
@@ -9,7 +9,6 @@ import select
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -26,10 +25,13 @@ from tenacity import (
 )
 
 from ingest.connection import connect, make_receiving_client
-from ingest.errors import DisconnectedError, JournalUnwritableError
+from ingest.errors import DisconnectedError, JournalUnwritableError, UnaskedQosError
 from ingest.groups import Group
 from ingest.precedence import Precedence
+from ingest.session import ReceiverState, Session
 from ingest.settings import MqttSettings
+from ingest.silence import Silence
+from ingest.subscriptions import Subscriptions
 
 log = structlog.get_logger()
 
@@ -37,23 +39,13 @@ _CONNECT_S = 15.0
 """Seconds that the broker has for its CONNACK."""
 _QUIET_S = 0.2
 """The longest that the thread sleeps on a silent socket, so that it hears `stop`."""
+_PATIENCE = 1.5
+"""Keep-alives without a byte from the broker, a ping's answer among them, after which it is gone:
+what MQTT has the broker grant us (3.1.2.10)."""
+_LASTING_S = 10.0
+"""A connection that was lost sooner is followed by a pause, like one that did not come about."""
 _ROOM_S = 1.0
 """Seconds between tries to write while the journal has no room."""
-
-
-@dataclass(slots=True)
-class ReceiverState:
-    """What the receiver says of itself; written by its thread, read by others.
-
-    `subscribed` = the broker has accepted every subscription of this connection; `sessions_lost`
-    = how often it had forgotten our session, and what it kept in it, when we came back.
-    """
-
-    connected: bool = False
-    subscribed: bool = False
-    journal_unwritable: bool = False
-    sessions_lost: int = 0
-    trouble: str = ""
 
 
 class Receiver:
@@ -65,51 +57,107 @@ class Receiver:
         filters: Sequence[str],
         group: Group,
         precedence: Precedence | None = None,
+        silence: Silence | None = None,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
-        """`filters` are subscribed to on every connection; `precedence` is told how busy it is."""
-        self.state = ReceiverState()
+        """Nothing is opened before `run`.
+
+        Args:
+            settings: of the broker.
+            filters: subscribed to on every connection.
+            group: takes what comes.
+            precedence: is told how busy the receiver is.
+            silence: judges when nothing comes; None = never.
+            subscriptions: remembers filters, so that dropped ones are unsubscribed.
+        """
+        self.state = ReceiverState(heard_at=time.monotonic())
         self._settings = settings
-        self._filters = list(filters)
         self._group = group
         self._precedence = precedence or Precedence()
-        self._refusal = ""
+        self._silence = silence or Silence(0, time.monotonic(), expecting=False)
         self._client = make_receiving_client(settings, group.take)
-        self._known = False
-        self._client.on_connect = self._on_connect
-        self._client.on_subscribe = self._on_subscribe
-        self._client.on_disconnect = self._on_disconnect
+        self._session = Session(self._client, filters, subscriptions, self.state)
+        self._heard_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Receive until `stop` is set; neither broker nor disk can end it."""
         while not stop.is_set():
+            tries = Retrying(
+                retry=retry_if_exception_type(DisconnectedError),
+                wait=wait_random_exponential(multiplier=0.5, max=30),
+                sleep=sleep_using_event(stop),
+                stop=stop_when_event_set(stop),
+                before_sleep=self._log_failure,
+            )
             try:
-                self._connect(stop)
-                while not stop.is_set():
-                    busy = self._turn(0.0 if len(self._group) else _QUIET_S)
-                    if self._group.due(idle=not busy):
-                        self._precedence.note_group(len(self._group))
-                        self._commit(stop)
-                    elif not busy:
-                        self._precedence.note_silence()
-            except DisconnectedError as error:
-                self.state.connected = False
-                self.state.trouble = str(error)
-                log.warning("broker connection lost", reason=str(error))
+                tries(self._stay, stop)
             except RetryError:
-                log.info("stopped before the broker was reached")
-            finally:
-                self._close(stop)
+                log.info("stopped while the broker was away")
 
-    def _connect(self, stop: threading.Event) -> None:
-        tries = Retrying(
-            retry=retry_if_exception_type(DisconnectedError),
-            wait=wait_random_exponential(multiplier=0.5, max=30),
-            sleep=sleep_using_event(stop),
-            stop=stop_when_event_set(stop),
-            before_sleep=self._log_failure,
-        )
-        tries(self._connect_once)
-        log.info("broker connected", host=self._settings.host, port=self._settings.port)
+    def _stay(self, stop: threading.Event) -> None:
+        """Connect and receive until `stop` is set or a connection that had lasted is lost.
+
+        Raises:
+            DisconnectedError: it did not come about, or was lost so soon that the next has to wait.
+        """
+        connected_at = None
+        try:
+            self._connect_once()
+            connected_at = time.monotonic()
+            log.info("broker connected", host=self._settings.host, port=self._settings.port)
+            self._receive(stop)
+        except DisconnectedError as error:
+            self._note_loss(error)
+            if connected_at is None:
+                raise
+            log.warning("broker connection lost", reason=str(error))
+            if time.monotonic() - connected_at < _LASTING_S:
+                raise
+        finally:
+            self._close(stop)
+
+    def _receive(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            busy = self._turn(0.0 if len(self._group) else _QUIET_S)
+            if self._group.due(idle=not busy):
+                self._precedence.note_group(len(self._group))
+                self._commit(stop)
+            elif not busy:
+                self._precedence.note_silence()
+                self._judge_silence(time.monotonic())
+
+    def _note_loss(self, error: DisconnectedError) -> None:
+        self.state.trouble = str(error)
+        if isinstance(error, UnaskedQosError):
+            # The connection stands until it is closed: what came before is still acknowledged.
+            self.state.protocol_errors += 1
+        else:
+            self.state.connected = False
+
+    def _judge_silence(self, now: float) -> None:
+        """Connect anew when nothing has come for longer than usual; tell of it if that is no help.
+
+        Raises:
+            DisconnectedError: to connect anew.
+        """
+        silence = self._silence
+        if silence.is_news(now):
+            self.state.silent = True
+            log.warning(
+                "connected but silent",
+                silent_s=round(silence.length_s(now)),
+                usual_s=round(silence.limit_s(now)),
+            )
+        if silence.wants_probe(now):
+            raise DisconnectedError(
+                f"nothing has arrived for {silence.length_s(now):.0f} s: connecting anew"
+            )
+
+    def _note_arrival(self) -> None:
+        if self._silence.note_arrival(time.monotonic()):
+            log.info("messages arrive again")
+        self.state.silent = False
+        self.state.heard_at = time.monotonic()
 
     def _connect_once(self) -> None:
         """Connect and wait for the broker's word.
@@ -117,12 +165,13 @@ class Receiver:
         Raises:
             DisconnectedError: it can't be reached, refuses us or says nothing.
         """
-        self._refusal = ""
+        self._session.refusal = ""
         try:
             connect(self._client, self._settings)
         except OSError as error:
             raise DisconnectedError(str(error)) from error
-        deadline = time.monotonic() + _CONNECT_S
+        self._heard_at = time.monotonic()
+        deadline = self._heard_at + _CONNECT_S
         while not self.state.connected:
             if time.monotonic() > deadline:
                 raise DisconnectedError("no CONNACK from the broker")
@@ -132,7 +181,7 @@ class Receiver:
         """Let the client read and write once; whether there was anything to read."""
         sock: Any = self._client.socket()
         if sock is None:
-            raise DisconnectedError(self._refusal or "connection closed")
+            raise DisconnectedError(self._session.refusal or "connection closed")
         buffered = _buffered(sock)
         writers = [sock] if self._client.want_write() else []
         readable, writable, _ = select.select([sock], writers, [], 0 if buffered else timeout)
@@ -140,7 +189,10 @@ class Receiver:
             self._require(self._client.loop_write())
         busy = bool(readable or buffered)
         if busy:
+            self._heard_at = time.monotonic()
             self._read(sock)
+        elif time.monotonic() - self._heard_at > _PATIENCE * self._settings.keepalive_s:
+            raise DisconnectedError("the broker is silent, not even answering pings")
         self._require(self._client.loop_misc())
         return busy
 
@@ -154,7 +206,7 @@ class Receiver:
 
     def _require(self, code: MQTTErrorCode) -> None:
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            raise DisconnectedError(self._refusal or mqtt.error_string(code))
+            raise DisconnectedError(self._session.refusal or mqtt.error_string(code))
 
     def _commit(self, stop: threading.Event) -> None:
         """Make the group durable, then acknowledge it in the order received.
@@ -174,6 +226,8 @@ class Receiver:
         if self.state.journal_unwritable:
             self.state.journal_unwritable = False
             log.info("journal can be written again")
+        if self._group.brought_news:
+            self._note_arrival()
         if self.state.connected:
             self._client.acknowledge(packet_ids)
 
@@ -203,42 +257,12 @@ class Receiver:
             if self._client.loop_write() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 break
 
-    def _on_connect(self, client: mqtt.Client, *about: Any) -> None:
-        reason_code = about[2]
-        if reason_code.is_failure:
-            self._refusal = f"broker refuses us: {reason_code}"
-            return
-        self.state.connected, self.state.subscribed = True, False
-        self.state.trouble = ""
-        if self._known and not about[1].session_present:
-            log.error("the broker forgot our session: what it kept for us meanwhile is lost")
-            self.state.sessions_lost += 1
-        self._known = True
-        client.subscribe([(topic_filter, 1) for topic_filter in self._filters])
-
-    def _on_subscribe(self, *about: Any) -> None:
-        reason_codes = about[3]
-        refused = [
-            topic_filter
-            for topic_filter, code in zip(self._filters, reason_codes, strict=False)
-            if code.is_failure or code.value < 1  # at QoS 0 it would never send a message again
-        ]
-        self.state.subscribed = not refused
-        if refused:
-            self.state.trouble = f"broker refuses the subscription: {', '.join(refused)}"
-            log.error("subscription refused", filters=refused)
-
-    def _on_disconnect(self, *about: Any) -> None:
-        from_broker, reason_code = about[2].is_disconnect_packet_from_server, about[3]
-        if from_broker:
-            self._refusal = f"broker ends the connection: {reason_code}"
-
     def _log_failure(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self.state.trouble = str(error)
         wait = state.next_action.sleep if state.next_action else 0.0
         log.warning(
-            "broker not reached",
+            "broker is tried again",
             host=self._settings.host,
             port=self._settings.port,
             error=str(error),

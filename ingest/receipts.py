@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -20,7 +20,7 @@ from ingest.batch import Batch, Judgement, accepted_parts
 from ingest.connection import connect, make_client
 from ingest.errors import DisconnectedError
 from ingest.identity import receipt_id
-from ingest.journal import Message
+from ingest.journal import Entry, Message
 from ingest.precedence import Precedence
 from ingest.settings import MqttSettings
 from ingest.topics import NOBODY
@@ -32,6 +32,8 @@ log = structlog.get_logger()
 
 _WAITING = 200_000
 """Messages that may wait until a supplier is told of them; more are dropped."""
+_WAITING_BYTES = 64 << 20
+"""Bytes of payload that may wait so."""
 _ITEMS = 500
 """Items in one receipt message at most."""
 _UNSENT = 1_000
@@ -80,6 +82,19 @@ def describe_journalled(group: Sequence[Message]) -> dict[str, list[str]]:
     return journalled
 
 
+class _Size(NamedTuple):
+    """What waits, or may still wait."""
+
+    messages: int
+    bytes: int
+
+    def less(self, other: "_Size") -> "_Size":
+        return _Size(self.messages - other.messages, self.bytes - other.bytes)
+
+    def more(self, other: "_Size") -> "_Size":
+        return _Size(self.messages + other.messages, self.bytes + other.bytes)
+
+
 class Receipts:
     """Publishes receipts on a connection and a thread of its own."""
 
@@ -90,21 +105,34 @@ class Receipts:
         self._settings = settings
         self._clock = clock
         self._precedence = precedence or Precedence()
-        self._waiting: queue.Queue[tuple[str, Any, int]] = queue.Queue()
-        self._room = _WAITING
+        self._waiting: queue.Queue[tuple[str, Any, _Size]] = queue.Queue()
+        self._room = _Size(_WAITING, _WAITING_BYTES)
         self._room_lock = threading.Lock()
         self._client = make_client(settings, f"{settings.client_id}-receipts")
         self._client.max_queued_messages_set(_UNSENT)
         self._client.reconnect_delay_set(min_delay=1, max_delay=30)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
+        self.connected = False
+        self.trouble = ""
         self.dropped = 0
+
+    def health(self) -> dict[str, object]:
+        """How it stands with the connection for receipts."""
+        return {
+            "connected": self.connected,
+            "trouble": self.trouble,
+            "dropped": self.dropped,
+        }
 
     def journalled(self, group: Sequence[Message]) -> None:
         """Tell of a group that is durable; never blocks."""
-        self._put("journalled", group, len(group))
+        self._put("journalled", group, group)
 
     def loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
         """Tell of a batch that is loaded; never blocks."""
-        self._put("loaded", (batch, outcomes), len(batch.entries))
+        self._put("loaded", (batch, outcomes), batch.entries)
 
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop` is set and what waited is sent."""
@@ -122,28 +150,56 @@ class Receipts:
         while not stop.is_set():
             try:
                 connect(self._client, self._settings)
-            except (OSError, DisconnectedError):
+            except (OSError, DisconnectedError) as error:
+                self._say(f"broker can't be reached: {error}")
                 stop.wait(2)
             else:
                 return True
         return False
 
-    def _put(self, kind: str, about: Any, messages: int) -> None:
+    def _on_connect(self, *about: Any) -> None:
+        reason_code = about[3]
+        self.connected = not reason_code.is_failure
+        self._say(f"broker refuses us: {reason_code}" if reason_code.is_failure else "")
+
+    def _on_disconnect(self, *about: Any) -> None:
+        reason_code = about[3]
+        self.connected = False
+        if reason_code.is_failure and not self.trouble:
+            self._say(f"connection lost: {reason_code}")
+
+    def _on_publish(self, *about: Any) -> None:
+        """MQTT 5 says when a right is missing; MQTT 3.1.1 knows no such word."""
+        reason_code = about[3]
+        if reason_code.is_failure:
+            self.dropped += 1
+            self._say(f"broker refuses a receipt: {reason_code}")
+
+    def _say(self, trouble: str) -> None:
+        """Log what is wrong once, and that it is over."""
+        if trouble and trouble != self.trouble:
+            log.warning("receipts can't be sent", reason=trouble)
+        elif self.trouble and not trouble:
+            log.info("receipts can be sent again")
+        self.trouble = trouble
+
+    def _put(self, kind: str, about: Any, messages: Sequence[Message] | Sequence[Entry]) -> None:
+        size = _Size(len(messages), sum(len(message.payload) for message in messages))
         with self._room_lock:
-            if self._room <= 0:
+            if min(self._room) <= 0:
                 self.dropped += 1
                 return
-            self._room -= messages
-        self._waiting.put((kind, about, messages))
+            self._room = self._room.less(size)
+        self._waiting.put((kind, about, size))
 
     def _publish_next(self) -> None:
         try:
-            kind, about, messages = self._waiting.get(timeout=0.2)
+            kind, about, size = self._waiting.get(timeout=0.2)
         except queue.Empty:
             return
         began = time.monotonic()
         with self._room_lock:
-            self._room += messages
+            self._room = self._room.more(size)
         if kind == "loaded":
             self._publish(kind, describe_loaded(*about))
         else:

@@ -6,8 +6,12 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MQTTErrorCode
 
+from ingest.errors import UnaskedQosError
 from ingest.journal import REPEATED, RETAINED
 from ingest.packets import Take
+
+_EXACTLY_ONCE = 0x04
+"""The bit of a PUBLISH's first byte that QoS 2 sets."""
 
 
 class StockClient(mqtt.Client):
@@ -26,6 +30,12 @@ class StockClient(mqtt.Client):
             if code != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return code
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        """Refuse QoS 2 before paho promises the broker to keep it."""
+        if self._in_packet["command"] & _EXACTLY_ONCE:
+            raise UnaskedQosError
+        return super()._handle_publish()
 
     def _take_message(self, *about: Any) -> None:
         message: mqtt.MQTTMessage = about[2]

@@ -1,15 +1,19 @@
 """The intake from the broker: what it sends is journalled, receipts go back to the suppliers."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ingest.batch import Batch
 from ingest.groups import Group
 from ingest.intake import Body
 from ingest.journal import Message
-from ingest.mqtt import Receiver, ReceiverState
+from ingest.mqtt import Receiver
 from ingest.precedence import Precedence, shorten_turns
 from ingest.receipts import Receipts
+from ingest.session import ReceiverState
 from ingest.settings import IngestSettings
+from ingest.silence import Silence
+from ingest.subscriptions import Subscriptions
 from ingest.workers import each_place, list_filters
 from water.clock import Clock
 from water.loading import Outcome, Position
@@ -39,11 +43,19 @@ class Stream:
         """The receiver, then the receipts; these go on to send what waits."""
         shorten_turns()
         self._shares = bool(settings.shared_group)
-        receiver = Receiver(settings.mqtt, list_filters(settings), group, precedence)
+        mqtt, folder = settings.mqtt, settings.journal.folder
+        receiver = Receiver(
+            mqtt,
+            list_filters(settings),
+            group,
+            precedence,
+            Silence(settings.silent_s, time.monotonic(), expecting=group.begun),
+            Subscriptions(folder / "subscriptions.json", mqtt),
+        )
         self._state = receiver.state
         bodies = [Body("ingest-receiver", receiver.run)]
         if settings.receipts:
-            self._receipts = Receipts(settings.mqtt, self._clock, precedence)
+            self._receipts = Receipts(mqtt, self._clock, precedence)
             bodies.append(Body("ingest-receipts", self._receipts.run))
         return bodies
 
@@ -73,13 +85,37 @@ class Stream:
             "trouble": state.trouble,
             "journal_unwritable": state.journal_unwritable,
             "sessions_lost": state.sessions_lost,
+            "protocol_errors": state.protocol_errors,
+            "silent": state.silent,
+            "silent_s": self._silent_s(),
+            "receipts": self._receipts.health() if self._receipts else None,
+            "warnings": self._warnings(),
         }
+
+    def _silent_s(self) -> float | None:
+        """Seconds since the last message that was no retained one, or since the start."""
+        heard_at = self._state.heard_at
+        return round(time.monotonic() - heard_at, 1) if heard_at else None
+
+    def _warnings(self) -> list[tuple[str, str]]:
+        """What works and is still to be looked at: in Chinese and in English."""
+        warnings: list[tuple[str, str]] = []
+        if self._state.silent:
+            warnings.append(("已连接但长时间无数据", "connected, but no message arrives"))
+        if self._receipts and self._receipts.trouble:
+            warnings.append(("回执无法发送", f"receipts can't be sent: {self._receipts.trouble}"))
+        return warnings
 
     def gauges(self) -> Mapping[str, float | None]:
         """How it stands with the broker, in numbers."""
+        receipts = self._receipts
         return {
             "connected": float(self._state.connected),
             "journal_unwritable": float(self._state.journal_unwritable),
             "sessions_lost": float(self._state.sessions_lost),
-            "receipts_dropped": self._receipts.dropped if self._receipts else None,
+            "protocol_errors": float(self._state.protocol_errors),
+            "silent": float(self._state.silent),
+            "silent_seconds": self._silent_s(),
+            "receipts_connected": float(receipts.connected) if receipts else None,
+            "receipts_dropped": receipts.dropped if receipts else None,
         }

@@ -1,0 +1,76 @@
+"""Connected, and yet nothing arrives: when that is longer than usual. Pure; monotonic seconds in.
+
+A broker may answer pings and deliver nothing: a subscription that it has lost, a right that was
+taken away, a window of messages whose acknowledgements got lost. Whether suppliers are merely
+quiet can't be known here; what is usual can be learned.
+"""
+
+from collections import deque
+from statistics import median
+
+_TIMES = 3
+"""Silence is told of after so many usual gaps."""
+_WEEK_S = 7 * 86_400.0
+_LEARNED = 3
+"""Fewer long gaps within a week are outages, not a habit."""
+_KEPT = 50
+_ANSWER_S = 60.0
+"""What kept messages have to come after a connection is made anew, before silence is told of."""
+
+
+class Silence:
+    """Judges the time since the last arrival.
+
+    Twice the same: first a connection is to be made anew, which proves the way from us to the
+    broker and has it send again what it holds; silence after that is told.
+
+    Args:
+        patience_s: silence shorter than this is never told of; 0 = none is.
+        now: monotonic seconds.
+        expecting: whether messages have come in an earlier life of the process.
+    """
+
+    def __init__(self, patience_s: float, now: float, *, expecting: bool) -> None:
+        self._patience_s = patience_s
+        self._since = now
+        self._expecting = expecting
+        self._long_gaps = deque[tuple[float, float]](maxlen=_KEPT)
+        self._probed_at: float | None = None
+        self.told = False
+
+    def note_arrival(self, now: float) -> bool:
+        """A message came (a retained one is no news); whether that ends a silence told of."""
+        gap = now - self._since
+        if self._expecting and gap >= self._patience_s / _TIMES:
+            self._long_gaps.append((now, gap))
+        over, self.told = self.told, False
+        self._since, self._expecting, self._probed_at = now, True, None
+        return over
+
+    def length_s(self, now: float) -> float:
+        """Seconds since the last arrival, or since the start."""
+        return now - self._since
+
+    def limit_s(self, now: float) -> float:
+        """The silence that is no longer usual: three times the median of this week's long gaps."""
+        gaps = [gap for at, gap in self._long_gaps if now - at <= _WEEK_S]
+        usual = median(gaps) if len(gaps) >= _LEARNED else 0.0
+        return max(self._patience_s, _TIMES * usual)
+
+    def wants_probe(self, now: float) -> bool:
+        """Whether to connect anew now; once a limit."""
+        if not self._patience_s or not self._expecting:
+            return False
+        if now - (self._probed_at or self._since) < self.limit_s(now):
+            return False
+        self._probed_at = now
+        return True
+
+    def is_news(self, now: float) -> bool:
+        """Whether the silence is to be told of now: a new connection did not end it."""
+        if self.told or self._probed_at is None:
+            return False
+        if now - self._probed_at < min(_ANSWER_S, self._patience_s):
+            return False
+        self.told = True
+        return True

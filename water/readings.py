@@ -8,7 +8,11 @@ QUANTITIES = ("register_m3", "flow_m3_h", "pressure_mpa", "level_m")
 
 
 class Quality(IntFlag):
-    """What the device or its platform said about a reading (a bit mask, 0 = nothing said)."""
+    """What is said about a reading beside its values (a bit mask, 0 = nothing said).
+
+    The first ones come from the device or its platform and are stored. The last ones are what
+    people's edits say: they stand only where edits are laid over readings, never in a store.
+    """
 
     NONE = 0
     DEVICE_ALARM = 1
@@ -17,6 +21,12 @@ class Quality(IntFlag):
     CLOCK_ASSUMED = 4
     """The payload carried no instant of measurement; the platform's or our arrival time stands."""
     EMPTY_PIPE = 8
+    ESTIMATED = 16
+    """The register is an approved estimate."""
+    ENTERED = 32
+    """No meter sent a reading of this instant: a person entered it."""
+    OVERRULED = 64
+    """The register that the meter sent was corrected or voided by people."""
 
 
 class Reading(NamedTuple):

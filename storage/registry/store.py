@@ -6,11 +6,12 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import Engine, Select, func, or_, select
 
 from storage.registry.engine import for_reading, writing_alone
 from storage.registry.imports import DIRECTORY_VERSION, RegistryTransaction
 from storage.registry.models import (
+    ConflictDecisionRow,
     DeviceRow,
     EditRow,
     MeterChangeRow,
@@ -25,7 +26,7 @@ from storage.registry.models import (
     table_of,
 )
 from water.clock import Clock
-from water.edits import Edit, EditKind, EditState
+from water.edits import Decision, Edit, EditKind, EditState
 from water.meters import KnownMeter, Meter, MeterChange, MeterRole
 from water.plans import MonthlyReturn, Plan
 from water.users import Sector, WaterUser
@@ -34,7 +35,8 @@ from water.zones import Works, WorksKind, Zone
 _SUPPLIER, _USER, _ZONE = table_of(SupplierRow), table_of(UserRow), table_of(ZoneRow)
 _METER, _DEVICE, _CHANGE = table_of(MeterRow), table_of(DeviceRow), table_of(MeterChangeRow)
 _PLAN, _RETURN, _WORKS = table_of(PlanRow), table_of(MonthlyReturnRow), table_of(WorksRow)
-_STATE, _EDIT = table_of(RunStateRow), table_of(EditRow)
+_STATE = table_of(RunStateRow)
+_EDIT, _DECISION = table_of(EditRow), table_of(ConflictDecisionRow)
 
 
 class RegistryStore:
@@ -66,6 +68,18 @@ class RegistryStore:
         query = query.where(_EDIT.c.approved_at.is_not(None))
         rows = self._rows(query.order_by(_EDIT.c.meter_id, _EDIT.c.at, _EDIT.c.version))
         return [Edit(**_as(_as(row, "kind", EditKind), "state", EditState)) for row in rows]
+
+    def decided_conflicts(self) -> frozenset[tuple[str, datetime, str, float]]:
+        """Conflicts that a person decided, and that are: meter, instant, quantity, offered value.
+
+        Where the correction that took the offered value was withdrawn, the conflict is open again.
+        """
+        of = _DECISION.c
+        query = select(of.meter_id, of.at, of.quantity, of.offered).outerjoin(_EDIT)
+        kept = of.decision == Decision.KEEP
+        query = query.where(or_(kept, _EDIT.c.state == EditState.APPROVED))
+        with self._reading.connect() as connection:
+            return frozenset(tuple(row) for row in connection.execute(query))
 
     def users(self) -> list[WaterUser]:
         """Every water user."""

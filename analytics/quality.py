@@ -36,7 +36,8 @@ def compute_arrivals(
     """Readings expected, received and valid of each meter in service and local day.
 
     Arrival rate 数据到报率 = received / expected, completeness 数据完整率 = valid / expected.
-    Expected = seconds in service / nominal interval; valid = not excluded by the series check.
+    Expected = seconds in service / nominal interval; valid = neither excluded by the series check
+    nor corrected or voided by people. What people entered was not received.
     The least delay is the smallest received_at − at among readings that carried an instant of
     their own: what is left of the way a reading takes plus the error of the meter's clock.
 
@@ -60,8 +61,9 @@ def compute_arrivals(
     meter = code_of(checked, METER_ID, [m.id for m in chosen])
     day = to_local_days(to_seconds(checked, AT), city.zone)
     column = (day - np.datetime64(first)).astype(np.int64)
-    here = (meter >= 0) & (column >= 0) & (column < len(days))
+    here = (meter >= 0) & (column >= 0) & (column < len(days)) & ~_has(checked, Quality.ENTERED)
     valid = ~checked[VERDICT].isin([verdict.value for verdict in EXCLUDED]).to_numpy(dtype=bool)
+    valid &= ~_has(checked, Quality.OVERRULED)
     cell = meter * len(days) + column
     received, counted = (
         np.bincount(cell[rows], minlength=expected.size) for rows in (here, here & valid)
@@ -82,12 +84,15 @@ def compute_arrivals(
     return frame.take(np.flatnonzero(in_service | (received > 0))).reset_index(drop=True)
 
 
+def _has(checked: pd.DataFrame, quality: Quality) -> np.ndarray:
+    return (checked[QUALITY].to_numpy(dtype=np.int64) & quality) != 0
+
+
 def _least_delays(
     checked: pd.DataFrame, cell: np.ndarray, here: np.ndarray, cells: int
 ) -> np.ndarray:
     """The smallest received_at − at of each cell, seconds; NaN in a cell that no reading tells."""
-    quality = checked[QUALITY].to_numpy(dtype=np.int64)
-    telling = here & (quality & Quality.CLOCK_ASSUMED == 0)
+    telling = here & ~_has(checked, Quality.CLOCK_ASSUMED)
     delays = to_seconds(checked, RECEIVED_AT) - to_seconds(checked, AT)
     least = np.full(cells, np.inf)
     np.minimum.at(least, cell[telling], delays[telling])

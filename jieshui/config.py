@@ -98,6 +98,7 @@ class Ingest(Section):
     """[ingest]: where health and metrics listen (port 0 = nowhere), limits of message and supplier.
 
     `shared_group` "" = one ingest process takes the whole stream; with a name, several share it.
+    `silent_s` without a message is told of, unless such a gap is usual; 0 = never.
     """
 
     shared_group: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
@@ -106,6 +107,7 @@ class Ingest(Section):
     port: int = Field(default=9101, ge=0, le=65535)
     max_payload_kb: int = Field(default=256, ge=1)
     quarantine_quota: int = Field(default=10_000, ge=0)
+    silent_s: float = Field(default=900, ge=0)
 
 
 class Analysis(Section):

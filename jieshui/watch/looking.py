@@ -3,20 +3,31 @@
 import shutil
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Thread
 
 import httpx
+import msgspec
 
 from jieshui.certificates import ends
 from jieshui.watch.judging import Look, Trouble
 
 _WORDS = 300
 """Of what a process says of itself, so many characters go into a notice."""
-_BYTES = 4096
+_BYTES = 16_384
 """So much of an answer is read."""
+
+
+Warned = tuple[str, str]
+"""A warning in Chinese and in English."""
+
+
+class _Health(msgspec.Struct):
+    """Of a process's answer, what is asked for here."""
+
+    warnings: Sequence[Warned] = ()
 
 
 class Targets:
@@ -37,7 +48,7 @@ class Targets:
         )
 
     def look(self) -> Iterable[Look]:
-        """Ask every one."""
+        """Ask every one; who works may still have something to be looked at."""
         deadline = time.monotonic() + self._patience_s
         questions = {name: self._ask(name, address) for name, address in self._addresses.items()}
         for name, question in questions.items():
@@ -45,6 +56,8 @@ class Targets:
             said = question.said
             trouble = Trouble("无正常应答", "gives no good answer", f"{question.address} {said}")
             yield Look(name, trouble if said else None)
+            if not said:
+                yield Look(f"{name} 提示 warnings", _describe(question.warnings))
 
     def close(self) -> None:
         """Close the connections."""
@@ -61,7 +74,7 @@ class Targets:
 
 
 class _Question(Thread):
-    """One question; `said` is what is wrong, "" when it works.
+    """One question; `said` is what is wrong, "" when it works, with `warnings` all the same.
 
     A thread, because a client's time limit is for each piece of an answer, not for the whole.
     """
@@ -70,6 +83,7 @@ class _Question(Thread):
         super().__init__(name=f"watch {address}", daemon=True)
         self.address = address
         self.said = "no whole answer in time"
+        self.warnings: Sequence[Warned] = ()
         self._client = client
 
     def run(self) -> None:
@@ -80,15 +94,31 @@ class _Question(Thread):
 
     def _ask(self) -> str:
         with self._client.stream("GET", self.address) as answer:
-            if answer.is_success:
-                return ""
             body = b""
             for part in answer.iter_raw():
                 body += part
                 if len(body) >= _BYTES:
                     break
+            if answer.is_success:
+                self.warnings = _read_warnings(body)
+                return ""
         words = body[:_BYTES].decode(errors="replace").split()
         return f"{answer.status_code} {' '.join(words)}"[:_WORDS]
+
+
+def _read_warnings(body: bytes) -> Sequence[Warned]:
+    """What a process that works warns of; what is no such answer (a proxy's) warns of nothing."""
+    try:
+        return msgspec.json.decode(body, type=_Health).warnings
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ()
+
+
+def _describe(warnings: Sequence[Warned]) -> Trouble | None:
+    if not warnings:
+        return None
+    chinese, english = zip(*warnings, strict=True)
+    return Trouble("；".join(chinese), "; ".join(english), severity="warning")
 
 
 def look_at_certificates(paths: Iterable[Path], warn_days: int, now: datetime) -> Iterable[Look]:

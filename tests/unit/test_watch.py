@@ -255,7 +255,7 @@ def test_an_answer_that_drips_holds_nobody_up(web, dripping):
     began = time.monotonic()
     looks = [list(targets.look()) for _ in range(2)]
     assert time.monotonic() - began < 2
-    for slow, good in looks:
+    for slow, good, _ in looks:
         assert "no whole answer in time" in slow.trouble.detail
         assert good.trouble is None
     targets.close()
@@ -274,6 +274,30 @@ def test_of_a_long_answer_a_little_is_read(web):
     targets = Targets({"long": f"http://{process.address}/"})
     (look,) = targets.look()
     assert look.trouble.detail.endswith("503 " + "x" * 296)
+    targets.close()
+
+
+def test_what_works_and_warns_is_told_of_apart(house):
+    house.process.answer = json.dumps(
+        {"ready": True, "warnings": [["已连接但长时间无数据", "connected, but no message arrives"]]}
+    ).encode()
+    house.after()
+    warned = "【运行看护】ingest 提示 warnings：已连接但长时间无数据"
+    assert house.after(seconds=120) == [warned]
+    assert house.inbox.posts[0]["type"] == "warning"
+    assert "connected, but no message arrives" in house.inbox.posts[0]["message"]
+    house.process.answer = b'{"ready": true, "warnings": []}'
+    house.after()
+    house.after(seconds=120)
+    assert house.inbox.titles[1:] == ["【运行看护】ingest 提示 warnings：已恢复正常"]
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b'{"warnings": 3}', b"", b"\xff"])
+def test_an_answer_that_is_no_health_warns_of_nothing(web, answer):
+    process = web()
+    process.answer = answer
+    targets = Targets({"ingest": f"http://{process.address}/"})
+    assert [look.trouble for look in targets.look()] == [None, None]
     targets.close()
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from analytics.frames import FrameError
 from analytics.series import check_series
 from water.meters import Meter, MeterChange, MeterRole
+from water.policy import Policy
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 METER = Meter("m1", "s1", MeterRole.CUSTOMER, modulus_m3=100_000, q3_m3_h=16)
@@ -86,6 +88,66 @@ def only(position, verdict, length):
             id="a zero near the dial's end is a spike, not a rollover",
         ),
         pytest.param(
+            [100, 101, 5_000, 5_001, 4_990, 104, 105],
+            ["good"] * 2 + ["spike"] * 3 + ["good"] * 2,
+            id="a high spike of several readings comes back",
+        ),
+        pytest.param(
+            [5_000, 5_001, 0, 0, 7, 5_004, 5_005],
+            ["good"] * 2 + ["spike"] * 3 + ["good"] * 2,
+            id="a low spike of several readings comes back",
+        ),
+        pytest.param(
+            [99_999.0, 99_999.4, 0, 0.5, 99_999.8, 99_999.9],
+            ["good"] * 2 + ["spike"] * 2 + ["good"] * 2,
+            id="zeros near the dial's end are no rollover if the dial comes back",
+        ),
+        pytest.param(
+            [207, 207, 456, 207.1, 456.2, 207.2, 456.3, 207.3, 456.4, 207.4, 207.5],
+            ["good"] * 2 + ["spike", "good"] * 4 + ["good"],
+            id="of two registers in one stream the one that was there before and after is right",
+        ),
+        pytest.param(
+            [100, 104, 108, 101, 102, 103, 109, 110],
+            only(3, "backward", 8),
+            id="a drop that water could have made up again is backward, not a spike",
+        ),
+        pytest.param(
+            [100, 101, 102, 103, 104, 100, 101, 102, 103, 104, 105],
+            ["good"] * 5 + ["repeated"] * 5 + ["good"],
+            id="a block sent again with later times is repeated, to its last reading",
+        ),
+        pytest.param(
+            [100, 101, 102, 103, 100, 100, 101, 102],
+            ["good"] * 4 + ["backward", "good", "good", "good"],
+            id="other values than before are no block",
+        ),
+        pytest.param(
+            [100, 101, 102, 103, 101, 102, 103, 104],
+            ["good"] * 4 + ["repeated"] * 3 + ["good"],
+            id="a block of three values is no coincidence",
+        ),
+        pytest.param(
+            [100, 101, 102, 101, 102, 103],
+            only(3, "spike", 6),
+            id="one or two values are: a single one comes back",
+        ),
+        pytest.param(
+            [100, 110, 120, 120, 120, 160, 170],
+            ["good"] * 3 + ["stuck"] * 2 + ["good"] * 2,
+            id="a register that stands still and then catches up was stuck",
+        ),
+        pytest.param(
+            [100, 110, 110, 150, 160],
+            only(3, "beyond_q4", 5),
+            id="one reading without water before a leap is no stuck register",
+        ),
+        pytest.param(
+            [100, 110, 110, 110, 900, 901],
+            only(4, "beyond_q4", 6),
+            id="a leap beyond Q4 since it stood still is no catching up",
+        ),
+        pytest.param(
             [100, 101, 102, 5_000],
             only(3, "beyond_q4", 4),
             id="a jump in the newest reading is beyond Q4 until the next one says more",
@@ -142,6 +204,67 @@ def test_a_reading_without_register_is_good():
         "good",
         "good",
     ]
+
+
+def test_a_run_of_wrong_readings_lasts_25_hours_at_most():
+    # a day's packet, sent again: 24 readings; of an hour more the first is backward
+    day = [100 + 0.5 * n for n in range(24)]
+    assert verdicts([*day, *day, 113])[24:] == ["repeated"] * 24 + ["good"]
+    low = [*[100.0] * 3, *[5.0] * 24, 101, 102]
+    assert verdicts(low)[3:] == ["spike"] * 24 + ["good"] * 2
+    low = [*[100.0] * 3, *[5.0] * 25, 101, 102]
+    assert verdicts(low)[3:5] == ["backward", "good"]
+
+
+def test_of_a_meter_that_reads_once_a_day_a_run_has_three_readings():
+    low = [1_000, 1_001, 5, 5, 5, 1_005, 1_006]
+    daily = replace(METER, q3_m3_h=1.6)
+    assert verdicts(low, meter=daily, step_h=24) == ["good"] * 2 + ["spike"] * 3 + ["good"] * 2
+
+
+def test_a_register_is_stuck_where_the_flow_says_that_water_passed():
+    frame = readings([100, 102, 102, 102, 102, 104]).assign(flow_m3_h=[2, 2, 2, 0.9, 2, 2])
+    checked = check_series(frame, [METER], [])
+    assert checked["verdict"].tolist() == ["good", "good", "stuck", "good", "good", "good"]
+    never = check_series(frame, [METER], [], policy=Policy(stuck_m3=3))
+    assert set(never["verdict"]) == {"good"}
+
+
+def test_a_contested_reading_decides_nothing_until_a_person_has():
+    frame = readings([100, 101, 5_000, 103, 104])
+    contested = frame.loc[[2, 3], ["meter_id", "at"]]
+    checked = check_series(frame, [METER], [], contested)
+    assert checked["verdict"].tolist() == ["good", "good", "conflict", "conflict", "good"]
+    others = contested.assign(meter_id="m2")
+    checked = check_series(frame, [METER], [], others)
+    assert checked["verdict"].tolist() == only(2, "spike", 5)
+
+
+def arriving(late_s, step_h=1.0):
+    frame = readings(range(100, 100 + len(late_s)), step_h=step_h)
+    return frame.assign(received_at=frame["at"] + pd.to_timedelta(late_s, unit="s").as_unit("s"))
+
+
+@pytest.mark.parametrize(
+    ("late_s", "first"),
+    [
+        pytest.param([30, 20, 40, 30, 25, 30, 30], None, id="seconds on the way are no clock"),
+        pytest.param([30, 20, 3_640, 3_630, 3_625, 3_630, 3_640], 4, id="a jump by an hour"),
+        pytest.param([-200] * 7, None, id="ahead within the limit"),
+        pytest.param([-400] * 7, 2, id="ahead beyond the limit"),
+        pytest.param([280, 290, 295, 305, 310, 315, 320, 330], 5, id="drifting beyond the limit"),
+        pytest.param(
+            [21_600, 18_000, 14_400, 10_800, 7_200, 3_600, 0], None, id="a backlog sent at once"
+        ),
+        pytest.param([30, 30, 9_000, 30, 30, 4_000, 30], None, id="single late ones"),
+    ],
+)
+def test_a_clock_is_off_where_readings_arrive_in_step_but_apart_from_their_stamps(late_s, first):
+    verdict = check_series(arriving(late_s), [METER], [])["verdict"].tolist()
+    expected = ["good"] * len(late_s)
+    if first is not None:
+        expected[first] = "clock_off"
+    assert verdict == expected
 
 
 def test_meters_do_not_judge_each_other():

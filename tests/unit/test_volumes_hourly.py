@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.series import check_series
+from analytics.series import CONTEXT_READINGS, CONTEXT_S, check_series
 from analytics.volumes import compute_daily_volumes, compute_hourly_volumes
 from water.city_time import CityTime
 from water.columns import DAILY, HOURLY
@@ -163,33 +163,56 @@ def test_a_day_has_the_hours_that_the_citys_clock_gives_it():
 
 
 def days_of_trouble(seed):
-    """Four days of hourly readings with spikes, zeros, gaps and a rollover."""
+    """Twelve days of hourly readings with spikes, runs, zeros, blocks sent again and a rollover."""
     rng = np.random.default_rng(seed)
-    minutes = np.arange(-600, 4 * 1_440 + 600, 60)
-    register = (99_950 + np.cumsum(rng.gamma(1, 1, minutes.size))) % 100_000
-    for _ in range(6):
-        where = rng.integers(0, minutes.size)
-        register[where] = rng.choice([0, register[where] + 7, 90_000])
+    minutes = np.arange(-600, 12 * 1_440 + 600, 60)
+    flow = rng.gamma(1, 1, minutes.size) * (rng.random(minutes.size) > 0.3)
+    register = (99_950 + np.round(np.cumsum(flow), 2)) % 100_000
+    for _ in range(10):
+        where, length = rng.integers(24, minutes.size), int(rng.choice([1, 1, 2, 5, 24, 30]))
+        run = slice(where, where + length)
+        lag = int(rng.integers(3, 25))
+        kind = rng.integers(5)
+        if kind == 0:
+            register[run] = rng.choice([0, 90_000, register[where] + 7])
+        elif kind == 1:
+            register[run] = register[where - lag : where - lag + register[run].size]
+        elif kind == 2:
+            register[run] = register[where - 1]
+        elif kind == 3:
+            register[where:] += rng.choice([-40, 25])
+        else:
+            register[run] -= np.arange(register[run].size)
     keep = rng.random(minutes.size) > 0.1
-    return list(zip(minutes[keep], register[keep], strict=True))
+    return list(zip(minutes[keep], np.maximum(register[keep], 0), strict=True))
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10_000), day=st.integers(0, 3))
-def test_a_chunk_with_its_neighbours_gives_the_volumes_of_the_whole(seed, day):
-    points = days_of_trouble(seed)
-    frame = readings(points)
+@given(seed=st.integers(0, 100_000), day=st.integers(4, 7))
+def test_a_chunk_with_its_context_gives_the_verdicts_and_volumes_of_the_whole(seed, day):
+    frame = readings(days_of_trouble(seed))
+    frame["flow_m3_h"] = np.random.default_rng(seed).choice([np.nan, 0, 2], len(frame))
     at = pd.DatetimeIndex(frame["at"])
     begin, end = T0 + timedelta(days=day), T0 + timedelta(days=day + 1)
-    one_day = timedelta(days=1)
-    chunk = frame[(at >= begin - one_day) & (at < end + one_day)]
+    around = timedelta(seconds=CONTEXT_S) + timedelta(hours=2 * CONTEXT_READINGS)
+    chunk = frame[(at >= begin - around) & (at < end + around)]
     edges = [begin + timedelta(hours=h) for h in range(25)]
+    contested = frame[["meter_id", "at"]].sample(3, random_state=seed)
+
+    def checked(some):
+        shuffled = some.sample(frac=1, random_state=seed)
+        return check_series(shuffled, [METER], [], contested)
+
+    def of_the_day(some):
+        within = (some["at"] >= begin) & (some["at"] < end)
+        return some.loc[within, ["at", "verdict"]].reset_index(drop=True)
 
     def volumes(some):
-        checked = check_series(some.sample(frac=1, random_state=seed), [METER], [])
-        return compute_hourly_volumes(checked, [METER], [], edges, max_gap_factor=2.5)
+        return compute_hourly_volumes(some, [METER], [], edges, max_gap_factor=2.5)
 
-    pd.testing.assert_frame_equal(volumes(chunk), volumes(frame), atol=1e-6)
+    part, whole = checked(chunk), checked(frame)
+    pd.testing.assert_frame_equal(of_the_day(part), of_the_day(whole))
+    pd.testing.assert_frame_equal(volumes(part), volumes(whole), atol=1e-6)
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,6 +12,7 @@ import pandas as pd
 import structlog
 
 from analytics.nesting import zones_around, zones_inside
+from runs.edits import Edits, days_edited
 from runs.ports import JobQueue, Readings, Registry
 from runs.recompute import Known, Recomputation, ZoneSpan, read_known
 from runs.spans import plan_days, plan_spans
@@ -105,7 +106,7 @@ class RecomputeJobs:
         asked = _read(job, known, self._city.day_of(now))
         around = zones_inside(zones_around(asked.zone_ids, known.zones), known.zones)
         lying = [m for m in known.meters.values() if m.zone_id in around]
-        stored = self._stored_days([*asked.meters, *lying], asked)
+        stored = self._stored_days([*asked.meters, *lying], asked, known.edits)
         days = [
             plan_days([meter], *stored[meter.id]) for meter in asked.meters if meter.id in stored
         ]
@@ -117,23 +118,25 @@ class RecomputeJobs:
         return {"meters": len(asked.meters), "zones": len(asked.zone_ids), "spans": len(spans)}
 
     def _stored_days(
-        self, meters: Collection[Meter], asked: _Asked
+        self, meters: Collection[Meter], asked: _Asked, edits: Edits
     ) -> dict[str, tuple[date, date]]:
-        """The days asked for between each meter's first and newest reading."""
+        """The days asked for between each meter's first and newest reading, edits included."""
         ids = sorted({meter.id for meter in meters})
         start = self._city.day_start(max(asked.first, _BEFORE_ALL))
+        told = {m: list(days_edited(edits[m], self._city)) for m in ids if m in edits}
         newest = self._readings.newest(ids)
-        last_at = dict(zip(newest[METER_ID], newest[AT], strict=True))
-        stored: dict[str, tuple[date, date]] = {}
+        for meter_id, at in zip(newest[METER_ID], newest[AT], strict=True):
+            told.setdefault(str(meter_id), []).append(self._city.day_of(at))
         for i in range(0, len(ids), _METERS_AT_ONCE):
             some = ids[i : i + _METERS_AT_ONCE]
             oldest = self._readings.load_readings(some, start, start, neighbours=True)
             for meter_id, at in oldest.groupby(METER_ID)[AT].min().items():
-                first = max(asked.first, self._city.day_of(at))
-                last = min(asked.last, self._city.day_of(last_at[meter_id]))
-                if first <= last:
-                    stored[str(meter_id)] = first, last
-        return stored
+                told[str(meter_id)].append(self._city.day_of(at))
+        return {
+            meter_id: (max(asked.first, min(days)), min(asked.last, max(days)))
+            for meter_id, days in told.items()
+            if asked.first <= max(days) and min(days) <= asked.last
+        }
 
 
 def _read(job: Job, known: Known, today: date) -> _Asked:

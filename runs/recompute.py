@@ -3,7 +3,7 @@
 # pyright: reportArgumentType=false, reportReturnType=false
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -15,12 +15,14 @@ from analytics.quality import compute_arrivals
 from analytics.series import Verdict, check_series
 from analytics.volumes import compute_daily_volumes, compute_hourly_volumes
 from analytics.zones import compute_zone_days, compute_zone_hours
+from runs.edits import Edits, days_edited, group_edits, load_edited
 from runs.ports import Figures, Readings, Registry, Volumes
 from runs.spans import Span, widened
 from water.city_time import CityTime
-from water.columns import AT, DAY, METER_ID, REGISTER_M3, START, VERDICT
+from water.columns import AT, DAY, METER_ID, QUALITY, REGISTER_M3, START, VERDICT
 from water.meters import Meter, MeterChange, MeterRole
 from water.policy import Policy
+from water.readings import Quality
 from water.zones import Zone
 
 
@@ -31,11 +33,19 @@ class Known:
     meters: Mapping[str, Meter]
     changes: list[MeterChange]
     zones: list[Zone]
+    edits: Edits
+    decided: frozenset[tuple[str, datetime, str, float]]
 
 
 def read_known(registry: Registry) -> Known:
     """Read what the registry says now."""
-    return Known({m.id: m for m in registry.meters()}, registry.meter_changes(), registry.zones())
+    return Known(
+        {m.id: m for m in registry.meters()},
+        registry.meter_changes(),
+        registry.zones(),
+        group_edits(registry.edits()),
+        registry.decided_conflicts(),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,9 @@ class Recomputation:
                 wider = widened(checked, part, self._city)
                 if wider:
                     waiting.append(wider)
-                    checked = checked[~checked[METER_ID].isin(wider.meter_ids)]
+                    left = set(part.meter_ids).difference(wider.meter_ids)
+                    part = replace(part, meter_ids=tuple(sorted(left)))  # noqa: PLW2901 (the rest)
+                    checked = checked[checked[METER_ID].isin(part.meter_ids)]
                 zones += self._save(part, checked.reset_index(drop=True), known, now)
         return zones
 
@@ -88,9 +100,9 @@ class Recomputation:
         """The readings that have a say in a span, judged."""
         first, last = span.loaded
         start, end = self._city.day_start(first), self._city.day_start(last + timedelta(days=1))
-        readings = self._readings.load_readings(span.meter_ids, start, end, neighbours=True)
+        readings = load_edited(self._readings, span.meter_ids, start, end, known.edits)
         meters, changes = _of_span(span, known)
-        contested = _contested(self._readings.conflicts(start, end))
+        contested = _contested(self._readings.conflicts(start, end), readings, known.decided)
         return check_series(readings, meters, changes, contested, policy=self._policy)
 
     def _save(
@@ -99,9 +111,10 @@ class Recomputation:
         """Save what is said of the meters of a span that have readings here."""
         first, last = span.saved
         last = min(last, self._city.day_of(now))
-        if checked.empty or last < first:
+        heard = _days_heard(checked, span.meter_ids, known.edits, self._city)
+        if heard.empty or last < first:
             return []
-        span = replace(span, meter_ids=tuple(checked[METER_ID].unique()))
+        span = replace(span, meter_ids=tuple(heard.index))
         meters, changes = _of_span(span, known)
         hourly = compute_hourly_volumes(
             checked,
@@ -111,7 +124,6 @@ class Recomputation:
             max_gap_factor=self._policy.max_gap_factor,
         )
         daily = compute_daily_volumes(hourly, self._city)
-        heard = _days_heard(checked, self._city)
         hourly = _within(hourly, _local_days(hourly[START], self._city), heard)
         self._pulse()
         self._volumes.save(hourly[hourly[START] < now], _within(daily, daily[DAY], heard))
@@ -179,9 +191,22 @@ def _of_span(span: Span, known: Known) -> tuple[list[Meter], list[MeterChange]]:
     ]
 
 
-def _contested(conflicts: pd.DataFrame) -> pd.DataFrame:
-    """The readings (meter_id, at) for whose register another value was sent."""
-    return conflicts.loc[conflicts["quantity"] == REGISTER_M3, [METER_ID, AT]]
+def _contested(
+    conflicts: pd.DataFrame,
+    readings: pd.DataFrame,
+    decided: frozenset[tuple[str, datetime, str, float]],
+) -> pd.DataFrame:
+    """The readings (meter_id, at) for whose register another value was sent, and nobody decided."""
+    of_register = conflicts["quantity"] == REGISTER_M3
+    offered = conflicts[of_register & conflicts[METER_ID].isin(readings[METER_ID].unique())]
+    overruled = readings[(readings[QUALITY].to_numpy() & Quality.OVERRULED) != 0]
+    settled = set(zip(overruled[METER_ID], overruled[AT], strict=True))
+    stands = [
+        (row.meter_id, row.at) not in settled
+        and (row.meter_id, row.at, REGISTER_M3, row.offered) not in decided
+        for row in offered.itertuples()
+    ]
+    return offered.loc[stands, [METER_ID, AT]]
 
 
 def _meters_of(zone_ids: frozenset[str], known: Known) -> list[Meter]:
@@ -201,12 +226,33 @@ def _local_days(at: pd.Series, city: CityTime) -> pd.Series:
     return local.dt.normalize().astype("datetime64[s]")
 
 
-def _days_heard(checked: pd.DataFrame, city: CityTime) -> pd.DataFrame:
-    """First and last local day of which each meter has a reading here: index meter_id."""
+def _days_heard(
+    checked: pd.DataFrame, meter_ids: Sequence[str], edits: Edits, city: CityTime
+) -> pd.DataFrame:
+    """First and last local day of which something was read here, or ever said by people.
+
+    Index meter_id. What a withdrawn edit once reached is computed again, and is missing then.
+    """
     ends = checked.groupby(METER_ID)[AT].agg(["min", "max"])
-    return pd.DataFrame(
+    read = pd.DataFrame(
         {"first": _local_days(ends["min"], city), "last": _local_days(ends["max"], city)},
         index=ends.index,
+    )
+    edited = [meter_id for meter_id in meter_ids if meter_id in edits]
+    if not edited:
+        return read
+    said = pd.DataFrame(
+        [days_edited(edits[meter_id], city) for meter_id in edited],
+        index=pd.Index(edited, dtype=read.index.dtype, name=METER_ID),
+        columns=["first", "last"],
+    )
+    said = said.apply(pd.to_datetime).astype("datetime64[s]")
+    together = read.join(said, how="outer", rsuffix="_said")
+    return pd.DataFrame(
+        {
+            "first": together[["first", "first_said"]].min(axis=1),
+            "last": together[["last", "last_said"]].max(axis=1),
+        }
     )
 
 

@@ -275,12 +275,15 @@ class Round:
         """
         entries: list[Entry] = []
         tallies: dict[Tally, int] = {}
+        readings = self._place.stores.readings
 
         def fit() -> bool:
-            newer, self.position = read_entries(self._place.journal, self.position)
+            loaded = patiently(readings.position)("ingest")
+            newer, self.position = read_entries(self._place.journal, self.position, loaded)
             entries.extend(newer)
             self._figures.journalled.update(entry.supplier for entry in newer)
-            tallies.update(patiently(self._place.stores.readings.tallies)())
+            tallies.clear()  # a count of 0 is not told
+            tallies.update(patiently(readings.tallies)())
             return all(
                 (one.received, one.waiting) == (self._figures.journalled[name], 0)
                 for name, one in sum_messages(tallies).items()
@@ -462,6 +465,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="kept, for a look after a failure")
     arguments = parser.parse_args(given)
     print(f"seed {arguments.seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # servers end with us
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="jieshui-crash-") as name:
         # User postgres must be able to pass.

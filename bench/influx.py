@@ -39,7 +39,7 @@ from jieshui.demo.servers import InfluxDB, find_influxd
 from jieshui.processes import spare_the_collector
 from storage.influx import InfluxSettings, open_readings
 from storage.influx.client import InfluxClient
-from storage.influx.lines import format_reading
+from storage.influx.lines import format_readings, transpose
 from storage.influx.setup import prepare
 from storage.registry.engine import migrate, open_registry
 from water.city_time import CityTime
@@ -146,9 +146,9 @@ def count_points(settings: InfluxSettings) -> int:
 
 def run_rounds(folder: Path, server: InfluxDB, arguments: argparse.Namespace) -> Table:
     readings = make_readings(arguments.readings)
-    lines = [format_reading(reading) for reading in readings]
+    lines = format_readings(transpose(readings)).to_pylist()
     spans = range(0, len(lines), BODY_LINES)
-    bodies = ["\n".join(lines[first : first + BODY_LINES]).encode() for first in spans]
+    bodies = ["".join(lines[first : first + BODY_LINES]).encode() for first in spans]
     journals = {each: write_journal(folder / f"journal{each}", readings, each) for each in (1, 100)}
     limits = Limits(batch_readings=arguments.batch, overlap=not arguments.alone)
     whole = InfluxSettings(server.url, server.token, server.organisation)

@@ -38,7 +38,7 @@ from storage.frames import to_seconds
 from storage.influx import InfluxSettings, open_volumes
 from storage.influx.answers import InfluxAnswers
 from storage.influx.client import InfluxClient
-from storage.influx.lines import format_reading, write_lines
+from storage.influx.lines import format_readings, transpose, write_lines
 
 BAR = 1.5
 _KEEP = ' |> keep(columns: ["_time", "_value", "_field", "meter_id"])'
@@ -197,7 +197,7 @@ def fill(city: City) -> int:
             frame["register_m3"].tolist(),
             strict=True,
         )
-        lines = [format_reading((*row, None, None, None, 0)) for row in rows]
+        lines = format_readings(transpose([(*row, None, None, None, 0) for row in rows]))
         if write_lines(city.client, lines):
             sys.exit("bench/influx_queries.py: the server refuses readings")
         day = store.CITY.day_of(midnight)

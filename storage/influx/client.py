@@ -77,8 +77,8 @@ class InfluxClient:
         self._write_api = self.client.write_api(write_options=SYNCHRONOUS)
         self._query_api = self.client.query_api()
 
-    def write(self, lines: str) -> None:
-        """Write lines (joined with newlines, instants in seconds); durable when it returns.
+    def write(self, lines: bytes) -> None:
+        """Write lines (a newline between them, instants in seconds); durable when it returns.
 
         Raises:
             LinesRefusedError: one or more of the lines are refused, the others are written.
@@ -86,7 +86,7 @@ class InfluxClient:
         self.call(
             lambda: self._write_api.write(
                 bucket=self.settings.bucket,
-                record=lines.encode(),
+                record=lines,
                 write_precision=WritePrecision.S,  # pyright: ignore[reportArgumentType] - a str there
             ),
             refused=LinesRefusedError,

@@ -1,20 +1,24 @@
+# pyright: standard
+# pyarrow types its arrays as unknown: strict rules have nothing to hold on to.
 """One load into InfluxDB: readings first, then everything that counts them, at once."""
 
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from operator import itemgetter
+from itertools import repeat
+from operator import itemgetter, le
 
+import pyarrow as pa
 from sqlalchemy import Connection
 
 from storage.influx.client import InfluxClient
-from storage.influx.lines import format_reading, write_lines
+from storage.influx.lines import Columns, format_readings, transpose, write_lines
 from storage.merging import Disagreement, Row, merge
 from storage.registry import ledger, ledger_touched, ledger_unsettled
 from storage.registry.ledger import Conflict
 from storage.registry.ledger_touched import Days, keep_newest
-from storage.registry.ledger_unsettled import Identity, Unsettled
+from storage.registry.ledger_unsettled import Identity, Part, Unsettled
 from water.city_time import CityTime, days_between
 from water.loading import Outcome, Position, Refused, Tally
 from water.readings import Reading
@@ -80,17 +84,26 @@ class Load:
         if not readings:
             return None
         first, self._added = self._added, self._added + len(readings)
-        late = self._find_late(readings)
-        filled = {reading[:2]: _mask(reading) for reading in readings}
-        if late or self._unsettled or len(filled) < len(readings):
-            outcomes, rows, filled = self._merge(readings, late)
+        columns = transpose(sorted(readings, key=_AT))
+        outcomes, refused = None, dict[Identity, str]()
+        if not self._unsettled and self._are_new(columns):
+            parts = list(zip(columns.meters, columns.instants, columns.masks(), strict=True))
+            refused = self._write(columns, parts)
         else:
-            outcomes, rows = None, readings
-        refused = self._write(sorted(rows, key=_AT), filled)
+            outcomes, rows, filled = self._merge(readings, self._find_late(readings))
+            if rows:
+                columns = transpose(sorted(rows, key=_AT))
+                refused = self._write(columns, self._unsettled.unlisted(filled))
         if refused:
             outcomes = outcomes or [Outcome.STORED] * len(readings)
             self._refuse(readings, outcomes, refused, first)
         return outcomes
+
+    def _are_new(self, readings: Columns) -> bool:
+        """Whether each is newer than all that is stored of its meter, and none stands twice."""
+        newest = map(self._newest.get, readings.meters, repeat(_BEFORE_ALL))
+        late = any(map(le, readings.instants, newest))
+        return not late and len(set(readings.identities)) == len(readings.instants)
 
     def _find_late(self, readings: Sequence[Reading]) -> list[Identity]:
         """The readings that are not newer than everything stored of their meter."""
@@ -131,42 +144,54 @@ class Load:
             if _mask(kept):
                 yield identity, kept
 
-    def _write(self, rows: Sequence[Row], filled: Mapping[Identity, int]) -> dict[Identity, str]:
-        """Write rows in order of time; the refused ones with the server's reason."""
-        if not rows:
-            return {}
-        if parts := self._unsettled.unlisted(filled):
+    def _write(self, readings: Columns, parts: Sequence[Part]) -> dict[Identity, str]:
+        """Write readings, which are in order of time; the refused ones with the server's reason.
+
+        `parts` is what of them the ledger doesn't know yet for unsettled.
+        """
+        if parts:
             with self._connection.begin():
                 self._own_rows.append(ledger_unsettled.add(self._connection, parts))
         # Before the request: if its answer gets lost, these readings may be there all the same.
-        keep_newest(self._newest, {row[0]: row[1] for row in rows})
-        refusals = write_lines(self._client, self._format(rows))
-        refused: dict[Identity, str] = {rows[i][:2]: reason for i, reason in refusals.items()}
-        self._note_days([row for row in rows if row[:2] not in refused] if refused else rows)
-        return refused
+        keep_newest(self._newest, dict(readings.identities))
+        refusals = write_lines(self._client, self._format(readings))
+        identities = readings.identities
+        if not refusals:
+            self._note_days(identities)
+            return {}
+        self._note_days([one for i, one in enumerate(identities) if i not in refusals])
+        return {identities[i]: reason for i, reason in refusals.items()}
 
-    def _format(self, rows: Sequence[Row]) -> list[str]:
-        """Rows as lines; one in the place of what nobody has counted says its quality too."""
+    def _format(self, readings: Columns) -> pa.StringArray:
+        """Lines; one in the place of what nobody has counted says its quality too."""
         if not self._unsettled:
-            return [format_reading(row) for row in rows]
-        return [format_reading(row, whole=self._unsettled.lists(row[:2])) for row in rows]
+            return format_readings(readings)
+        whole = [self._unsettled.lists(identity) for identity in readings.identities]
+        return format_readings(readings, whole)
 
-    def _note_days(self, rows: Sequence[Row]) -> None:
-        """Keep which local days of which meters are touched; `rows` are in order of time."""
-        if not rows:
+    def _note_days(self, readings: Sequence[Identity]) -> None:
+        """Keep which local days of which meters are touched; `readings` are in order of time."""
+        if not readings:
             return
         first, last = (
-            self._city.day_of(datetime.fromtimestamp(row[1], UTC)) for row in (rows[0], rows[-1])
+            self._city.day_of(datetime.fromtimestamp(readings[i][1], UTC)) for i in (0, -1)
         )
         begin = 0
         for day in days_between(first, last):
             midnight = self._city.day_bounds(day)[1].timestamp()
-            end = bisect_left(rows, midnight, lo=begin, key=_AT)
+            end = bisect_left(readings, midnight, lo=begin, key=_AT)
             if end > begin:
-                # A later row replaces an earlier one: the newest instant of each meter stays.
-                touched = {row[0]: row[1] for row in rows[begin:end]}
-                keep_newest(self._touched.setdefault(day.isoformat(), {}), touched)
+                # A later one replaces an earlier one: the newest instant of each meter stays.
+                keep_newest(
+                    self._touched.setdefault(day.isoformat(), {}), dict(readings[begin:end])
+                )
             begin = end
+
+    def _note_contested(self) -> None:
+        """A day with a new conflict is judged anew."""
+        for conflict in self._conflicts:
+            day = self._city.day_of(datetime.fromtimestamp(conflict.at, UTC)).isoformat()
+            keep_newest(self._touched.setdefault(day, {}), {conflict.meter_id: conflict.at})
 
     def _refuse(
         self,
@@ -216,6 +241,7 @@ class Load:
         connection = self._connection
         with connection.begin():
             mark = None
+            self._note_contested()
             if self._touched:
                 mark = ledger_touched.add(connection, self._writer, self._touched)
             if self._released:

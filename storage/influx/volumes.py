@@ -1,5 +1,5 @@
 # pyright: standard
-# pandas and numpy type their values too loosely for the strict rules.
+# pandas, numpy and pyarrow type their values too loosely for the strict rules.
 """Kept volumes in InfluxDB: measurements `hourly` and `daily` beside the readings.
 
 A field that was written can't be taken back and can't be NaN, but a volume that was known may
@@ -17,6 +17,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import structlog
 
 from storage.errors import StoreError
@@ -82,7 +83,7 @@ class InfluxVolumes:
         require_columns(hourly, columns.HOURLY)
         require_columns(daily, columns.DAILY)
         kinds = ((self._hourly, hourly, columns.HOURLY), (self._daily, daily, columns.DAILY))
-        every = [list(_format_volumes(*kind)) for kind in kinds]
+        every = [pa.array(list(_format_volumes(*kind)), pa.string()) for kind in kinds]
         for lines in every:
             if refused := write_lines(self._client, lines):
                 _say_or_raise(refused, lines)
@@ -104,7 +105,7 @@ class InfluxVolumes:
         return 0
 
 
-def _say_or_raise(refused: Mapping[int, str], lines: Sequence[str]) -> None:
+def _say_or_raise(refused: Mapping[int, str], lines: pa.StringArray) -> None:
     """Log what lies before the retention.
 
     Raises:
@@ -112,7 +113,8 @@ def _say_or_raise(refused: Mapping[int, str], lines: Sequence[str]) -> None:
     """
     for place, reason in refused.items():
         if not _BEYOND_RETENTION.search(reason):
-            raise StoreError(f"InfluxDB refuses the volume {lines[place]!r}: {reason}")
+            line = lines[place].as_py().rstrip()
+            raise StoreError(f"InfluxDB refuses the volume {line!r}: {reason}")
     reason = next(iter(refused.values()))
     log.warning("InfluxDB keeps not every volume", refused=len(refused), reason=reason)
 
@@ -150,7 +152,7 @@ def _format_volumes(asker: Asker, frame: pd.DataFrame, names: Sequence[str]) -> 
         if mask or (meter_id, second) in stored:
             fields.append(f"{EXCEPTIONS}={mask}")
         tag = f"{METER_TAG}={escape_tag(meter_id)}"
-        yield f"{asker.measurement},{tag} {','.join(fields)} {second}"
+        yield f"{asker.measurement},{tag} {','.join(fields)} {second}\n"
 
 
 def _stored_exceptions(

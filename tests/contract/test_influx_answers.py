@@ -10,7 +10,7 @@ import pytest
 from storage.influx import InfluxSettings, flux
 from storage.influx.answers import InfluxAnswers
 from storage.influx.client import InfluxClient
-from storage.influx.lines import format_reading, write_lines
+from storage.influx.lines import format_readings, transpose, write_lines
 from storage.readings import open_readings
 from water.city_time import CityTime
 from water.clock import SystemClock
@@ -49,7 +49,7 @@ def make_answers(influxdb) -> Iterator:
             influxdb.url, influxdb.token, influxdb.organisation, influxdb.make_bucket()
         )
         clients.append(InfluxClient(settings))
-        assert not write_lines(clients[-1], [format_reading(r) for r in readings])
+        assert not write_lines(clients[-1], format_readings(transpose(readings)))
         return InfluxAnswers(clients[-1])
 
     yield make

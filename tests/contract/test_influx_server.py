@@ -191,7 +191,7 @@ def write():
     def run(server: Overloaded, lines: Sequence[str] = ("a b=1 1",)) -> None:
         client = InfluxClient(server.settings)
         try:
-            client.write("\n".join(lines))
+            client.write("\n".join(lines).encode())
         finally:
             client.close()
 

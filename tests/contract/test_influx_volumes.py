@@ -73,7 +73,8 @@ def test_volumes_before_the_retention_are_left_out_and_said(influxdb):
 
 
 def test_a_volume_refused_for_another_reason_is_no_volume_kept(kept):
-    kept._client.write(f'hourly,meter_id=m2 volume_m3="a word" {int(HOUR.timestamp())}')
+    line = f'hourly,meter_id=m2 volume_m3="a word" {int(HOUR.timestamp())}'
+    kept._client.write(line.encode())
     with pytest.raises(StoreError, match=r"hourly,meter_id=m1 .*field type conflict"):
         kept.save(hours(1.0), NO_DAYS)
 

@@ -6,6 +6,7 @@ from string import Formatter
 
 import pytest
 
+from analytics.series import Verdict
 from api.pages import PAGES as PAGE_KINDS
 from api.pages.texts import CATALOGUE, LANGUAGES, Texts
 from water.alerts import AlertState, Severity
@@ -20,7 +21,7 @@ PAGES = ROOT / "api" / "pages"
 
 CODES = {
     "severity": Severity, "state": AlertState, "rule": FindingKind, "subject": SubjectKind,
-    "meter_role": MeterRole, "sector": Sector, "account_role": Role,
+    "meter_role": MeterRole, "sector": Sector, "account_role": Role, "verdict": Verdict,
 }  # fmt: skip
 
 

@@ -72,6 +72,7 @@ _GAUGES = {
     "connected": "1 while the broker holds a connection with us",
     "sessions_lost": "how often the broker had forgotten our session when we came back",
     "protocol_errors": "how often the broker sent what it must not send",
+    "clock_jumps": "how often the machine's clock was set by 30 s or more while messages arrived",
     "silent": "1 while connected and nothing has arrived for longer than usual",
     "silent_seconds": "Seconds since the last message that was no retained one, or the start",
     "journal_unwritable": "1 while the journal can't be written and nothing is acknowledged",

@@ -24,6 +24,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from ingest.clock_watch import ClockWatch
 from ingest.connection import connect, make_receiving_client
 from ingest.errors import DisconnectedError, JournalUnwritableError, UnaskedQosError
 from ingest.groups import Group
@@ -77,6 +78,7 @@ class Receiver:
         self._silence = silence or Silence(0, time.monotonic(), expecting=False)
         self._client = make_receiving_client(settings, group.take)
         self._session = Session(self._client, filters, subscriptions, self.state)
+        self._clock_watch = ClockWatch()
         self._heard_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -120,6 +122,7 @@ class Receiver:
         while not stop.is_set():
             busy = self._turn(0.0 if len(self._group) else _QUIET_S)
             if self._group.due(idle=not busy):
+                self._watch_clock()
                 self._precedence.note_group(len(self._group))
                 self._commit(stop)
             elif not busy:
@@ -152,6 +155,13 @@ class Receiver:
             raise DisconnectedError(
                 f"nothing has arrived for {silence.length_s(now):.0f} s: connecting anew"
             )
+
+    def _watch_clock(self) -> None:
+        jump = self._clock_watch.look()
+        if jump:
+            log.warning("the machine's clock was set while messages arrive", by_s=round(jump))
+            self.state.clock_jumps += 1
+            self.state.clock_jumped_at = time.monotonic()
 
     def _note_arrival(self) -> None:
         if self._silence.note_arrival(time.monotonic()):

@@ -23,6 +23,8 @@ class ReceiverState:
         sessions_lost: how often it had forgotten our session, and what it kept in it.
         protocol_errors: how often it sent what it must not send.
         silent: it is connected, and for longer than usual nothing has arrived.
+        clock_jumps: how often the machine's clock was set while messages arrived.
+        clock_jumped_at: the monotonic second at which that was seen last; None = never.
         heard_at: the monotonic second of the last arrival, or of the start.
         trouble: what is wrong, in words; "" = nothing.
     """
@@ -33,6 +35,8 @@ class ReceiverState:
     sessions_lost: int = 0
     protocol_errors: int = 0
     silent: bool = False
+    clock_jumps: int = 0
+    clock_jumped_at: float | None = None
     heard_at: float = 0.0
     trouble: str = ""
 

@@ -18,6 +18,9 @@ from ingest.workers import each_place, list_filters
 from water.clock import Clock
 from water.loading import Outcome, Position
 
+_JUMP_S = 3_600.0
+"""A clock that was set is warned of for so long."""
+
 
 class Stream:
     """Two threads: one reads the broker and writes the journal, one publishes receipts."""
@@ -86,6 +89,7 @@ class Stream:
             "journal_unwritable": state.journal_unwritable,
             "sessions_lost": state.sessions_lost,
             "protocol_errors": state.protocol_errors,
+            "clock_jumps": state.clock_jumps,
             "silent": state.silent,
             "silent_s": self._silent_s(),
             "receipts": self._receipts.health() if self._receipts else None,
@@ -102,6 +106,9 @@ class Stream:
         warnings: list[tuple[str, str]] = []
         if self._state.silent:
             warnings.append(("已连接但长时间无数据", "connected, but no message arrives"))
+        jumped_at = self._state.clock_jumped_at
+        if jumped_at is not None and time.monotonic() - jumped_at < _JUMP_S:
+            warnings.append(("服务器时钟被调整", "the machine's clock was set"))
         if self._receipts and self._receipts.trouble:
             warnings.append(("回执无法发送", f"receipts can't be sent: {self._receipts.trouble}"))
         return warnings
@@ -114,6 +121,7 @@ class Stream:
             "journal_unwritable": float(self._state.journal_unwritable),
             "sessions_lost": float(self._state.sessions_lost),
             "protocol_errors": float(self._state.protocol_errors),
+            "clock_jumps": float(self._state.clock_jumps),
             "silent": float(self._state.silent),
             "silent_seconds": self._silent_s(),
             "receipts_connected": float(receipts.connected) if receipts else None,

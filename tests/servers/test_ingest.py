@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -297,6 +298,47 @@ def test_a_full_disk_stops_the_acknowledging_and_is_got_over(
     running.wait_connected()
     assert not running.service.health()["journal_unwritable"]
     assert running.registers() == list(range(30))
+
+
+@pytest.fixture
+def small_disk(tmp_path, missing):
+    """A file system of 24 MiB that holds nothing but the journal and the store."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        missing("only root may mount a small file system, and not in every container")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_disk_that_is_really_full_holds_everything_up_and_loses_nothing(
+    mosquitto, small_disk, supplier
+):
+    running = Ingest(mosquitto.port, small_disk)
+    try:
+        running.wait_connected()
+        client = supplier(mosquitto)
+        send(client, reading(1_000, 0))
+        running.wait_stored(1)
+        ballast = small_disk / "ballast"
+        free = os.statvfs(small_disk)
+        ballast.write_bytes(bytes(free.f_bavail * free.f_frsize - (1 << 20)))
+        for number in range(1, 30):
+            send(client, reading(1_000 + number, number, padding="x" * 100_000))
+        running.wait(lambda: running.service.health()["journal_unwritable"], "it is said")
+        health = running.service.health()
+        assert "No space left on device" in health["trouble"]
+        assert not health["ready"]
+        ballast.unlink()
+        running.wait_stored(30)
+        running.wait_connected()
+        assert not running.service.health()["journal_unwritable"]
+        assert running.registers() == list(range(30))
+        sums = sum_messages(running.store.tallies())["north"]
+        assert sums.balanced
+    finally:
+        running.end()
 
 
 def test_what_arrives_while_ingest_is_down_is_stored_when_it_is_back(mosquitto, ingest, supplier):

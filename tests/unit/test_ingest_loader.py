@@ -3,7 +3,7 @@
 import threading
 from collections import Counter, deque
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -422,6 +422,7 @@ def test_the_lag_is_the_age_of_the_oldest_message_that_waits(journal, sink):
     threading.Timer(0.3, stop.set).start()
     assert not loader.load_next(stop)
     assert loader.lag_s(at) == 200
+    assert loader.lag_s(at - timedelta(days=1)) == 0, "by a clock that was set back"
     sink.away = 0
     lags = [loader.lag_s(at) for _ in range(2) if loader.load_next(threading.Event())]
     assert lags == [100, 0]

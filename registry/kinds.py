@@ -35,6 +35,7 @@ DIALECT_TITLES = {
     "onenet": "OneNET",
     "iotda": "华为云",
     "ctwing": "天翼物联",
+    "sparkplug": "Sparkplug B",
     "tasmota": "脉冲计数 Tasmota",
     "json": "自定义 JSON",
 }  # fmt: skip

@@ -18,5 +18,6 @@ class Dialect(StrEnum):
     ONENET = "onenet"
     IOTDA = "iotda"
     CTWING = "ctwing"
+    SPARKPLUG = "sparkplug"
     TASMOTA = "tasmota"
     JSON = "json"

@@ -13,6 +13,8 @@ class Undecodable(StrEnum):
     NOT_UTF8 = "not_utf8"
     MALFORMED = "malformed"
     NO_QUANTITY = "no_quantity"
+    ALIAS_UNKNOWN = "alias_unknown"
+    """Its values have numbers for names, and what those stand for was said in another message."""
     JOURNAL_LOST = "journal_lost"
     """It was received and numbered; damage to the journal took it."""
 

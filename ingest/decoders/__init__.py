@@ -12,6 +12,7 @@ from ingest.decoders import (
     onenet,
     senml,
     sl651,
+    sparkplug,
     thethingsstack,
     wmbusmeters,
     zigbee2mqtt,
@@ -38,6 +39,7 @@ DIALECTS: Mapping[str, Decoder] = {
     "onenet": onenet.decode,
     "iotda": iotda.decode,
     "ctwing": ctwing.decode,
+    "sparkplug": sparkplug.decode,
 }
 
 CONFIGURED = frozenset({"tasmota", "json"})

@@ -14,7 +14,14 @@ from typing import Any, cast
 import msgspec
 from paho.mqtt.client import topic_matches_sub
 
-from ingest.decoders.decoded import Decoded, Unreadable, decode_reading, read_json, read_text
+from ingest.decoders.decoded import (
+    MILLISECONDS_FROM,
+    Decoded,
+    Unreadable,
+    decode_reading,
+    read_json,
+    read_text,
+)
 from ingest.decoders.places import Found, Inside, Place, follow, look_up
 from ingest.decoders.units import in_our_units
 from ingest.decoders.wall_clock import read_wall_clock
@@ -186,11 +193,7 @@ def _instant(mapping: JsonMapping, found: Found, received_at: int) -> tuple[obje
 
 def _seconds(number: float, per_second: int) -> object:
     seconds = number / per_second
-    return math.floor(seconds) if abs(seconds) < _NO_SECONDS else [number]
-
-
-_NO_SECONDS = 100_000_000_000
-"""Seconds of the year 5138; what is said to be seconds and is more, is none."""
+    return math.floor(seconds) if abs(seconds) < MILLISECONDS_FROM else [number]
 
 
 def _number(value: Any) -> float | None:

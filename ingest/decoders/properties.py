@@ -20,7 +20,7 @@ _NAMES = (
     ("pressure_mpa",),
     ("level_m",),
 )
-_KNOWN = [name for names in _NAMES for name in names]
+QUANTITY_NAMES = tuple(name for names in _NAMES for name in names)
 
 
 def decode_properties(
@@ -40,7 +40,7 @@ def decode_timed(address: str, properties: Mapping[str, Any], arrived: int) -> l
     the quality says so.
     """
     rows: list[tuple[object, dict[str, object]]] = []
-    for name in _KNOWN:
+    for name in QUANTITY_NAMES:
         if name not in properties:
             continue
         value, time = _split(properties[name])

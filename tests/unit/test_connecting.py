@@ -14,7 +14,10 @@ from water.dialects import Dialect
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/connecting.md").read_text(encoding="utf-8")
 SECTIONS = {
-    name: re.findall(r"```(?:json|hex)\n(.*?)```", text, re.DOTALL)
+    name: [
+        bytes.fromhex(payload) if kind == "hex" else payload.encode()
+        for kind, payload in re.findall(r"```(json|hex)\n(.*?)```", text, re.DOTALL)
+    ]
     for name, text in re.findall(r"^## `(\w+)`(.*?)(?=^## )", PAGE, re.DOTALL | re.MULTILINE)
 }
 RESTS = {
@@ -30,6 +33,7 @@ RESTS = {
     "onenet": "$sys/p1/m1/thing/property/post",
     "iotda": "anything",
     "ctwing": "anything",
+    "sparkplug": "spBv1.0/g/DDATA/n/d",
     "tasmota": "tele/tasmota_0A1B2C/SENSOR",
     "json": "tylink/6c828cba434ff40c074wF2/thing/property/report",
 }
@@ -57,6 +61,6 @@ def test_every_dialect_is_shown():
     ("dialect", "payload"), [(name, p) for name, shown in SECTIONS.items() for p in shown]
 )
 def test_a_payload_on_the_page_is_read(dialect, payload):
-    readings = DECODERS[dialect](RESTS[dialect], payload.encode(), 1_789_000_000)
+    readings = DECODERS[dialect](RESTS[dialect], payload, 1_789_000_000)
     assert readings
     assert all(reading.refusal is None and any(reading[2:6]) for reading in readings)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from ingest.decoders import DIALECTS, Decoded, Unreadable, mapped, tasmota
 from ingest.decoders.mapped import JsonMapping, MappedQuantity
 from ingest.decoders.places import parse_place
+from ingest.decoders.sparkplug_payload import Payload
 from water.dialects import Dialect
 from water.refusals import SetAside
 
@@ -27,6 +28,7 @@ TOPICS = {
     "alink": "sys/p/m/thing/event/property/post",
     "onenet": "$sys/p/m/thing/property/post",
     "iotda": "$oc/devices/m/sys/properties/report",
+    "sparkplug": "spBv1.0/g/DDATA/n/d",
     "tasmota": "tele/tasmota_0A1B2C/SENSOR",
 }
 MAPPING = JsonMapping(
@@ -161,6 +163,41 @@ def test_any_sl651_frame_with_a_right_crc(function, elements):
     check("sl651", start + crc.to_bytes(2))
 
 
+NAMES = st.sampled_from(["register_m3", "M1/flow_m3_h", "level_m"]) | st.text(max_size=8)
+VALUES = st.one_of(
+    st.fixed_dictionaries({"int_value": st.integers(0, 2**32 - 1)}),
+    st.fixed_dictionaries({"long_value": st.integers(0, 2**64 - 1)}),
+    st.fixed_dictionaries({"float_value": st.floats(width=32)}),
+    st.fixed_dictionaries({"double_value": st.floats()}),
+    st.fixed_dictionaries({"string_value": st.text(max_size=8) | st.sampled_from(WORDS)}),
+)
+NUMBERS = st.integers(0, 2**32 - 1) | st.integers(0, 20)
+METRIC = st.tuples(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "name": NAMES, "alias": NUMBERS, "datatype": NUMBERS, "is_null": st.booleans(),
+            "timestamp": st.integers(0, 2**64 - 1) | st.just(1_486_144_502_122),
+        },
+    ),
+    VALUES,
+    st.lists(st.tuples(st.sampled_from(["Quality", "x"]), NUMBERS), max_size=2),
+)  # fmt: skip
+
+
+@given(st.lists(METRIC, max_size=4), st.sampled_from(["DDATA", "DBIRTH", "NDATA"]), st.data())
+def test_any_sparkplug_message_whole_or_cut(metrics, kind, data):
+    message = Payload()
+    for fields, value, properties in metrics:
+        metric = message.metrics.add(**fields, **value)
+        for key, number in properties:
+            metric.properties.keys.append(key)
+            metric.properties.values.add(int_value=number)
+    payload = message.SerializeToString()
+    check("sparkplug", payload, f"spBv1.0/g/{kind}/n")
+    check("sparkplug", payload[: data.draw(st.integers(0, len(payload)))], f"spBv1.0/g/{kind}/n")
+
+
 def test_the_payloads_are_right_before_they_are_wrong():
     assert set(DECODERS) == set(Dialect)
-    assert set(DIALECTS) - set(SHOWN) == {"cjt188", "sl651"}
+    assert set(DIALECTS) - set(SHOWN) == {"cjt188", "sl651", "sparkplug"}

@@ -16,7 +16,15 @@ from api.middleware import (
     SameOriginMiddleware,
 )
 from api.parameters import refuse_nul, refuse_unknown
-from api.ports import Accounts, AlertActions, IngestQueries, Jobs, ReadingQueries, RegistryQueries
+from api.ports import (
+    Accounts,
+    AlertActions,
+    Door,
+    IngestQueries,
+    Jobs,
+    ReadingQueries,
+    RegistryQueries,
+)
 from api.problems import (
     BAD_REQUEST,
     INVALID,
@@ -25,7 +33,17 @@ from api.problems import (
     UNAUTHENTICATED,
     ProblemError,
 )
-from api.routes import administration, alerts, city, ingest, meters, session, users, zones
+from api.routes import (
+    administration,
+    alerts,
+    city,
+    ingest,
+    meters,
+    readings_in,
+    session,
+    users,
+    zones,
+)
 from api.routes.machines import Checks, machine_routes
 from api.settings import ApiSettings
 from api.sso import SingleSignOn
@@ -40,7 +58,7 @@ _DESCRIPTION = """节水平台接口。时刻一律带时区（ISO 8601），体
 Instants carry their zone (ISO 8601), volumes are m³, flows m³/h, rates fractions of one. Every list
 comes in pages (items, next) and as CSV (?format=csv); errors are RFC 9457 problem documents."""
 
-_SUBJECTS = (session, users, zones, meters, alerts, city, ingest, administration)
+_SUBJECTS = (session, users, zones, meters, alerts, city, ingest, readings_in, administration)
 
 
 def create_app(
@@ -57,11 +75,13 @@ def create_app(
     metrics: CollectorRegistry,
     checks: Checks | None = None,
     sso: SingleSignOn | None = None,
+    door: Door | None = None,
 ) -> FastAPI:
     """The HTTP API and, unless switched off, the dashboard.
 
     `checks` are asked by /readyz: name → something that raises when it does not answer.
-    With `sso` people may also come in through their organisation's provider.
+    With `sso` people may also come in through their organisation's provider; with a `door`
+    readings may be pushed.
     """
     context = ApiContext(
         settings=settings,
@@ -75,6 +95,7 @@ def create_app(
         city=city,
         attempts=Attempts(settings),
         sso=sso,
+        door=door,
     )
     app = FastAPI(
         title=settings.title,

@@ -8,6 +8,7 @@ from api.attempts import Attempts
 from api.ports import (
     Accounts,
     AlertActions,
+    Door,
     IngestQueries,
     Jobs,
     ReadingQueries,
@@ -34,6 +35,7 @@ class ApiContext:
     city: CityTime
     attempts: Attempts
     sso: SingleSignOn | None
+    door: Door | None
 
 
 def context_of(connection: HTTPConnection) -> ApiContext:

@@ -7,8 +7,9 @@ adapter did not give out raises ValueError.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
@@ -188,6 +189,43 @@ class IngestQueries(Protocol):
         limit: int = 100,
     ) -> Page:
         """Refused readings, newest first: id and the fields of a refusal, instants aware."""
+        ...
+
+
+class Ticket(Protocol):
+    """What is held for a message that was brought to the door."""
+
+    @property
+    def receipt(self) -> str:
+        """The id of the message, as in receipts."""
+        ...
+
+    @property
+    def durable(self) -> Future[None]:
+        """Done when the message may be acknowledged; a DoorClosedError when it may not."""
+        ...
+
+    @property
+    def loaded(self) -> "Future[dict[str, Any]]":
+        """What became of it, an item of a receipt; to be cancelled when nobody waits any more."""
+        ...
+
+
+class Door(Protocol):
+    """Where pushed readings are taken; wired to the ingest room."""
+
+    @property
+    def payload_bytes(self) -> int:
+        """The longest message that is taken."""
+        ...
+
+    def offer(
+        self, supplier: str, dialect: str, path: str, payload: bytes, *, follow: bool = False
+    ) -> Ticket:
+        """Bring a message; `follow` = `loaded` will be asked for.
+
+        Raises KeyError (no such supplier), DoorClosedError or DoorCrowdedError of water.doors.
+        """
         ...
 
 

@@ -47,12 +47,16 @@ METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "不支持此方法 Method 
 CONFLICT = Kind("conflict", 409, "状态冲突 Conflict")
 INVALID = Kind("invalid", 422, "参数无效 Invalid parameters")
 TOO_MANY_ATTEMPTS = Kind("too-many-attempts", 429, "尝试次数过多 Too many attempts")
+TOO_LARGE = Kind("too-large", 413, "请求体过大 The body is too large")
+UNSUPPORTED = Kind("unsupported-media-type", 415, "不支持的编码 Unsupported media type")
+CROWDED = Kind("crowded", 429, "待处理数据过多，请稍后重试 Too much waits already")
+UNAVAILABLE = Kind("unavailable", 503, "暂不可用 Not available now")
 INTERNAL = Kind("internal", 500, "服务器内部错误 Internal error")
 
 KINDS = (
     BAD_REQUEST, BAD_CURSOR, UNAUTHENTICATED, LOG_IN_REFUSED, FORBIDDEN, CROSS_ORIGIN,
     PASSWORD_CHANGE_REQUIRED, NOT_FOUND, METHOD_NOT_ALLOWED, CONFLICT, INVALID,
-    TOO_MANY_ATTEMPTS, INTERNAL,
+    TOO_MANY_ATTEMPTS, TOO_LARGE, UNSUPPORTED, CROWDED, UNAVAILABLE, INTERNAL,
 )  # fmt: skip
 _BY_STATUS = {kind.status: kind for kind in reversed(KINDS)}
 

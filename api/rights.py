@@ -92,6 +92,15 @@ DataSteward = Annotated[
 ]
 """Who may set work going on the readings themselves."""
 
+Pusher = Annotated[
+    Viewer,
+    Depends(
+        _allowed(
+            lambda viewer: viewer.role in {Role.SUPPLIER, Role.ADMINISTRATOR},
+            "readings are pushed by their supplier or an administrator",
+        )
+    ),
+]
 NotUser = Annotated[
     Viewer,
     Depends(

@@ -173,4 +173,6 @@ class IngestSettings:
         for name in ("shared_group", "worker"):
             said = getattr(self, name)
             _require(not set("/+#") & set(said), f"ingest {name} is {said!r}: no / + #")
+        reserved = self.worker.split("-")[0] in {"http", "import"}
+        _require(not reserved, f"ingest worker is {self.worker!r}: other journals are called so")
         _require(self.silent_s >= 0, f"ingest silent_s is {self.silent_s}: 0 or more")

@@ -119,11 +119,15 @@ class Analysis(Section):
 
 
 class Api(Section):
-    """[api]: where HTTP listens; `secure_cookies` once TLS stands before it."""
+    """[api]: where HTTP listens; `secure_cookies` once TLS stands before it.
+
+    `push`: whether readings may be pushed here; they are kept in a journal of this process.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=1, le=65535)
     secure_cookies: bool = False
+    push: bool = True
 
 
 class SingleSignOn(Section):

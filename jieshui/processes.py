@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from alerts.delivery import Delivery
 from jieshui.config import Settings
+from jieshui.door import open_door
 from jieshui.errors import JieshuiError
 from jieshui.health import HealthPort
 from jieshui.unsettled import UnsettledCollector
@@ -143,8 +144,10 @@ def run_api(settings: Settings, stop: Event) -> None:
         JieshuiError: the port can't be listened on.
     """
     listener = _listen(settings.api.host, settings.api.port)
-    with open_stores(settings) as stores:
-        app = build_api(settings, stores, CollectorRegistry(), _checks(stores))
+    metrics = CollectorRegistry()
+    with open_stores(settings) as stores, open_door(settings, stores, metrics, stop) as door:
+        checks = _checks(stores) | ({"door": door.require_open} if door else {})
+        app = build_api(settings, stores, metrics, checks, door)
         server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
         )

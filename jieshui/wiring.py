@@ -18,6 +18,7 @@ from alerts.service import AlertService
 from api.app import create_app
 from api.settings import ApiSettings
 from api.sso import SignOnSettings, SingleSignOn
+from ingest.door import Door
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
 from jieshui import config
@@ -25,6 +26,7 @@ from jieshui.agreements import make_agreements
 from jieshui.calendar import ChineseCalendar
 from jieshui.config import Influx, Settings
 from jieshui.errors import JieshuiError
+from jieshui.secret_files import read_secret
 from registry.accounts import Accounts
 from runs.ports import Turn
 from runs.service import AnalysisService
@@ -188,6 +190,18 @@ def ingest_settings(settings: Settings) -> IngestSettings:
     )
 
 
+def build_door(
+    settings: Settings, stores: Stores, metrics: CollectorRegistry
+) -> tuple[Door, IngestService]:
+    """The door for pushed readings, and what loads its journal."""
+    ingest = ingest_settings(settings)
+    door = Door(ingest.limits.payload_bytes)
+    return door, IngestService(
+        ingest, stores.readings, stores.registry, stores.jobs, stores.clock, settings.policy(),
+        metrics, door,
+    )  # fmt: skip
+
+
 def build_analysis(
     settings: Settings, stores: Stores, metrics: CollectorRegistry
 ) -> AnalysisService:
@@ -216,7 +230,7 @@ def build_delivery(settings: Settings, stores: Stores) -> Delivery:
 
 def build_api(
     settings: Settings, stores: Stores, metrics: CollectorRegistry,
-    checks: Mapping[str, Callable[[], None]],
+    checks: Mapping[str, Callable[[], None]], door: Door | None = None,
 ) -> FastAPI:  # fmt: skip
     """HTTP and the dashboard."""
     city = settings.city_time()
@@ -239,6 +253,7 @@ def build_api(
         metrics=metrics,
         checks=checks,
         sso=_single_sign_on(settings.sso) if settings.sso else None,
+        door=door,
     )
 
 
@@ -269,21 +284,6 @@ def session_secret(folder: Path) -> str:
             with contextlib.suppress(FileExistsError):
                 path.hardlink_to(aside.name)
     return path.read_text(encoding="ascii")
-
-
-def read_secret(path: Path) -> str:
-    """The secret that a file holds.
-
-    Raises:
-        JieshuiError: it can't be read, or is empty.
-    """
-    try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise JieshuiError(f"the secret's file can't be read: {error}") from None
-    if not secret:
-        raise JieshuiError(f"the file {path} is empty: it should hold a secret")
-    return secret
 
 
 class RefusedLedger:

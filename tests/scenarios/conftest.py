@@ -3,6 +3,8 @@
 import contextlib
 import itertools
 import shutil
+import threading
+import time
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -20,6 +22,9 @@ from starlette.exceptions import StarletteDeprecationWarning
 from alerts.service import AlertService
 from api.app import create_app
 from api.settings import ApiSettings
+from ingest.door import Door
+from ingest.service import IngestService
+from ingest.settings import IngestSettings, JournalSettings, MqttSettings
 from registry.accounts import Accounts
 from storage.queries import IngestQueries, ReadingQueries
 from storage.readings import ReadingsStore, VolumesStore, open_readings, open_volumes
@@ -39,9 +44,11 @@ from storage.registry.models import (
     ZoneRow,
 )
 from storage.registry.queries import RegistryQueries
+from storage.registry.store import RegistryStore
 from water.city_time import CityTime
 from water.clock import ScaledClock
 from water.loading import Refused, Tally
+from water.policy import Policy
 from water.readings import Reading
 from water.viewer import Role
 
@@ -214,9 +221,9 @@ def open_api_city(api_stores, tmp_path):
     with contextlib.ExitStack() as stack:
         numbers = itertools.count()
 
-        def make(checks=None, **settings) -> ApiCity:
+        def make(checks=None, door=None, **settings) -> ApiCity:
             file = tmp_path / f"registry-{next(numbers)}.db"
-            return stack.enter_context(_city(api_stores, file, checks, settings))
+            return stack.enter_context(_city(api_stores, file, checks, settings, door))
 
         yield make
 
@@ -228,15 +235,39 @@ def api_city(api_stores, tmp_path_factory):
         yield city
 
 
-@contextlib.contextmanager
-def _city(stores, file, checks, settings):
-    shutil.copy(stores.registry_file, file)
-    engine = open_registry(f"sqlite:///{file}")
-    yield _wire(engine, stores, checks, settings)
+@pytest.fixture
+def door(api_stores, tmp_path):
+    """A door for pushed readings, with a journal and a readings store of its own."""
+    engine = open_registry(f"sqlite:///{api_stores.registry_file}")
+    clock = ScaledClock(NOW, NOW, 0)
+    readings = open_readings(tmp_path / "pushed", CITY, clock)
+    opened, stop = Door(64 * 1024), threading.Event()
+    service = IngestService(
+        IngestSettings(MqttSettings(), JournalSettings(tmp_path / "journal")),
+        readings, RegistryStore(engine, clock), JobStore(engine, clock), clock, Policy(),
+        CollectorRegistry(), opened,
+    )  # fmt: skip
+    thread = threading.Thread(target=service.run, args=(stop,))
+    thread.start()
+    while not service.health()["ready"]:
+        time.sleep(0.01)
+    opened.readings = readings
+    yield opened
+    stop.set()
+    thread.join()
+    readings.close()
     engine.dispose()
 
 
-def _wire(engine, stores, checks, settings) -> ApiCity:
+@contextlib.contextmanager
+def _city(stores, file, checks, settings, door=None):
+    shutil.copy(stores.registry_file, file)
+    engine = open_registry(f"sqlite:///{file}")
+    yield _wire(engine, stores, checks, settings, door)
+    engine.dispose()
+
+
+def _wire(engine, stores, checks, settings, door) -> ApiCity:
     clock = ScaledClock(NOW, NOW, 0)
     registry = RegistryQueries(engine, clock, CITY)
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -254,6 +285,7 @@ def _wire(engine, stores, checks, settings) -> ApiCity:
         city=CITY,
         metrics=metrics,
         checks=checks,
+        door=door,
     )
     keys = {
         name: accounts.create_key(name, role, scope, "tests")[1]

@@ -132,6 +132,10 @@ MATRIX = {
     ("GET", "/ingest/status"): (200, 200, 200, 200, 403),
     ("GET", "/quarantine"): (200, 200, 200, 200, 403),
     ("GET", f"/conflicts?{SPAN}"): (200, 200, 200, 200, 200),
+    ("POST", "/readings"): (422, 403, 403, 202, 403),
+    ("POST", "/readings?supplier=north"): (202, 403, 403, 202, 403),
+    ("POST", "/readings?supplier=south"): (202, 403, 403, 403, 403),
+    ("POST", "/readings?supplier=nobody"): (422, 403, 403, 403, 403),
     ("POST", "/quarantine/rerun"): (202, 403, 202, 403, 403),
     ("GET", "/jobs/1"): (200, 403, 200, 403, 403),
     ("POST", "/alerts/1/acknowledge"): (200, 200, 200, 403, 403),
@@ -152,8 +156,8 @@ BODIES = {
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_each_role_may_what_the_table_says(open_api_city, role):
-    city = open_api_city()
+def test_each_role_may_what_the_table_says(open_api_city, door, role):
+    city = open_api_city(door=door)
     client = city.client(role)
     city.client("administrator").post("/api/v1/quarantine/rerun", json={})
     column = ROLES.index(role)

@@ -37,8 +37,10 @@ QUICKLY = settings(
 @pytest.mark.parametrize(
     ("mode", "examples"), [(GenerationMode.POSITIVE, 3), (GenerationMode.NEGATIVE, 1)], ids=str
 )
-def test_no_request_brings_a_500_or_an_answer_that_is_not_described(open_api_city, mode, examples):
-    city = open_api_city(attempts_per_login=10_000, attempts_per_address=10_000)
+def test_no_request_brings_a_500_or_an_answer_that_is_not_described(
+    open_api_city, door, mode, examples
+):
+    city = open_api_city(door=door, attempts_per_login=10_000, attempts_per_address=10_000)
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", city.app)
     headers = {"X-API-Key": city.keys["administrator"]}
     answered = set()

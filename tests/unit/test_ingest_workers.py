@@ -61,6 +61,27 @@ def test_a_name_that_is_no_level_of_a_topic_is_refused(name):
         settings(**{name: "a/b"})
 
 
+@pytest.mark.parametrize("name", ["http", "import", "http-2"])
+def test_a_worker_is_not_called_like_another_door(name):
+    with pytest.raises(SettingsError, match="worker"):
+        settings(worker=name)
+
+
+def test_journals_of_http_doors_are_no_business_of_ingest(tmp_path, capsys):
+    writer = open_journal(tmp_path / "journal-http-2", 1 << 20)
+    writer.append([Message("north", "t", b"1", 1)])
+    writer.close()
+    assert find_abandoned(settings(tmp_path), load_nothing) == {}
+
+
+def test_what_an_import_left_is_told_with_what_to_do(tmp_path):
+    writer = open_journal(tmp_path / "journal-import", 1 << 20)
+    writer.append([Message("north", "t", b"1", 1)])
+    writer.close()
+    (mend,) = find_abandoned(settings(tmp_path), load_nothing).values()
+    assert "jieshui import readings" in mend
+
+
 NAMES = ("journal", "journal-1", "journal-2", "journal-a-1", "journal-a-b-3", "journal.copy")
 SEEN_BY = {
     "nothing shared": ({}, NAMES[1:]),

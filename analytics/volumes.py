@@ -31,12 +31,14 @@ from water.columns import (
     MEASURED_SHARE,
     METER_ID,
     MISSING_SHARE,
+    QUALITY,
     REGISTER_M3,
     START,
     VERDICT,
     VOLUME_M3,
 )
 from water.meters import Meter, MeterChange
+from water.readings import Quality
 
 IMPOSSIBLE_OVERLOAD = 2.0
 """Beyond so many times Q4 the dial was moved, not the water: such a step carries no volume."""
@@ -61,7 +63,8 @@ def compute_hourly_volumes(
         meters: the meters to give rows for (also those without any reading: wholly missing).
         changes: recorded meter changes.
         edges: whole hours, ascending (CityTime.hour_edges).
-        max_gap_factor: a gap between kept readings of at most so many `interval_s` is measured.
+        max_gap_factor: a gap between kept readings of at most so many `interval_s` is measured,
+            unless a person estimated one of them (Quality.ESTIMATED).
 
     Returns:
         Columns HOURLY, a row for every meter × hour, sorted by (meter_id, start); `volume_m3` is
@@ -71,7 +74,8 @@ def compute_hourly_volumes(
     meter_ids = sorted({meter.id for meter in meters})
     dials = place_kept(checked, meter_ids, meters, changes)
     at_edges = np.array([round(edge.timestamp()) for edge in edges], dtype=np.int64)
-    volume, measured, estimated = _at_edges(dials, at_edges, len(meter_ids), max_gap_factor)
+    solid = ~_rest_on_estimates(dials, checked)
+    volume, measured, estimated = _at_edges(dials, at_edges, len(meter_ids), solid, max_gap_factor)
     hours = len(at_edges) - 1
     length = np.diff(at_edges).astype(np.float64)
     measured_share = (np.diff(measured, axis=1) / length).ravel()
@@ -88,6 +92,15 @@ def compute_hourly_volumes(
         MISSING_SHARE: 1 - known,
     }
     return pd.DataFrame(columns, columns=list(HOURLY))
+
+
+def _rest_on_estimates(dials: Dials, checked: pd.DataFrame) -> Flags:
+    """Ways that begin or end at an estimated register; none where `checked` has no quality."""
+    estimated = np.zeros(dials.at.size, dtype=bool)
+    if QUALITY in checked and checked.size:
+        quality = checked[QUALITY].to_numpy(dtype=np.int64)[dials.row]
+        estimated = (dials.row >= 0) & (quality & Quality.ESTIMATED != 0)
+    return estimated | np.append(estimated[1:], False)
 
 
 def _carried(dials: Dials) -> tuple[Floats, Flags, Seconds]:
@@ -114,14 +127,17 @@ def _carried(dials: Dials) -> tuple[Floats, Flags, Seconds]:
 
 
 def _at_edges(
-    dials: Dials, edges: Seconds, meters: int, max_gap_factor: float
+    dials: Dials, edges: Seconds, meters: int, solid: Flags, max_gap_factor: float
 ) -> tuple[Floats, Seconds, Seconds]:
-    """Running volume (m³), measured and estimated time (s) of each meter at each edge."""
+    """Running volume (m³), measured and estimated time (s) of each meter at each edge.
+
+    `solid` are the ways that count as measured unless they are too long.
+    """
     if dials.at.size == 0:
         nothing = np.zeros((meters, edges.size), dtype=np.int64)
         return nothing.astype(np.float64), nothing, nothing
     added, known, length = _carried(dials)
-    is_measured = known & (length <= max_gap_factor * dials.interval_s[dials.meter])
+    is_measured = known & solid & (length <= max_gap_factor * dials.interval_s[dials.meter])
     shift = np.zeros(dials.at.size)
     shift[1:] = np.where(dials.meter[1:] == dials.meter[:-1], added[:-1], 0.0)
     running = dials.register_m3 + pd.Series(shift).groupby(dials.meter).cumsum().to_numpy()

@@ -247,13 +247,8 @@ def _days_heard(
         columns=["first", "last"],
     )
     said = said.apply(pd.to_datetime).astype("datetime64[s]")
-    together = read.join(said, how="outer", rsuffix="_said")
-    return pd.DataFrame(
-        {
-            "first": together[["first", "first_said"]].min(axis=1),
-            "last": together[["last", "last_said"]].max(axis=1),
-        }
-    )
+    both = pd.concat([read, said]) if len(read) else said
+    return both.groupby(level=METER_ID).agg({"first": "min", "last": "max"})
 
 
 def _within(frame: pd.DataFrame, days: pd.Series, heard: pd.DataFrame) -> pd.DataFrame:

@@ -22,6 +22,8 @@ from water.findings import Evaluation, Finding, FindingKind, SubjectKind
 from water.meters import Meter
 from water.readings import Quality
 
+DELAYS = {"least_delay_s": 0.0, "median_delay_s": 0.5, "p95_delay_s": 0.95, "most_delay_s": 1.0}
+"""What is kept of the delays of a meter's day: column → share of them that it is not below."""
 BACKWARD_DAYS = 30
 """A register that ran backwards is told of for so many days."""
 REFUSED_SHARE = 0.05
@@ -38,8 +40,8 @@ def compute_arrivals(
     Arrival rate 数据到报率 = received / expected, completeness 数据完整率 = valid / expected.
     Expected = seconds in service / nominal interval; valid = neither excluded by the series check
     nor corrected or voided by people. What people entered was not received.
-    The least delay is the smallest received_at − at among readings that carried an instant of
-    their own: what is left of the way a reading takes plus the error of the meter's clock.
+    A delay is received_at − at of a reading that carried an instant of its own: the way that it
+    takes, plus the error of the meter's clock.
 
     Args:
         checked: the frame that `check_series` returned, of these days.
@@ -49,7 +51,7 @@ def compute_arrivals(
         city: the city's days.
 
     Returns:
-        Columns meter_id, day (datetime64[s]), expected, received, valid (int64), least_delay_s
+        Columns meter_id, day (datetime64[s]), expected, received, valid (int64) and those of DELAYS
         (float64, whole seconds, NaN where no reading tells), sorted.
     """
     check_columns(checked, (METER_ID, AT, RECEIVED_AT, QUALITY, VERDICT), "checked readings")
@@ -78,7 +80,7 @@ def compute_arrivals(
             "expected": expected.ravel().astype(np.int64),
             "received": received,
             "valid": counted,
-            "least_delay_s": _least_delays(checked, cell, here, expected.size),
+            **_delays(checked, cell, here, expected.size),
         }
     )
     return frame.take(np.flatnonzero(in_service | (received > 0))).reset_index(drop=True)
@@ -88,15 +90,26 @@ def _has(checked: pd.DataFrame, quality: Quality) -> np.ndarray:
     return (checked[QUALITY].to_numpy(dtype=np.int64) & quality) != 0
 
 
-def _least_delays(
+def _delays(
     checked: pd.DataFrame, cell: np.ndarray, here: np.ndarray, cells: int
-) -> np.ndarray:
-    """The smallest received_at − at of each cell, seconds; NaN in a cell that no reading tells."""
-    telling = here & ~_has(checked, Quality.CLOCK_ASSUMED)
-    delays = to_seconds(checked, RECEIVED_AT) - to_seconds(checked, AT)
-    least = np.full(cells, np.inf)
-    np.minimum.at(least, cell[telling], delays[telling])
-    return np.where(np.isinf(least), np.nan, least)
+) -> dict[str, np.ndarray]:
+    """The quantiles DELAYS of received_at − at in each cell, seconds; NaN where nothing tells."""
+    quality = checked[QUALITY].to_numpy(dtype=np.int64)
+    telling = here & (quality & Quality.CLOCK_ASSUMED == 0)
+    delay = (to_seconds(checked, RECEIVED_AT) - to_seconds(checked, AT))[telling]
+    of = cell[telling]
+    order = np.lexsort((delay, of))
+    ascending = delay[order].astype(np.float64)
+    count = np.bincount(of, minlength=cells)
+    begin = np.cumsum(count) - count
+    filled = count > 0
+    quantiles: dict[str, np.ndarray] = {}
+    for name, share in DELAYS.items():
+        # The smallest value that at least this share of the cell does not exceed.
+        place = begin + np.maximum(np.ceil(share * count).astype(np.int64) - 1, 0)
+        quantiles[name] = np.full(cells, np.nan)
+        quantiles[name][filled] = ascending[place[filled]]
+    return quantiles
 
 
 def detect_backward(

@@ -325,7 +325,7 @@ class CityRateRow(Base):
 
 
 class ArrivalRow(Base):
-    """Arrival and completeness of a meter on a local day: counts of readings."""
+    """Arrival of a meter on a local day: counts of readings, and from instant to arrival."""
 
     __tablename__ = "arrival"
     meter_id: Mapped[str] = mapped_column(ForeignKey("meter.id"), primary_key=True)
@@ -334,7 +334,9 @@ class ArrivalRow(Base):
     received: Mapped[int]
     valid: Mapped[int]
     least_delay_s: Mapped[int | None] = mapped_column(_LONG)
-    """The shortest time from a reading's instant to its arrival, of this day's readings."""
+    median_delay_s: Mapped[int | None] = mapped_column(_LONG)
+    p95_delay_s: Mapped[int | None] = mapped_column(_LONG)
+    most_delay_s: Mapped[int | None] = mapped_column(_LONG)
 
 
 class TallyDayRow(Base):

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 
-from analytics.quality import compute_arrivals, detect_backward, detect_refused
+from analytics.quality import DELAYS, compute_arrivals, detect_backward, detect_refused
 from water.city_time import CityTime
 from water.meters import Meter, MeterRole
 from water.readings import Quality
@@ -35,7 +35,7 @@ def test_arrivals_count_what_was_expected_received_and_valid():
     meter = Meter("m1", "s1", MeterRole.CUSTOMER, interval_s=3600)
     rows = [("m1", h, "good") for h in range(20)] + [("m1", 20, "spike"), ("m1", 24, "backward")]
     frame = compute_arrivals(checked(rows), [meter], DAY, DAY + timedelta(days=1), CITY)
-    counts = ["meter_id", "day", "expected", "received", "valid", "least_delay_s"]
+    counts = ["meter_id", "day", "expected", "received", "valid", *DELAYS]
     assert list(frame.columns) == counts
     assert frame[["expected", "received", "valid"]].to_numpy().tolist() == [
         [24, 21, 20],
@@ -43,15 +43,17 @@ def test_arrivals_count_what_was_expected_received_and_valid():
     ]
 
 
-def test_the_least_delay_of_a_day_is_that_of_its_freshest_reading():
+def test_the_delays_of_a_day_are_those_of_readings_that_bear_their_own_time():
     meters = [Meter(m, "s1", MeterRole.CUSTOMER) for m in ("m1", "m2", "m3")]
-    rows = [("m1", 1, "good"), ("m1", 2, "good"), ("m1", 25, "good"), ("m2", 1, "good")]
-    rows += [("m2", 2, "good"), ("m3", 1, "good")]
-    assumed = [0, 0, 0, Quality.CLOCK_ASSUMED, 0, Quality.CLOCK_ASSUMED]
-    frame = compute_arrivals(checked(rows, [90, -30, 7, 0, 60, 0], assumed), meters, DAY, DAY, CITY)
-    least = dict(zip(frame["meter_id"], frame["least_delay_s"], strict=True))
-    assert (least["m1"], least["m2"]) == (-30, 60)
-    assert pd.isna(least["m3"])
+    rows = [("m1", hour, "good") for hour in range(20)] + [("m1", 25, "good")]
+    rows += [("m2", 1, "good"), ("m2", 2, "good"), ("m3", 1, "good")]
+    delays = [*range(19, -1, -1), 900, 0, 60, 0]
+    assumed = [0] * 21 + [Quality.CLOCK_ASSUMED, 0, Quality.CLOCK_ASSUMED]
+    frame = compute_arrivals(checked(rows, delays, assumed), meters, DAY, DAY, CITY)
+    found = frame.set_index("meter_id")[list(DELAYS)]
+    assert found.loc["m1"].tolist() == [0, 9, 18, 19], "10th and 19th of 20"
+    assert found.loc["m2"].tolist() == [60] * 4
+    assert found.loc["m3"].isna().all()
 
 
 def test_1398_of_1440_is_97_percent():

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pandas as pd
 import pytest
 
+from analytics.quality import DELAYS
 from storage.registry.figures import FigureStore
 from storage.registry.jobs import JobStore
 from storage.registry.state import RunStateStore
@@ -165,7 +166,7 @@ def test_plan_status_zone_days_arrivals_and_rates_replace_their_rows(figures, en
     })[list(ZONE_DAYS)]  # fmt: skip
     arrivals = pd.DataFrame({
         "meter_id": ["m1"], "day": _days("2026-09-14"), "expected": [96], "received": [95],
-        "valid": [94], "least_delay_s": [float("nan")],
+        "valid": [94], **{name: [float("nan")] for name in DELAYS},
     })  # fmt: skip
     rate = {
         "period": "2026-08", "as_of": NOW, "system_input_m3": 10.0, "authorised_m3": 9.0,

@@ -7,14 +7,16 @@ revision = "0003"
 down_revision = "0002"
 
 _LONG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+_DELAYS = ("least_delay_s", "median_delay_s", "p95_delay_s", "most_delay_s")
 
 
 def upgrade() -> None:
-    """Markers are unknown until each journal is opened, least delays until days are computed."""
+    """Markers are unknown until each journal is opened, delays until days are computed again."""
     op.add_column(
         "ledger_position", sa.Column("marker", sa.String(), server_default="", nullable=False)
     )
-    op.add_column("arrival", sa.Column("least_delay_s", _LONG, nullable=True))
+    for name in _DELAYS:
+        op.add_column("arrival", sa.Column(name, _LONG, nullable=True))
     op.create_table(
         "tally_day",
         sa.Column("supplier", sa.String(), nullable=False),
@@ -32,5 +34,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them; a journal's marker is in its segments, the rest is lost."""
     op.drop_table("tally_day")
-    op.drop_column("arrival", "least_delay_s")
+    for name in _DELAYS:
+        op.drop_column("arrival", name)
     op.drop_column("ledger_position", "marker")

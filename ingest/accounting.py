@@ -32,6 +32,11 @@ def name_in_tallies(journal: str) -> str:
     return "" if journal == "ingest" else journal
 
 
+def list_journals(tallies: Mapping[Tally, int]) -> set[str]:
+    """The names of all journals of which messages were counted."""
+    return {t.reason or "ingest" for t in tallies if t[1:3] == ("messages", "received")}
+
+
 def find_loaded(journal: str, tallies: Mapping[Tally, int]) -> dict[str, int]:
     """The number of each supplier's newest message of a journal that was loaded.
 

@@ -13,6 +13,7 @@ from ingest.checks import check
 from ingest.errors import IngestError
 from ingest.journal import JournalReader
 from ingest.ports import ReadingsSink
+from ingest.replay import attribute_today
 from water.loading import Outcome, Refused, Tally
 from water.readings import Reading
 from water.refusals import Refusal
@@ -128,6 +129,8 @@ def _judge_again(
     """The rows that pass now, with their readings; rows of one message are read once."""
     for (segment, offset), group in groupby(rows, key=itemgetter("segment", "offset")):
         entry = reader.read_entry(segment, offset)
+        # (One that was nobody's has rows since a replay, once its topic had a supplier.)
+        entry = attribute_today(entry, rules) if entry else None
         contents = rules.read(entry) if entry else None
         for row in group:
             part: int = row["part"]

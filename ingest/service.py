@@ -15,7 +15,7 @@ from ingest.checks import Directory, make_directory
 from ingest.errors import JournalTakenError
 from ingest.groups import Group
 from ingest.intake import Body, Intake
-from ingest.jobs import RerunJobs
+from ingest.jobs import IngestJobs
 from ingest.journal import JournalReader, JournalWriter, Message
 from ingest.loader import Loader
 from ingest.metrics import IngestMetrics
@@ -191,7 +191,7 @@ class IngestService:
         except RetryError:
             return
         self._loader, self._counted_before = loader, self._count_of_others(loader)
-        jobs = RerunJobs(self._jobs, self._settings.journal.name, reader, self._sink, self._rules)
+        jobs = self._make_jobs(loader, reader)
         self._while_registry_answers(jobs.release)
         polled = dropped = time.monotonic()
         compress_at = polled + _COMPRESS_IDLE_S
@@ -200,8 +200,10 @@ class IngestService:
             began = time.monotonic()
             if loader.load_next(stop):
                 self._precedence.give_way(time.monotonic() - began)
-            else:
+            elif not jobs.under_way:
                 self._arrived.wait(_IDLE_S)
+            if jobs.under_way:
+                self._while_registry_answers(lambda: self._step(loader, jobs))
             if time.monotonic() - polled > _POLL_S:
                 self._while_registry_answers(lambda: self._poll(loader, jobs))
                 polled = time.monotonic()
@@ -232,15 +234,36 @@ class IngestService:
             self._note_loaded,
         )
 
-    def _poll(self, loader: Loader, jobs: RerunJobs) -> None:
+    def _make_jobs(self, loader: Loader, reader: JournalReader) -> IngestJobs:
+        return IngestJobs(
+            self._jobs,
+            self._settings.journal.name,
+            reader,
+            self._sink,
+            self._rules,
+            self._settings.limits,
+            lambda: loader.position,
+        )
+
+    def _poll(self, loader: Loader, jobs: IngestJobs) -> None:
         """Look at the directory and the jobs."""
         if self._meters.version() != self._directory.version:
             self._use(self._load_directory())
         if jobs.do_next():
-            own = loader.totals - self._counted_before
-            loader.recount()
-            if self._intake.shares:
-                self._counted_before = loader.totals - own
+            self._recount(loader)
+
+    def _step(self, loader: Loader, jobs: IngestJobs) -> None:
+        """Do a page of a replay, and leave the receiver its turn after it."""
+        began = time.monotonic()
+        if jobs.step():
+            self._recount(loader)
+        self._precedence.give_way(time.monotonic() - began)
+
+    def _recount(self, loader: Loader) -> None:
+        own = loader.totals - self._counted_before
+        loader.recount()
+        if self._intake.shares:
+            self._counted_before = loader.totals - own
 
     def _while_registry_answers(self, ask: Callable[[], None]) -> None:
         """While the registry is away the old directory stands and jobs wait."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import structlog
 
@@ -30,10 +31,14 @@ class JournalReader:
         """`committed` tells how far the journal is durable; nothing is read beyond it."""
         self.folder = folder
         self._files = SegmentFiles(folder)
-        self._marker = marker
+        self.marker = marker
         self._committed = committed
         self._closed = (-1, 0)
         self.damage = Damage()
+
+    def up_to(self, end: Position) -> Self:
+        """A reader of the same journal that reads no further than `end`."""
+        return type(self)(self.folder, self.marker, lambda: end)
 
     def read(self, position: Position) -> tuple[list[Entry], Position]:
         """The next entries after a position (about a MiB of them), and the position after them."""
@@ -58,7 +63,7 @@ class JournalReader:
             chunk = self._files.read(segment, offset, FRAME_BYTES + min(length, 1 << 30))
         except FileNotFoundError:
             return None
-        found = next(decode_entries(chunk, segment, offset, self._marker), None)
+        found = next(decode_entries(chunk, segment, offset, self.marker), None)
         return found if isinstance(found, Entry) and found.offset == offset else None
 
     def _read_chunk(self, position: Position, stop: int) -> tuple[list[Entry], Position]:
@@ -90,7 +95,7 @@ class JournalReader:
         """
         entries: list[Entry] = []
         reached = base
-        for found in decode_entries(chunk, segment, base, self._marker):
+        for found in decode_entries(chunk, segment, base, self.marker):
             if not isinstance(found, Entry):
                 self._skip(segment, *found)
                 reached = found[1]

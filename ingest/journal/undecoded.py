@@ -1,17 +1,17 @@
 """What each message was counted as that was not decoded: a file of JSON lines beside its segment.
 
-A replay must know it, to move the message to "decoded" in the sum. A line tells either of a load,
+A replay must know it, to move the message in its sum. A line tells either of a load,
     {"first": 1, "last": 900, "counted": {"undecodable/malformed": [17, 203]}}
 that every entry from `first` to `last` was counted as decoded but those listed, or of an adopted
 replay,
-    {"adopted": [17], "mark": "replay/5/ingest"}
-that these entries are counted as decoded once the store's position under the name `mark` lies
-behind them. Both are durable before the load is committed, so that nothing which the store has
-counted is missing here; what was written for a load that failed is overwritten by its repetition.
+    {"counted": {"decoded": [17]}, "mark": "replay/5/ingest"}
+that these entries are counted so once the store's position under the name `mark` lies behind
+them. Both are durable before the load is committed, so that nothing which the store has counted is
+missing here; what was written for a load that failed is overwritten by its repetition.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -33,8 +33,11 @@ class _Line(msgspec.Struct, omit_defaults=True):
     first: int = 0
     last: int = 0
     counted: dict[str, list[int]] = {}
-    adopted: list[int] = []
     mark: str = ""
+
+    def each(self) -> Iterator[tuple[int, str]]:
+        """Every listed entry with what it is counted as."""
+        return ((entry, label) for label, listed in self.counted.items() for entry in listed)
 
 
 class UndecodedLog:
@@ -69,13 +72,13 @@ class UndecodedLog:
         self._newest, self._noted_to = last.segment, max(self._noted_to, last.entry)
 
 
-def note_adopted(folder: Path, segment: int, entries: Iterable[int], mark: str) -> None:
-    """Keep that entries of a segment are decoded once the store's position `mark` is behind them.
+def note_adopted(folder: Path, segment: int, counted: dict[str, list[int]], mark: str) -> None:
+    """Keep what entries of a segment are counted as once the store's `mark` lies behind them.
 
     Raises:
         OSError: it can't be kept; the adoption must not be committed.
     """
-    _append(folder, segment, _Line(adopted=list(entries), mark=mark))
+    _append(folder, segment, _Line(counted=counted, mark=mark))
 
 
 class CountedAs:
@@ -105,10 +108,10 @@ class CountedAs:
             for entry in void:
                 del self._labels[entry]
         self._ends = max(self._ends, line.last)
-        self._labels.update((n, label) for label, listed in line.counted.items() for n in listed)
+        self._labels.update(line.each())
 
     def _adopt(self, line: _Line, adopted_to: int) -> None:
-        self._labels.update((entry, DECODED) for entry in line.adopted if entry <= adopted_to)
+        self._labels.update((n, label) for n, label in line.each() if n <= adopted_to)
 
 
 def _exists(folder: Path, segment: int) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.batch import Rules
 from ingest.checks import make_directory
-from ingest.jobs import RerunJobs
+from ingest.jobs import IngestJobs
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.loader import Loader
 from ingest.settings import Limits
@@ -63,7 +63,9 @@ def worker(tmp_path, store, queue):
         )
         assert loader.load_next(threading.Event())
         today = Rules((), Policy(), REGISTERED)
-        return RerunJobs(queue, name, reader, store, lambda: today)
+        return IngestJobs(
+            queue, name, reader, store, lambda: today, Limits(), lambda: loader.position
+        )
 
     yield start
     for journal in journals:

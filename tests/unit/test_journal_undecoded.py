@@ -70,7 +70,7 @@ def test_a_load_that_failed_is_forgotten_when_it_is_repeated(folder, restarted):
 
 def test_an_adopted_message_is_decoded_once_the_store_has_counted_it(folder):
     UndecodedLog(folder).note(entries(1, 10), [(3, MALFORMED), (8, MALFORMED)])
-    note_adopted(folder, 1, [3, 8], "replay/5/ingest")
+    note_adopted(folder, 1, {DECODED: [3, 8]}, "replay/5/ingest")
     found = counted(folder, marks={"replay/5/ingest": 5})
     assert (found[3], found[8]) == (DECODED, MALFORMED)
 

@@ -4,7 +4,7 @@ import sys
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, partial
 from itertools import repeat
 from typing import NamedTuple
 
@@ -12,10 +12,11 @@ from ingest.accounting import tally_outcome
 from ingest.agreements import NO_AGREEMENTS, Agreements
 from ingest.checks import Directory, check
 from ingest.decoders import Decoded
-from ingest.journal import Entry
+from ingest.journal import OVERSIZE, RETAINED, Entry
 from ingest.messages import Contents, read_message
+from ingest.plain import PlainWay
 from ingest.settings import Source
-from ingest.topics import Route, route
+from ingest.topics import Remembered, Route, route
 from water.loading import Outcome, Position, Refused, Tally
 from water.policy import Policy
 from water.readings import Reading
@@ -23,6 +24,8 @@ from water.refusals import Refusal, SetAside, Undecodable
 from water.tuples import make_tuple
 
 _INT64 = 1 << 63
+_MARKED = RETAINED | OVERSIZE
+"""Flags of messages that are not decoded."""
 _TOPICS = 131_072
 """Topics whose route is remembered: 30 MB."""
 
@@ -53,7 +56,12 @@ class Rules:
     @cached_property
     def find_route(self) -> Callable[[str], Route | None]:
         """What a topic says; worked out once a topic."""
-        return lru_cache(_TOPICS)(partial(route, sources=self.sources))
+        return Remembered(partial(route, sources=self.sources), _TOPICS).__getitem__
+
+    @cached_property
+    def plain_way(self) -> PlainWay:
+        """Judges messages of our own dialect of which every reading is accepted."""
+        return PlainWay(self.directory, self.policy, self.find_route)
 
     def read(self, entry: Entry) -> Contents:
         """What a message holds."""
@@ -140,32 +148,43 @@ class Batch:
     def take(self, waiting: deque[Entry], limit: int = sys.maxsize) -> None:
         """Judge messages from the front of those that wait, until `limit` messages or readings.
 
-        One loop, for it runs for every message and every reading.
+        One loop with few calls, for it runs for every message.
         """
-        rules, readings, entries, judgements = (
-            self.rules, self.readings, self.entries, self.judgements
-        )  # fmt: skip
-        find_route, directory, policy = rules.find_route, rules.directory, rules.policy
-        agreements = rules.agreements
+        judge, readings, entries = self.rules.plain_way.judge, self.readings, self.entries
+        conclude = self.judgements.append
         while waiting and len(readings) < limit and len(entries) < limit:
             entry = waiting.popleft()
-            contents = read_message(entry, find_route, directory.suppliers, agreements)
-            dialect, decoded_readings, reason, _ = contents
-            supplier, received_at, first = entry.supplier, entry.received_ms // 1000, len(readings)
-            refused: list[tuple[int, str]] = []
-            for decoded in decoded_readings:
-                judged = check(decoded, supplier, dialect, received_at, directory, policy)
-                if isinstance(judged, Reading):
-                    readings.append(judged)
-                else:
-                    part = len(readings) - first + len(refused)
-                    refused.append((part, judged[0].value))
-                    self._add_refused(entry, contents, part, *judged)
+            _, _, _, _, _, supplier, topic, payload, received_ms, flags, lost = entry
+            plain = None
+            if not flags & _MARKED and not lost:
+                plain = judge(supplier, topic, payload, received_ms // 1000)
+            if plain is None:
+                self._take_long_way(entry)
+                continue
+            first = len(readings)
+            readings += plain
             entries.append(entry)
-            judgement = (supplier, first, len(readings), refused, reason)
-            judgements.append(make_tuple(Judgement, judgement))
-            if reason is not None or entry.lost:
-                self._count_without_readings(entry, reason)
+            conclude(make_tuple(Judgement, (supplier, first, len(readings), (), None)))
+
+    def _take_long_way(self, entry: Entry) -> None:
+        """Judge a message that is not plain."""
+        rules, supplier, received_at = self.rules, entry.supplier, entry.received_ms // 1000
+        contents, first = rules.read(entry), len(self.readings)
+        refused: list[tuple[int, str]] = []
+        for part, decoded in enumerate(contents.readings):
+            judged = check(
+                decoded, supplier, contents.dialect, received_at, rules.directory, rules.policy
+            )
+            if isinstance(judged, Reading):
+                self.readings.append(judged)
+            else:
+                refused.append((part, judged[0].value))
+                self._add_refused(entry, contents, part, *judged)
+        self.entries.append(entry)
+        reason = contents.reason
+        self.judgements.append(Judgement(supplier, first, len(self.readings), refused, reason))
+        if reason is not None or entry.lost:
+            self._count_without_readings(entry, reason)
 
     def refuse_entry(self, entry: Entry, detail: str) -> None:
         """Put every reading of a message aside that the store itself can't take."""

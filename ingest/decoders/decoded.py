@@ -130,7 +130,7 @@ def read_number(value: object) -> float:
 def read_instant(value: object) -> int:
     """Whole epoch seconds of ISO 8601 text with a zone, or of a number (s, or ms if that large)."""
     if isinstance(value, str):
-        return _parse_instant(value)
+        return parse_instant(value)
     if value is None:
         raise _UnfitError(Refusal.NO_TIME, "")
     if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
@@ -142,8 +142,11 @@ def read_instant(value: object) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _parse_instant(text: str) -> int:
-    """Meters read on the same quarter-hours: most texts come thousands of times."""
+def parse_instant(text: str) -> int:
+    """Whole epoch seconds of an instant written as text.
+
+    Meters read on the same quarter-hours: most texts come thousands of times.
+    """
     try:
         at = _parse_calendar(text.strip())
     except ValueError:

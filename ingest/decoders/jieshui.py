@@ -14,12 +14,10 @@ from ingest.decoders.decoded import (
     Decoded,
     Unreadable,
     decode_reading,
-    read_instant,
     read_json,
     read_text,
 )
 from water.refusals import Refusal, SetAside, Undecodable
-from water.tuples import make_tuple
 
 
 class _Reading(msgspec.Struct, gc=False):
@@ -36,10 +34,10 @@ class _Message(_Reading, gc=False):
     readings: list[_Reading] | None = None
 
 
-class _Plain(msgspec.Struct, gc=False):
-    """A reading with nothing to settle: its instant is text, its quantities are numbers."""
+class Plain(msgspec.Struct, gc=False):
+    """A reading with nothing to settle; msgspec takes only finite numbers for its quantities."""
 
-    at: str | None = None
+    at: str | int | None = None
     register_m3: float | None = None
     flow_m3_h: float | None = None
     pressure_mpa: float | None = None
@@ -48,52 +46,44 @@ class _Plain(msgspec.Struct, gc=False):
     simulated: bool | None = False
 
 
-class _PlainMessage(_Plain, gc=False):
-    readings: list[_Plain] | None = None
+class _PlainMessage(Plain, gc=False):
+    readings: list[Plain] | None = None
 
 
+_OPENING_BRACKET = ord("[")
 _ONE_PLAIN = msgspec.json.Decoder(_PlainMessage)
-_MANY_PLAIN = msgspec.json.Decoder(list[_Plain])
+_MANY_PLAIN = msgspec.json.Decoder(list[Plain])
 _ONE = msgspec.json.Decoder(_Message)
 _MANY = msgspec.json.Decoder(list[_Reading])
 
 
 def decode(rest: str, payload: bytes, received_at: int) -> list[Decoded] | SetAside:  # noqa: ARG001 (every decoder is handed the same)
     """Decode one message of our own dialect."""
-    meter, _, kind = rest.rpartition("/")
+    kind = rest.rpartition("/")[2]
     if kind == "status":
         return SetAside.STATUS
     if kind == "event":
         return SetAside.EVENT
-    if kind != "reading" or not meter:
+    address = read_address(rest)
+    if address is None:
         raise Unreadable(Undecodable.UNKNOWN_TOPIC, f"{rest!r:.80}")
-    return _decode_plain(payload, meter) or _decode_any(payload, meter)
+    return _decode_any(payload, address)
 
 
-def _decode_plain(payload: bytes, meter: str) -> list[Decoded] | None:
-    """The readings of a message in which all is as it should be; None: look closer.
+def read_address(rest: str) -> str | None:
+    """The meter that a topic of readings names ("-" = the readings do); None: it is no such."""
+    meter, _, kind = rest.rpartition("/")
+    return meter if meter and kind == "reading" else None
 
-    Gives what `_decode_any` gives, without asking of each value what it is: msgspec takes
-    only finite numbers. One loop, for nearly every reading of a city goes through it.
+
+def read_plain(payload: bytes) -> Sequence[Plain]:
+    """The readings of a message, if they are all plain.
+
+    Raises:
+        msgspec.DecodeError, LookupError, ValueError, RecursionError: they are not, or it is no
+            message at all.
     """
-    readings: list[Decoded] = []
-    try:
-        for item in _plain_items(payload):
-            register, flow = item.register_m3, item.flow_m3_h
-            pressure, level = item.pressure_mpa, item.level_m
-            if item.simulated or register is flow is pressure is level is None:
-                return None
-            address = meter if item.meter is None else read_text(item.meter)
-            at = read_instant(item.at)
-            values = (address, at, register, flow, pressure, level, 0, None, "")
-            readings.append(make_tuple(Decoded, values))
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
-    return readings
-
-
-def _plain_items(payload: bytes) -> Sequence[_Plain]:
-    if payload[:1] == b"[":
+    if payload[0] == _OPENING_BRACKET:
         return _MANY_PLAIN.decode(payload)
     message = _ONE_PLAIN.decode(payload)
     if message.readings is None or message.simulated:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -25,7 +25,7 @@ from ingest.ports import JobQueue, MeterDirectory, ReadingsSink
 from ingest.precedence import Precedence
 from ingest.settings import IngestSettings
 from ingest.stream import Stream
-from ingest.topics import attribute
+from ingest.topics import Remembered, attribute
 from ingest.workers import find_abandoned
 from water.clock import Clock
 from water.loading import Outcome, Position, Tally
@@ -281,14 +281,14 @@ class IngestService:
     def _use(self, directory: Directory) -> None:
         """Judge by this directory from now on; whose a topic is, is worked out once a topic."""
         work_out = partial(attribute, sources=self._settings.sources, suppliers=directory.suppliers)
-        self._attribute = lru_cache(_TOPICS)(work_out)
+        self._suppliers = Remembered(work_out, _TOPICS)
         self._directory = directory
         self._standing = Rules(
             self._settings.sources, self._policy, directory, self._settings.agreements
         )
 
     def _supplier_of(self, topic: str) -> str:
-        return self._attribute(topic)
+        return self._suppliers[topic]
 
     def _rules(self) -> Rules:
         return self._standing

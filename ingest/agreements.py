@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ingest.decoders import Decoder
+from ingest.signatures import Signing
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,11 +13,15 @@ class Agreements:
 
     Attributes:
         decoders: (supplier, dialect) → decoder, of dialects that nobody can read unconfigured.
+        form: how every message is written, whatever dialect its addresses are of: imports.
+        signatures: supplier → how its messages are signed.
     """
 
     decoders: Mapping[tuple[str, str], Decoder] = field(
         default_factory=dict[tuple[str, str], Decoder]
     )
+    form: Decoder | None = None
+    signatures: Mapping[str, Signing] = field(default_factory=dict[str, Signing])
 
 
 NO_AGREEMENTS = Agreements()

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from ingest.agreements import NO_AGREEMENTS, Agreements
 from ingest.decoders import CONFIGURED, DIALECTS, Decoded, Unreadable
 from ingest.journal import OVERSIZE, RETAINED, Entry
+from ingest.signatures import PREFIX, Signing, unwrap
 from ingest.topics import NOBODY, Route
 from water.refusals import SetAside, Undecodable
 from water.tuples import make_tuple
@@ -40,19 +41,43 @@ def read_message(
     reason = _by_envelope(flags, payload)
     if reason is not None:
         return Contents(dialect, [], reason)
-    decode = DIALECTS.get(dialect) or agreements.decoders.get((supplier, dialect))
+    signing = agreements.signatures.get(supplier)
+    if signing is not None:
+        signed = _unwrap(signing, topic, payload, received_ms)
+        if not isinstance(signed, bytes):
+            return Contents(dialect, [], *signed)
+        payload = signed
+    decode = agreements.form or DIALECTS.get(dialect)
+    decode = decode or agreements.decoders.get((supplier, dialect))
     if decode is None:
         detail = "not configured for this supplier" if dialect in CONFIGURED else ""
         return Contents(dialect, [], Undecodable.UNKNOWN_DIALECT, detail)
     try:
         readings = decode(rest, payload, received_ms // 1000)
     except Unreadable as unreadable:
-        return Contents(dialect, [], unreadable.reason, unreadable.detail)
+        return Contents(dialect, [], *_explain(unreadable, payload))
     except Exception as error:  # noqa: BLE001 (whatever a sender makes a decoder do, the rest goes on)
         return Contents(dialect, [], Undecodable.MALFORMED, type(error).__name__)
     if not isinstance(readings, list):  # (asking an enumeration costs ten times as much)
         return Contents(dialect, [], readings)
     return make_tuple(Contents, (dialect, readings, None, ""))
+
+
+def _unwrap(
+    signing: Signing, topic: str, payload: bytes, received_ms: int
+) -> bytes | tuple[Undecodable | SetAside, str]:
+    """What is signed, or why it is not read."""
+    signed = unwrap(signing, topic, payload, received_ms)
+    if isinstance(signed, bytes) and (reason := _by_envelope(0, signed)):
+        return reason, ""
+    return signed
+
+
+def _explain(unreadable: Unreadable, payload: bytes) -> tuple[Undecodable, str]:
+    """Why a payload is not read; a signature that nobody has looked at explains it better."""
+    if payload.startswith(PREFIX):
+        return Undecodable.BAD_SIGNATURE, "no key of the supplier is configured"
+    return unreadable.reason, unreadable.detail
 
 
 def _by_envelope(flags: int, payload: bytes) -> Undecodable | SetAside | None:

@@ -4,12 +4,22 @@ from collections import defaultdict
 
 from ingest.agreements import Agreements
 from ingest.decoders import Decoder, mapped, tasmota
-from jieshui.mqtt_sections import Mqtt
+from ingest.signatures import Signing
+from jieshui.errors import JieshuiError
+from jieshui.mqtt_sections import Mqtt, MqttSignature
+from jieshui.secret_files import read_secret
 from water.dialects import Dialect
+
+_KEYS = 2
+_SHORTEST_KEY = 32
 
 
 def make_agreements(mqtt: Mqtt) -> Agreements:
-    """The decoders of dialects that need a configuration."""
+    """The decoders of dialects that need a configuration, and the keys of signatures.
+
+    Raises:
+        JieshuiError: a file of keys is not as it should be.
+    """
     mappings = defaultdict[str, list[mapped.JsonMapping]](list)
     for table in mqtt.json_:
         mappings[table.supplier].append(table.mapping())
@@ -19,4 +29,20 @@ def make_agreements(mqtt: Mqtt) -> Agreements:
     }
     for table in mqtt.tasmota:
         decoders[table.supplier, Dialect.TASMOTA.value] = tasmota.make_decoder(table.counters())
-    return Agreements(decoders)
+    signatures = {table.supplier: _signing(table) for table in mqtt.signatures}
+    return Agreements(decoders, signatures=signatures)
+
+
+def _signing(table: MqttSignature) -> Signing:
+    """How a supplier's messages are signed, with the keys of its file, one a line.
+
+    Raises:
+        JieshuiError: the file can't be read, or holds no good keys.
+    """
+    keys = read_secret(table.key_file).split()
+    if len(keys) > _KEYS or min(map(len, keys)) < _SHORTEST_KEY:
+        raise JieshuiError(
+            f"the file {table.key_file} should hold a key, or two while they are changed, each on "
+            f"a line of its own and of {_SHORTEST_KEY} characters or more"
+        )
+    return Signing(tuple(key.encode() for key in keys), table.window_s, table.required)

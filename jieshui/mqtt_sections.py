@@ -159,6 +159,15 @@ class MqttJson(Section):
         )
 
 
+class MqttSignature(Section):
+    """[[mqtt.signatures]]: a supplier's messages are signed (docs/connecting.md, Signatures)."""
+
+    supplier: str
+    key_file: Path
+    window_s: int = Field(default=300, ge=1)
+    required: bool = True
+
+
 def _place(text: str | None) -> Place | None:
     return None if text is None else parse_place(text)
 
@@ -184,6 +193,7 @@ class Mqtt(Section):
     sources: tuple[MqttSource, ...] = ()
     tasmota: tuple[MqttTasmota, ...] = ()
     json_: tuple[MqttJson, ...] = Field(default=(), alias="json")
+    signatures: tuple[MqttSignature, ...] = ()
 
     @model_validator(mode="after")
     def _no_password_in_clear(self) -> Self:
@@ -196,6 +206,7 @@ class Mqtt(Section):
 
     @model_validator(mode="after")
     def _one_table_a_supplier(self) -> Self:
-        for supplier in _twice(table.supplier for table in self.tasmota):
-            raise ValueError(f"two tables mqtt.tasmota are of the supplier {supplier!r}")
+        for name, tables in (("tasmota", self.tasmota), ("signatures", self.signatures)):
+            for supplier in _twice(table.supplier for table in tables):
+                raise ValueError(f"two tables mqtt.{name} are of the supplier {supplier!r}")
         return self

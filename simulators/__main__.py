@@ -35,7 +35,13 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop.set())
     counts = stream(
         city,
-        BrokerAddress(host, int(port), _credentials(options.passwords), options.ca_file),
+        BrokerAddress(
+            host,
+            int(port),
+            _credentials(options.passwords),
+            options.ca_file,
+            json.loads(options.keys.read_text("utf-8")) if options.keys else {},
+        ),
         clock=ScaledClock(options.anchor or SystemClock().now(), city.until, options.speed),
         state_path=options.folder / "stream.json",
         stop=stop,
@@ -54,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--broker", required=True, metavar="HOST:PORT")
     parser.add_argument("--ca-file", type=Path, help="speak TLS and trust these certificates")
     parser.add_argument("--passwords", type=Path, help="JSON: supplier's id → its password")
+    parser.add_argument("--keys", type=Path, help="JSON: supplier's id → its signing key")
     parser.add_argument("--files-only", action="store_true", help="write the files and stop")
     parser.add_argument("--folder", type=Path, required=True, help="for files and the state")
     parser.add_argument(

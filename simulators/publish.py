@@ -5,6 +5,7 @@ receipt says "loaded", and sent again when that doesn't come.
 """
 
 import hashlib
+import hmac
 import json
 import threading
 import time
@@ -38,17 +39,26 @@ class BrokerAddress:
         port: its port.
         credentials: a supplier's id → its (user name, password).
         ca_file: speak TLS, and trust these certificates.
+        signing_keys: a supplier's id → the key that it signs its messages with.
     """
 
     host: str
     port: int
     credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     ca_file: Path | None = None
+    signing_keys: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def receipt_id(payload: bytes) -> str:
     """How a receipt names a message: BLAKE2b-64 of its payload, as 16 hex digits."""
     return hashlib.blake2b(payload, digest_size=8).hexdigest()
+
+
+def sign(key: str, topic: str, payload: bytes, seconds: int) -> bytes:
+    """The payload behind a line with its signature, as docs/connecting.md says."""
+    signed = b"\0".join((topic.encode(), str(seconds).encode(), payload))
+    code = hmac.new(key.encode(), signed, hashlib.sha256).hexdigest()
+    return f"jieshui-hmac-sha256 {seconds} {code}\n".encode() + payload
 
 
 @dataclass
@@ -80,6 +90,7 @@ class Courier:
         self._resend_after_s = resend_after_s
         self._changed = threading.Condition()
         self._unreceipted: dict[str, _Unreceipted] = {}
+        self._signed: dict[str, str] = {}
         self._waiting_by_due: Counter[int] = Counter()
         self._dues: deque[int] = deque()
         self._receipted_upto: int | None = None
@@ -167,7 +178,12 @@ class Courier:
             log.info("messages sent again", supplier=self.supplier_id, messages=again)
 
     def _publish(self, delivery: Delivery) -> None:
-        self._client.publish(delivery.topic, delivery.payload, qos=1)
+        payload = delivery.payload
+        if key := self._broker.signing_keys.get(self.supplier_id):
+            payload = sign(key, delivery.topic, payload, int(time.time()))
+            # Signed anew each time, it has a receipt of its own.
+            self._signed[receipt_id(payload)] = receipt_id(delivery.payload)
+        self._client.publish(delivery.topic, payload, qos=1)
 
     def _make_client(self) -> mqtt.Client:
         client = mqtt.Client(
@@ -200,7 +216,8 @@ class Courier:
             return
         with self._changed:
             for entry in loaded:
-                if waiting := self._unreceipted.pop(entry["id"], None):
+                key = self._signed.pop(entry["id"], entry["id"])
+                if waiting := self._unreceipted.pop(key, None):
                     self._waiting_by_due[waiting.due] -= 1
                     self.receipted_readings += waiting.delivery.readings
             self._changed.notify_all()

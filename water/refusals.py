@@ -15,6 +15,9 @@ class Undecodable(StrEnum):
     NO_QUANTITY = "no_quantity"
     ALIAS_UNKNOWN = "alias_unknown"
     """Its values have numbers for names, and what those stand for was said in another message."""
+    UNSIGNED = "unsigned"
+    BAD_SIGNATURE = "bad_signature"
+    SIGNATURE_EXPIRED = "signature_expired"
     JOURNAL_LOST = "journal_lost"
     """It was received and numbered; damage to the journal took it."""
 

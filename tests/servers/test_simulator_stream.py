@@ -11,6 +11,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from ingest.signatures import Signing, unwrap
 from simulators.city import build_city
 from simulators.errors import CityError
 from simulators.publish import BrokerAddress
@@ -90,11 +91,11 @@ def standing_clock(shown=UNTIL):
     return ScaledClock(SystemClock().now(), shown, 0)
 
 
-def play(city, broker, tmp_path, **options):
+def play(city, broker, tmp_path, keys=None, **options):
     options.setdefault("clock", standing_clock(city.until))
     options.setdefault("finish_at", city.until)
     options.setdefault("stop", threading.Event())
-    address = BrokerAddress(broker.host, broker.port)
+    address = BrokerAddress(broker.host, broker.port, signing_keys=keys or {})
     give_up = threading.Timer(30, options["stop"].set)  # a stream that never ends must fail
     give_up.start()
     try:
@@ -137,6 +138,22 @@ def test_a_message_is_sent_again_until_its_receipt_comes(city, mosquitto, tmp_pa
     assert lost
     assert all(platform.received[key] >= 3 for key in lost)
     assert counts.resent >= 2 * len(lost)
+    assert set(platform.readings()) == every_reading(city)
+
+
+def test_a_supplier_with_a_key_signs_anew_whatever_it_sends_again(city, mosquitto, tmp_path):
+    signer, key = city.suppliers[0].id, "k" * 32
+    with Platform(mosquitto, loses=lambda name, times: name < "1" and times < 2) as platform:
+        counts = play(city, mosquitto, tmp_path, keys={signer: key})
+    now_ms = int(time.time() * 1000)
+    signing = Signing((key.encode(),))
+    messages, platform.messages = platform.messages, []
+    for topic, payload in messages:
+        signed = topic.startswith(f"water/v1/{signer}/")
+        said = unwrap(signing, topic, payload, now_ms) if signed else payload
+        assert isinstance(said, bytes), said
+        platform.messages.append((topic, said))
+    assert counts.resent
     assert set(platform.readings()) == every_reading(city)
 
 

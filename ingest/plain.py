@@ -15,7 +15,7 @@ import msgspec
 from ingest.checks import Directory
 from ingest.decoders.decoded import MILLISECONDS_FROM, parse_instant, read_text
 from ingest.decoders.jieshui import read_address, read_plain
-from ingest.topics import NOBODY, Route
+from ingest.topics import NOBODY, Remembered, Route
 from water.limits import (
     FASTEST_M3_H,
     HIGHEST_M,

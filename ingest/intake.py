@@ -49,6 +49,11 @@ class Intake(Protocol):
         """Whether other services count for themselves what this one must leave out."""
         ...
 
+    @property
+    def passing(self) -> bool:
+        """Whether the service will soon be gone, and should begin nothing that others can do."""
+        ...
+
     def journalled(self, messages: Sequence[Message]) -> None:
         """A group is durable."""
         ...

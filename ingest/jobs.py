@@ -39,6 +39,7 @@ class IngestJobs:
         rules: what messages are judged by today.
         limits: the quota of the quarantine.
         loaded: how far the journal is loaded.
+        passing: whether this worker will soon be gone: it takes what only it can do.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class IngestJobs:
         rules: Callable[[], Rules],
         limits: Limits,
         loaded: Callable[[], Position],
+        *,
+        passing: bool = False,
     ) -> None:
         self._queue = queue
         self._journal = journal
@@ -58,7 +61,8 @@ class IngestJobs:
         self._rules = rules
         self._limits = limits
         self._loaded = loaded
-        self._kinds = [*_KINDS, *(_kind_for(kind, journal) for kind in _KINDS)]
+        anybodys = () if passing else _KINDS
+        self._kinds = [*anybodys, *(_kind_for(kind, journal) for kind in _KINDS)]
         self._replay: tuple[Job, Replay] | None = None
         self._resume_at = self._report_at = 0.0
 
@@ -69,6 +73,11 @@ class IngestJobs:
         once, and a message is decoded once.
         """
         self._queue.release(self._kinds)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no replay is under way, be there a step to do now or not."""
+        return self._replay is None
 
     @property
     def under_way(self) -> bool:

@@ -80,6 +80,7 @@ class IngestService:
         self._last_message_ms: int | None = None
         self._counted_before: Counter[Tally] = Counter()
         self._arrived = threading.Event()
+        self._jobless = False
         self._precedence = Precedence()
         self._abandoned: dict[str, str] = {}
         self._crash: BaseException | None = None
@@ -119,6 +120,11 @@ class IngestService:
         """Messages that the journal has made durable, and of these those that are loaded."""
         durable = self._journal.committed().entry if self._journal else 0
         return durable, self._loader.position.entry if self._loader else 0
+
+    def idle(self) -> bool:
+        """Whether all that is durable is loaded, and the last look found no job."""
+        durable, loaded = self.progress()
+        return self._loader is not None and durable == loaded and self._jobless
 
     def health(self) -> dict[str, object]:
         """What a person or a probe asks first; `ready` = messages are received and kept."""
@@ -243,14 +249,17 @@ class IngestService:
             self._rules,
             self._settings.limits,
             lambda: loader.position,
+            passing=self._intake.passing,
         )
 
     def _poll(self, loader: Loader, jobs: IngestJobs) -> None:
         """Look at the directory and the jobs."""
         if self._meters.version() != self._directory.version:
             self._use(self._load_directory())
-        if jobs.do_next():
+        began = jobs.do_next()
+        if began:
             self._recount(loader)
+        self._jobless = jobs.idle and not began
 
     def _step(self, loader: Loader, jobs: IngestJobs) -> None:
         """Do a page of a replay, and leave the receiver its turn after it."""

@@ -33,7 +33,7 @@ SET_UP, KEEP, RUN, LOOK = "Set up", "Keep", "Run", "Look"
 PEOPLE = "People and keys"
 
 app.command(rich_help_panel=SET_UP)(init.init)
-app.command("import", rich_help_panel=SET_UP)(importing.import_registry)
+app.add_typer(importing.app, name="import", rich_help_panel=SET_UP)
 app.add_typer(broker.app, name="broker", rich_help_panel=SET_UP)
 app.command(rich_help_panel=KEEP)(backup.backup)
 app.command(rich_help_panel=KEEP)(backup.restore)

@@ -6,7 +6,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -19,6 +19,7 @@ from api.app import create_app
 from api.settings import ApiSettings
 from api.sso import SignOnSettings, SingleSignOn
 from ingest.door import Door
+from ingest.history import History, history_settings
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
 from jieshui import config
@@ -199,6 +200,17 @@ def build_door(
     return door, IngestService(
         ingest, stores.readings, stores.registry, stores.jobs, stores.clock, settings.policy(),
         metrics, door,
+    )  # fmt: skip
+
+
+def build_import(
+    settings: Settings, stores: Stores, metrics: CollectorRegistry, history: History
+) -> IngestService:
+    """The rows of a file; they may be as old as history may be."""
+    policy = settings.policy()
+    return IngestService(
+        history_settings(ingest_settings(settings)), stores.readings, stores.registry, stores.jobs,
+        stores.clock, replace(policy, oldest_days=policy.history_days), metrics, history,
     )  # fmt: skip
 
 

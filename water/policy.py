@@ -62,6 +62,7 @@ class Policy:
         night_confirm_nights: nights in a row that must confirm a rise.
         future_tolerance_s: how far ahead of our clock a reading may lie.
         oldest_days: how many days back a reading may lie.
+        history_days: how many days back one may lie that is imported from a file.
         sources: the document behind each setting that the city changed (key → document).
     """
 
@@ -82,6 +83,7 @@ class Policy:
     night_confirm_nights: int = 5
     future_tolerance_s: int = 300
     oldest_days: int = 1_100
+    history_days: int = 7_305
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
 
 

@@ -1,4 +1,4 @@
-"""`jieshui import`: users, meters, zones, plans and returns from files."""
+"""`jieshui import`: users, meters, zones, plans and returns from files, or readings of the past."""
 
 import json
 from pathlib import Path
@@ -8,14 +8,36 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from typer.core import TyperGroup
 
 from jieshui.commands.options import ConfigOption, JsonOption, settings_from
+from jieshui.commands.readings import import_readings
 from jieshui.errors import JieshuiError
 
 if TYPE_CHECKING:
     from registry.importing import ImportReport
 
+_REGISTRY = "registry"
 
+
+class _RegistryByDefault(TyperGroup):
+    """`jieshui import PATH` is `jieshui import registry PATH`; ./readings is a folder."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # pyright: ignore[reportIncompatibleMethodOverride] - typer's context
+        """Put the name of the command in front where none is given."""
+        named = bool(args) and (args[0] in self.commands or args[0] == "--help")
+        return super().parse_args(ctx, args if named or not args else [_REGISTRY, *args])
+
+
+app = typer.Typer(
+    cls=_RegistryByDefault,
+    no_args_is_help=True,
+    help="Import registries (the default) or the history of readings.",
+)
+app.command("readings")(import_readings)
+
+
+@app.command(_REGISTRY)
 def import_registry(
     path: Annotated[
         Path, typer.Argument(help="CSV, XLSX, or a folder of CSVs; with --template: what to write.")

@@ -1,0 +1,134 @@
+"""`jieshui import readings`: history of readings from a CSV or Parquet file."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from jieshui.commands.options import ConfigOption, JsonOption, settings_from
+from jieshui.errors import JieshuiError
+
+if TYPE_CHECKING:
+    from ingest.history import Import, Tale
+    from ingest.history_files import HistoryFile
+
+
+def import_readings(
+    path: Annotated[
+        Path | None,
+        typer.Argument(help="CSV or Parquet; none: load what an earlier import left, do its jobs."),
+    ] = None,
+    supplier: Annotated[str | None, typer.Option(help="Whose meters these are.")] = None,
+    dialect: Annotated[
+        str, typer.Option(help="Whose addresses the column meter holds; jieshui = ids of meters.")
+    ] = "jieshui",
+    timezone: Annotated[
+        str | None, typer.Option(help="Of instants without a zone, like Asia/Shanghai.")
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of a CSV; gb18030 for one in GBK.")] = "utf-8-sig",
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column that says nothing here; may be repeated.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Begin from the start, whatever was imported before.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import readings of the past: every line is checked, journalled and counted like any other.
+
+    Whatever ends it, the same command goes on where it stood. Exit code 1 when it was stopped.
+    """
+    from prometheus_client import CollectorRegistry
+
+    from ingest.history import History
+    from ingest.importing import run_import
+    from jieshui.logs import set_up_logs
+    from jieshui.processes import spare_the_collector
+    from jieshui.stopping import stop_on_signals
+    from jieshui.wiring import build_import, open_stores
+
+    set_up_logs()
+    spare_the_collector()
+    with ExitStack() as stack:
+        stores = stack.enter_context(open_stores(settings := settings_from(config)))
+        what = file = None
+        if path is not None:
+            if not supplier or supplier not in stores.registry.suppliers():
+                known = ", ".join(sorted(stores.registry.suppliers())) or "none yet"
+                raise JieshuiError(f"--supplier names whose meters these are; there are: {known}")
+            what, file = _open(stack, path, supplier, dialect, timezone, encoding, ignore, again)
+        history = History(what)
+        service = build_import(settings, stores, CollectorRegistry(), history)
+        stop = stack.enter_context(stop_on_signals())
+        bar = stack.enter_context(_progress(hidden=as_json))
+        task = bar.add_task("Importing", total=file.size if file else None, rows=0)
+
+        def tell() -> None:
+            done = file.done.value if file else 0
+            bar.update(task, completed=done, rows=history.tale.rows)
+
+        ended = run_import(service, history, stop, tell)
+    _print(history.tale, ended=ended, as_json=as_json)
+    if not ended:
+        raise typer.Exit(1)
+
+
+def _open(
+    stack: ExitStack, path: Path, supplier: str, dialect: str, timezone: str | None,
+    encoding: str, ignore: list[str] | None, again: bool,
+) -> "tuple[Import, HistoryFile]":  # fmt: skip
+    from ingest.history import Import
+    from ingest.history_files import digest, open_history
+    from ingest.history_rows import read_header
+
+    try:
+        zone = ZoneInfo(timezone) if timezone else None
+    except (KeyError, ValueError, OSError):
+        raise JieshuiError(f"no time zone is called {timezone!r}; take Asia/Shanghai") from None
+    content = digest(path)
+    file = stack.enter_context(open_history(path, encoding))
+    read = read_header(file.names, ignore or [], zone)
+    options = (timezone or "", encoding, *sorted(ignore or []))
+    return Import(content, supplier, dialect, options, file.lines, read, again), file
+
+
+def _progress(*, hidden: bool) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[rows]} rows"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=hidden,
+    )
+
+
+def _print(tale: "Tale", *, ended: bool, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"ended": ended, **tale.describe()}))
+        return
+    out = Console(soft_wrap=True, highlight=False)
+    table = Table("what", "readings")
+    table.add_row("rows", str(tale.rows))
+    if tale.earlier:
+        table.add_row("journalled by an earlier run", str(tale.earlier))
+    for account in ("stored", "duplicate", "conflict"):
+        table.add_row(account, str(tale.counts[account]))
+    for reason, count in sorted(tale.quarantined.items()):
+        table.add_row(f"quarantined: {reason}", str(count))
+    for reason, count in tale.unfit.items():
+        table.add_row(f"line refused: {reason}", str(count))
+    out.print(table)
+    for reason, numbers in tale.places.items():
+        more = ", …" if tale.unfit[reason] > len(numbers) else ""
+        out.print(f"{reason}: lines {', '.join(map(str, numbers))}{more}", markup=False)
+    if not ended:
+        out.print("[bold]Stopped.[/] The same command goes on where it stood.")

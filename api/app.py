@@ -40,6 +40,7 @@ from api.routes import (
     ingest,
     meters,
     readings_in,
+    replays,
     session,
     users,
     zones,
@@ -58,7 +59,9 @@ _DESCRIPTION = """节水平台接口。时刻一律带时区（ISO 8601），体
 Instants carry their zone (ISO 8601), volumes are m³, flows m³/h, rates fractions of one. Every list
 comes in pages (items, next) and as CSV (?format=csv); errors are RFC 9457 problem documents."""
 
-_SUBJECTS = (session, users, zones, meters, alerts, city, ingest, readings_in, administration)
+_SUBJECTS = (
+    session, users, zones, meters, alerts, city, ingest, replays, readings_in, administration,
+)  # fmt: skip
 
 
 def create_app(

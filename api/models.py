@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.parameters import Text
+from api.parameters import Instant, Text
 from water.viewer import Role
 
 
@@ -361,6 +361,52 @@ class QuarantineRerun(BaseModel):
     ids: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(
         [], max_length=10_000, description="隔离编号 ids of the quarantine"
     )
+
+
+class NewReplay(BaseModel):
+    """重放 Which messages to judge anew: those that arrived with start <= received < end."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: Instant = Field(description="接收时间起 arrived from then on")
+    end: Instant = Field(description="接收时间止 and before then")
+    supplier: Text = Field("", max_length=200, description="仅此供水单位 only this supplier's")
+    undecodable: bool = Field(
+        False, description="仅原先无法解析的报文 only messages that were counted as undecodable"
+    )
+
+
+class Replay(BaseModel):
+    """重放 A replay, or the adoption of one, summed up over all workers."""
+
+    id: int
+    adopts: int | None = Field(description="所采纳的重放 the replay that this one adopts")
+    state: str
+    asked_by: str
+    asked_at: datetime
+    ended_at: datetime | None
+    start: datetime | None
+    end: datetime | None
+    supplier: str
+    undecodable: bool
+    progress: float = Field(description="进度 0 to 1")
+    kept_from: datetime | None = Field(
+        description="日志最早保留时间，仅当晚于 start 时给出 from when messages are kept, if later"
+    )
+    messages: dict[str, int] = Field(
+        description="read, decoded, undecodable, set_aside, newly_decoded, no_longer_decoded"
+    )
+    readings: dict[str, int] = Field(
+        description="new, completed, changed, known_conflict, unchanged, refused"
+    )
+    from_quarantine: int = Field(description="现可通过的隔离读数 in quarantine, and passing today")
+    became: dict[str, int] = Field(description="采纳结果 what the adopted readings became")
+    moved: list[dict[str, Any]] = Field(
+        description="报文去向 how messages would be counted: from, to, count"
+    )
+    sample: dict[str, list[dict[str, Any]]] = Field(description="示例 some of each kind")
+    errors: list[str]
+    parts: dict[str, str] = Field(description="其他进程 state at other workers, by their journal")
 
 
 class Account(BaseModel):

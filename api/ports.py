@@ -243,6 +243,10 @@ class Jobs(Protocol):
     def ask(self, kind: str, arguments: Mapping[str, object], asked_by: str) -> int: ...
     def job(self, job_id: int) -> Row | None: ...
 
+    def jobs(self, kind: str, limit: int) -> list[Row]:
+        """The newest jobs of a kind, newest first."""
+        ...
+
 
 class Accounts(Protocol):
     """People and keys; wired to the registry room, which holds the rules (argon2, lengths)."""

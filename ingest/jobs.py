@@ -10,10 +10,10 @@ from ingest.accounting import list_journals
 from ingest.batch import Rules
 from ingest.journal import JournalReader
 from ingest.ports import JobQueue, ReadingsSink
-from ingest.replaying import ADOPT_REPLAY, REPLAY, Replay
+from ingest.replaying import Replay
 from ingest.rerun import RERUN_QUARANTINE, rerun_quarantine
 from ingest.settings import Limits
-from water.jobs import Job
+from water.jobs import ADOPT_REPLAY, REPLAY, Job
 from water.loading import Position
 
 log = structlog.get_logger()

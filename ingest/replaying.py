@@ -13,11 +13,8 @@ from ingest.ports import ReadingsSink
 from ingest.quota import Quota
 from ingest.replay import Diff, Message, attribute_today, read_window
 from ingest.settings import Limits
-from water.jobs import Job
+from water.jobs import ADOPT_REPLAY, Job
 from water.loading import Position
-
-REPLAY, ADOPT_REPLAY = "replay", "adopt_replay"
-"""The kinds of the jobs; arguments from, to, supplier and undecodable."""
 
 _ROWS = 1_000
 

@@ -17,6 +17,7 @@ from jieshui.commands import (
     journal,
     people,
     quarantine,
+    replay,
     serve,
     status,
 )
@@ -45,6 +46,7 @@ app.command(rich_help_panel=LOOK)(status.status)
 app.command(rich_help_panel=LOOK)(health.health)
 app.add_typer(journal.app, name="journal", rich_help_panel=KEEP)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=LOOK)
+app.command(rich_help_panel=LOOK)(replay.replay)
 app.add_typer(people.accounts, name="account", rich_help_panel=PEOPLE)
 app.add_typer(people.keys, name="key", rich_help_panel=PEOPLE)
 

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+REPLAY, ADOPT_REPLAY = "replay", "adopt_replay"
+"""Kinds of jobs: a window of the journal is judged anew, and what that found is loaded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

@@ -12,11 +12,11 @@ from ingest.decoders import DIALECTS
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal.segments import list_segments, segment_path
 from ingest.loader import Loader
-from ingest.replaying import ADOPT_REPLAY, REPLAY, Replay
+from ingest.replaying import Replay
 from ingest.rerun import rerun_quarantine
 from ingest.settings import Limits
 from water.accounting import sum_messages, sum_readings
-from water.jobs import Job
+from water.jobs import ADOPT_REPLAY, REPLAY, Job
 from water.loading import Tally
 from water.meters import KnownMeter
 from water.policy import Policy

@@ -16,6 +16,9 @@ LISTS = {
     "/meters": "id",
     "/alerts": "subject_id",
     "/alerts?state=all": "subject_id",
+    "/edits": "meter_id",
+    "/edits?state=approved": "meter_id",
+    "/meter-events": "supplier_id",
     "/ingest/status": "supplier",
     "/quarantine": "supplier",
     f"/conflicts?{SPAN}": "meter_id",
@@ -33,7 +36,7 @@ ONE_OF = {  # path below a row of the supplier
     f"/meters/meter-{{}}-0/volumes?{DAYS}": "meter_id",
     f"/meters/meter-{{}}-0/volumes?by=hourly&{SPAN}": "meter_id",
 }
-NOT_ROWS_OF_A_SUPPLIER = {"/city/rates", "/accounts", "/keys"}
+NOT_ROWS_OF_A_SUPPLIER = {"/city/rates", "/accounts", "/keys", "/ingest/replays"}
 
 
 def _list(client, path):
@@ -138,6 +141,10 @@ MATRIX = {
     ("POST", "/readings?supplier=nobody"): (422, 403, 403, 403, 403),
     ("POST", "/quarantine/rerun"): (202, 403, 202, 403, 403),
     ("GET", "/jobs/1"): (200, 403, 200, 403, 403),
+    ("GET", "/ingest/replays"): (200, 403, 200, 403, 403),
+    ("POST", "/ingest/replays"): (422, 403, 422, 403, 403),
+    ("GET", "/ingest/replays/99"): (404, 403, 404, 403, 403),
+    ("POST", "/ingest/replays/99/adopt"): (404, 403, 404, 403, 403),
     ("POST", "/alerts/1/acknowledge"): (200, 200, 200, 403, 403),
     ("GET", "/accounts"): (200, 403, 403, 403, 403),
     ("POST", "/accounts"): (201, 403, 403, 403, 403),

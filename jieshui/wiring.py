@@ -6,7 +6,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -19,7 +19,6 @@ from api.app import create_app
 from api.settings import ApiSettings
 from api.sso import SignOnSettings, SingleSignOn
 from ingest.door import Door
-from ingest.history import History, history_settings
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
 from jieshui import config
@@ -49,6 +48,7 @@ from storage.registry.queries import RegistryQueries
 from storage.registry.state import RunStateStore
 from storage.registry.store import RegistryStore
 from water.clock import Clock
+from water.loading import Tally
 
 UNFINISHED_RESTORE = "restore-unfinished"
 """The mark in the store's folder while a backup is restored, and after a restore that broke off."""
@@ -203,17 +203,6 @@ def build_door(
     )  # fmt: skip
 
 
-def build_import(
-    settings: Settings, stores: Stores, metrics: CollectorRegistry, history: History
-) -> IngestService:
-    """The rows of a file; they may be as old as history may be."""
-    policy = settings.policy()
-    return IngestService(
-        history_settings(ingest_settings(settings)), stores.readings, stores.registry, stores.jobs,
-        stores.clock, replace(policy, oldest_days=policy.history_days), metrics, history,
-    )  # fmt: skip
-
-
 def build_analysis(
     settings: Settings, stores: Stores, metrics: CollectorRegistry
 ) -> AnalysisService:
@@ -314,6 +303,10 @@ class RefusedLedger:
             if (tally.ledger, tally.account) in _REFUSED_TERMS:
                 of[tally.account] += count
         return counts
+
+    def tallies(self) -> dict[Tally, int]:
+        """Every count since the beginning."""
+        return self._readings.tallies()
 
 
 _REFUSED_TERMS = {

@@ -3,7 +3,7 @@
 # pyright: reportArgumentType=false, reportReturnType=false
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -36,6 +36,7 @@ from water.columns import (
     ZONE_NIGHTS,
 )
 from water.findings import Evaluation
+from water.loading import Tally
 from water.meters import Meter, MeterRole
 from water.policy import Policy
 
@@ -89,6 +90,7 @@ class Evaluator:
         self._calendar = calendar
         self._outages = outages
         self._pulse = pulse
+        self._kept_tallies: tuple[date | None, Mapping[Tally, int]] = None, {}
 
     def evaluate(self, now: datetime) -> list[str]:
         """Judge everything as of `now`; the names of the detectors that failed."""
@@ -231,6 +233,18 @@ class Evaluator:
             arrivals = compute_arrivals(_no_readings(), part, day, day, self._city)
             self._pulse()
             self._in.figures.save_arrivals(arrivals)
+
+    def record_counts(self, now: datetime) -> None:
+        """Keep what ingest's counts have come to today: differences of days are a window's."""
+        day, tallies = self._city.day_of(now), dict(self._in.ledger.tallies())
+        kept_day, kept = self._kept_tallies
+        changed = {t: n for t, n in tallies.items() if day != kept_day or kept.get(t) != n}
+        # A count that came back to 0 is told no more.
+        changed |= dict.fromkeys(kept.keys() - tallies.keys(), 0)
+        if changed:
+            self._pulse()
+            self._in.figures.save_tallies(day, changed)
+        self._kept_tallies = day, tallies
 
 
 def _together(one: Evaluation, other: Evaluation) -> Evaluation:

@@ -9,6 +9,7 @@ import pandas as pd
 from water.edits import Edit
 from water.findings import Evaluation
 from water.jobs import Job
+from water.loading import Tally
 from water.meters import Meter, MeterChange
 from water.plans import MonthlyReturn, Plan
 from water.zones import Works, Zone
@@ -109,7 +110,11 @@ class Figures(Protocol):
     def save_plan_status(self, frame: pd.DataFrame) -> None: ...
     def save_city_rates(self, rows: Sequence[Mapping[str, Any]]) -> None: ...
     def save_arrivals(self, frame: pd.DataFrame) -> None:
-        """Columns meter_id, day, expected, received, valid."""
+        """Columns meter_id, day, expected, received, valid and DELAYS of analytics.quality."""
+        ...
+
+    def save_tallies(self, day: date, tallies: Mapping[Tally, int]) -> None:
+        """Keep what these counts had come to on a local day."""
         ...
 
     def replace_verdicts(
@@ -170,6 +175,10 @@ class Ledger(Protocol):
 
     def refused_counts(self) -> Mapping[str, Mapping[str, int]]:
         """Supplier → {decoded, undecodable, quarantined, stored} since the beginning."""
+        ...
+
+    def tallies(self) -> Mapping[Tally, int]:
+        """Every count since the beginning."""
         ...
 
 

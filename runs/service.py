@@ -304,6 +304,7 @@ class AnalysisService:
         begin = time.monotonic()
         with self._metrics.timed("evaluation"):
             self._record_silence(now)
+            self._evaluator.record_counts(now)
             failed = self._evaluator.evaluate(now)
         self._evaluated_at = time.monotonic()
         self._evaluation_took = self._evaluated_at - begin

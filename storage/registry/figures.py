@@ -13,16 +13,19 @@ from storage.registry.models import (
     ArrivalRow,
     CityRateRow,
     PlanStatusRow,
+    TallyDayRow,
     VerdictRow,
     ZoneDayRow,
     ZoneNightRow,
     table_of,
 )
 from storage.registry.upserts import upsert
+from water.loading import Tally
 
 _ZONE_DAY, _ZONE_NIGHT = table_of(ZoneDayRow), table_of(ZoneNightRow)
 _PLAN_STATUS, _CITY_RATE = table_of(PlanStatusRow), table_of(CityRateRow)
 _ARRIVAL, _VERDICT = table_of(ArrivalRow), table_of(VerdictRow)
+_TALLY_DAY = table_of(TallyDayRow)
 
 _IDS_A_STATEMENT = 5_000
 """Ids bound to one statement; SQLite takes at most 32,766 and PostgreSQL 65,535 values."""
@@ -61,8 +64,14 @@ class FigureStore:
             upsert(connection, _CITY_RATE, rows)
 
     def save_arrivals(self, frame: pd.DataFrame) -> None:
-        """Keep counts of readings: columns meter_id, day, expected, received, valid."""
+        """Keep counts and delays of readings, by meter and day (the columns of ArrivalRow)."""
         self._save(frame, _ARRIVAL)
+
+    def save_tallies(self, day: date, tallies: Mapping[Tally, int]) -> None:
+        """Keep what these counts had come to on a local day."""
+        rows = [{**tally._asdict(), "day": day, "count": n} for tally, n in tallies.items()]
+        with self._engine.begin() as connection:
+            upsert(connection, _TALLY_DAY, rows)
 
     def replace_verdicts(
         self, meter_ids: Sequence[str], start: datetime, end: datetime, frame: pd.DataFrame

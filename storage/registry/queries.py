@@ -42,6 +42,7 @@ from storage.registry.sight import (
     users_in_sight,
     zones_in_sight,
 )
+from storage.registry.suppliers import load_supplier_days
 from storage.registry.zones import with_gross_loss, zones_query
 from water.alerts import AlertState
 from water.city_time import CityTime
@@ -248,6 +249,13 @@ class RegistryQueries:
         """The figures of the first page."""
         with self._engine.connect() as connection:
             return load_home(connection, viewer, self._today())
+
+    def supplier_days(
+        self, viewer: Viewer, supplier_id: str, first: date, last: date
+    ) -> Row | None:
+        """A supplier with what is kept of its data on local days; None out of sight."""
+        with self._engine.connect() as connection:
+            return load_supplier_days(connection, viewer, supplier_id, first, last)
 
     def visible_meters(self, viewer: Viewer) -> frozenset[str] | None:
         """Ids of the meters a viewer may see; None = all."""

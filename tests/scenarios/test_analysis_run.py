@@ -36,6 +36,7 @@ from storage.registry.models import (
     PlanRow,
     PlanStatusRow,
     SupplierRow,
+    TallyDayRow,
     UserRow,
     VerdictRow,
     ZoneDayRow,
@@ -46,6 +47,7 @@ from storage.registry.state import RunStateStore
 from storage.registry.store import RegistryStore
 from water.calendar import WeekdayCalendar
 from water.city_time import CityTime
+from water.loading import Tally
 from water.policy import Policy
 from water.readings import Reading
 
@@ -63,6 +65,9 @@ class Clock:
 class Ledger:
     def refused_counts(self):
         return {"S1": {"decoded": 1000, "undecodable": 0, "quarantined": 0, "stored": 1000}}
+
+    def tallies(self):
+        return {Tally("S1", "readings", "stored"): 1000}
 
 
 class Crash(BaseException):
@@ -200,7 +205,7 @@ class House:
 
 _FIGURE_WRITES = {
     "save_zone_days", "save_zone_nights", "save_plan_status", "save_city_rates", "save_arrivals",
-    "replace_verdicts",
+    "save_tallies", "replace_verdicts",
 }  # fmt: skip
 
 
@@ -298,6 +303,32 @@ def test_arrivals_are_counted_and_the_silent_have_none(house):
     assert (full.expected, full.received, full.valid) == (24, 24, 24)
     silent = arrivals["C2", LAST]
     assert (silent.expected, silent.received) == (24, 0)
+
+
+def test_what_ingest_has_counted_is_kept_by_the_day_and_only_what_changed(house, monkeypatch):
+    sent = {Tally("S1", "readings", "stored"): 5, Tally("S1", "readings", "duplicate"): 1}
+    monkeypatch.setattr(Ledger, "tallies", lambda _: {t: n for t, n in sent.items() if n})
+    now, saved, save = NOW, [], FigureStore.save_tallies
+    monkeypatch.setattr(Clock, "now", lambda _: now)
+    monkeypatch.setattr(
+        FigureStore, "save_tallies",
+        lambda store, day, tallies: (saved.append(len(tallies)), save(store, day, tallies)),
+    )  # fmt: skip
+    service = house.service()
+    service.run_once()
+    sent[Tally("S1", "readings", "stored")] = 7
+    service._evaluate(now)
+    service._evaluate(now)
+    now += timedelta(days=1)
+    sent[Tally("S1", "readings", "duplicate")] = 0
+    service._evaluate(now)
+    assert saved == [2, 1, 2]
+    first, second = CITY.day_of(NOW), CITY.day_of(now)
+    kept = [(row.day, row.account, row.count) for row in house.rows(TallyDayRow)]
+    assert kept == [
+        (first, "duplicate", 1), (first, "stored", 7),
+        (second, "duplicate", 0), (second, "stored", 7),
+    ]  # fmt: skip
 
 
 def test_order_of_arrival_never_changes_a_figure(house, another_house):

@@ -61,7 +61,7 @@ class Rules:
     @cached_property
     def plain_way(self) -> PlainWay:
         """Judges messages of our own dialect of which every reading is accepted."""
-        return PlainWay(self.directory, self.policy, self.find_route)
+        return PlainWay(self.directory, self.policy, self.find_route, self.agreements)
 
     def read(self, entry: Entry) -> Contents:
         """What a message holds."""

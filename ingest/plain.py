@@ -7,11 +7,12 @@ what is wrong with any other. A test holds the two together.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
 
+from ingest.agreements import Agreements
 from ingest.checks import Directory
 from ingest.decoders.decoded import MILLISECONDS_FROM, parse_instant, read_text
 from ingest.decoders.jieshui import read_address, read_plain
@@ -60,12 +61,18 @@ class PlainWay:
         directory: the registry.
         policy: how far from their arrival readings may lie.
         find_route: what a topic says.
+        agreements: whose messages are read in another way, and are so never plain.
     """
 
     def __init__(
-        self, directory: Directory, policy: Policy, find_route: Callable[[str], Route | None]
+        self,
+        directory: Directory,
+        policy: Policy,
+        find_route: Callable[[str], Route | None],
+        agreements: Agreements,
     ) -> None:
-        self._meters = _meters_by_supplier(directory)
+        free = () if agreements.form else directory.suppliers - agreements.signatures.keys()
+        self._meters = _meters_by_supplier(directory, free)
         self._find_route = find_route
         self._ahead_s = policy.future_tolerance_s
         self._back_s = policy.oldest_days * _DAY_S
@@ -123,9 +130,11 @@ class PlainWay:
         return _Lane(route.supplier, address, self._meters[route.supplier])
 
 
-def _meters_by_supplier(directory: Directory) -> dict[str, dict[str, _Meter]]:
-    """Supplier → address in our own dialect → the meter, which is his own."""
-    found: dict[str, dict[str, _Meter]] = {supplier: {} for supplier in directory.suppliers}
+def _meters_by_supplier(
+    directory: Directory, suppliers: Iterable[str]
+) -> dict[str, dict[str, _Meter]]:
+    """Of these suppliers: supplier → address in our own dialect → the meter, which is his own."""
+    found: dict[str, dict[str, _Meter]] = {supplier: {} for supplier in suppliers}
     for (supplier, dialect, address), meter in directory.devices.items():
         own = dialect == _DIALECT and meter.supplier_id == supplier and supplier in found
         if own and read_text(address) == address:

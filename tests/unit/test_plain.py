@@ -7,12 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ingest.agreements import Agreements
 from ingest.batch import Batch, Rules
 from ingest.checks import make_directory
 from ingest.journal import OVERSIZE, REPEATED, RETAINED, Entry
+from ingest.signatures import Signing
 from ingest.topics import NOBODY
 from water.meters import KnownMeter
 from water.policy import Policy
+from water.refusals import SetAside, Undecodable
 
 NOW = 1_767_200_000
 TOPIC = "water/v1/north/jieshui/m1/reading"
@@ -207,6 +210,22 @@ def test_a_plain_message_goes_the_short_way():
     two = b'{"at":1767197700,"flow_m3_h":1.5,"meter":"dial"}'
     for payload in (one, two, b"[" + one + b"," + two + b"]", b'{"readings":[' + one + b"]}"):
         assert RULES.plain_way.judge("north", TOPIC, payload, NOW) is not None
+
+
+@pytest.mark.parametrize(
+    "agreements",
+    [
+        Agreements(signatures={"north": Signing((b"k" * 32,))}),
+        Agreements(form=lambda rest, payload, received_at: SetAside.EMPTY),
+    ],
+    ids=["signed", "of another form"],
+)
+def test_who_has_agreed_on_another_way_goes_no_short_one(agreements):
+    rules = Rules((), POLICY, DIRECTORY, agreements)
+    batch = Batch(rules)
+    batch.take(deque([make_entry(reading())]))
+    assert not batch.readings
+    assert batch.judgements[0].reason in {Undecodable.UNSIGNED, SetAside.EMPTY}
 
 
 def test_more_topics_than_are_remembered_are_judged_all_the_same(monkeypatch):

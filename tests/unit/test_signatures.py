@@ -1,6 +1,7 @@
 """Signed payloads: HMAC-SHA256 over topic, seconds and payload, within a window of the arrival."""
 
 import re
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from jieshui.agreements import make_agreements
 from jieshui.config import load_settings
 from jieshui.errors import JieshuiError
 from simulators.publish import sign
+from water.meters import KnownMeter
 from water.policy import Policy
 from water.refusals import SetAside, Undecodable
 
@@ -116,6 +118,20 @@ WEST = TOPIC.replace("east", "west")
 def test_a_message_is_read_behind_its_signature(message, expected):
     contents = RULES.read(message)
     assert (contents.reason or contents.readings) == expected
+
+
+METER = KnownMeter("M-1", "east", 100_000.0, 12.5, None, None)
+KNOWN = make_directory(1, frozenset({"east"}), {("east", "jieshui", "M-1"): METER})
+
+
+@pytest.mark.parametrize(("payload", "stored"), [(SIGNED, 1), (PAYLOAD, 0)])
+def test_no_short_way_leads_past_a_signature(payload, stored):
+    batch = Batch(Rules((), Policy(), KNOWN, RULES.agreements))
+    batch.take(deque([entry(payload)]))
+    assert len(batch.readings) == stored
+    assert [judgement.reason for judgement in batch.judgements] == [
+        None if stored else Undecodable.UNSIGNED
+    ]
 
 
 def test_a_replay_years_later_reads_what_the_first_load_read():

@@ -81,11 +81,18 @@ Acknowledger = Annotated[
         )
     ),
 ]
+
+
+def may_reload(viewer: Viewer) -> bool:
+    """Whether the viewer may set work going on the readings themselves."""
+    return viewer.role in {Role.ADMINISTRATOR, Role.UTILITY}
+
+
 DataSteward = Annotated[
     Viewer,
     Depends(
         _allowed(
-            lambda viewer: viewer.role in {Role.ADMINISTRATOR, Role.UTILITY},
+            may_reload,
             "only the water group and administrators may do this",
         )
     ),

@@ -7,6 +7,7 @@ from nicegui import ui
 
 from api.pages import parts
 from api.pages.frame import PageKind
+from api.pages.replays import draw_replays, load_replays
 from api.pages.tables import Column, instant, number, show_table, word
 from api.pages.visit import Visit
 from api.tables import rows_of
@@ -29,6 +30,7 @@ class Intake:
     sums: list[Row]
     conflicts: list[Row]
     quarantine: Page
+    replays: list[Row] | None
 
 
 def load(visit: Visit) -> Intake:
@@ -37,6 +39,7 @@ def load(visit: Visit) -> Intake:
         visit.context.ingest.sums(visit.viewer),
         _load_conflicts(visit)[:PAGE_ROWS],
         _fetch(visit, visit.query("cursor") or None, PAGE_ROWS),
+        load_replays(visit),
     )
 
 
@@ -63,6 +66,8 @@ def draw(visit: Visit, intake: Intake) -> None:
         _draw_conflicts(visit, intake.conflicts, side)
     with parts.panel(texts["quarantine"]) as side:
         _draw_quarantine(visit, intake.quarantine, side)
+    if intake.replays is not None:
+        draw_replays(visit, intake.replays)
 
 
 def _sum_columns(visit: Visit, accounts: tuple[str, ...]) -> list[Column]:

@@ -20,8 +20,11 @@ from api.ports import (
     Accounts,
     AlertActions,
     Door,
+    Editing,
+    EditQueries,
     IngestQueries,
     Jobs,
+    MeterChanging,
     ReadingQueries,
     RegistryQueries,
 )
@@ -37,6 +40,7 @@ from api.routes import (
     administration,
     alerts,
     city,
+    edits,
     ingest,
     meters,
     readings_in,
@@ -60,7 +64,8 @@ Instants carry their zone (ISO 8601), volumes are m³, flows m³/h, rates fracti
 comes in pages (items, next) and as CSV (?format=csv); errors are RFC 9457 problem documents."""
 
 _SUBJECTS = (
-    session, users, zones, meters, alerts, city, ingest, replays, readings_in, administration,
+    session, users, zones, meters, edits, alerts, city, ingest, replays, readings_in,
+    administration,
 )  # fmt: skip
 
 
@@ -71,6 +76,9 @@ def create_app(
     readings: ReadingQueries,
     ingest: IngestQueries,
     alerts: AlertActions,
+    edits: EditQueries,
+    editing: Editing,
+    changes: MeterChanging,
     jobs: Jobs,
     accounts: Accounts,
     clock: Clock,
@@ -92,6 +100,9 @@ def create_app(
         readings=readings,
         ingest=ingest,
         alerts=alerts,
+        edits=edits,
+        editing=editing,
+        changes=changes,
         jobs=jobs,
         accounts=accounts,
         clock=clock,

@@ -9,8 +9,11 @@ from api.ports import (
     Accounts,
     AlertActions,
     Door,
+    Editing,
+    EditQueries,
     IngestQueries,
     Jobs,
+    MeterChanging,
     ReadingQueries,
     RegistryQueries,
 )
@@ -29,6 +32,9 @@ class ApiContext:
     readings: ReadingQueries
     ingest: IngestQueries
     alerts: AlertActions
+    edits: EditQueries
+    editing: Editing
+    changes: MeterChanging
     jobs: Jobs
     accounts: Accounts
     clock: Clock

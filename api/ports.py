@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from water.edits import Decision, EditKind
+from water.meters import MeterChange
 from water.pages import Page, Row
 from water.viewer import Viewer
 
@@ -249,6 +251,77 @@ class Jobs(Protocol):
 
 
 class Accounts(Protocol):
+class EditQueries(Protocol):
+    """Edits, decided conflicts and suppliers' meter changes within the viewer's sight."""
+
+    def edits(
+        self,
+        viewer: Viewer,
+        *,
+        meter_id: str = "",
+        state: str = "",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """Edits, newest first; "" = any."""
+        ...
+
+    def edit(self, viewer: Viewer, edit_id: int) -> Row | None: ...
+
+    def decisions(self, viewer: Viewer, start: datetime, end: datetime) -> list[Row]:
+        """What holds of conflicts with start <= at < end.
+
+        Rows meter_id, at, quantity, offered, decision, reason, edit_id, decided_by, decided_at.
+        """
+        ...
+
+    def meter_events(
+        self, viewer: Viewer, *, state: str = "", cursor: str | None = None, limit: int = 100
+    ) -> Page:
+        """Meter changes that suppliers sent, newest first; "" = of any state."""
+        ...
+
+
+class Editing(Protocol):
+    """What people do to readings; wired to the registry room, which holds the rules.
+
+    KeyError: there is no such meter or edit; RefusedEditError: it can't be done, in a sentence.
+    """
+
+    def propose(
+        self,
+        actor: str,
+        meter_id: str,
+        at: datetime,
+        kind: EditKind,
+        values: Mapping[str, float | None],
+        *,
+        sent: Mapping[str, float | None] | None,
+        reason: str,
+        evidence: str = "",
+    ) -> int:
+        """Make an edit; its id. `sent` is what the meter sent of that instant, None = nothing."""
+        ...
+
+    def approve(self, actor: str, edit_id: int) -> None: ...
+    def withdraw(self, actor: str, edit_id: int, reason: str) -> None: ...
+    def decide(
+        self, actor: str, conflict: Mapping[str, Any], decision: Decision, reason: str
+    ) -> None:
+        """Decide about a conflict that there is: meter_id, at, quantity, kept, offered."""
+        ...
+
+
+class MeterChanging(Protocol):
+    """What people say of meter changes; errors as of Editing."""
+
+    def enter(self, actor: str, change: MeterChange) -> bool:
+        """Register one; False when it stands there already."""
+        ...
+
+    def decide(self, actor: str, event_id: int, decision: Decision, reason: str) -> None: ...
+
+
     """People and keys; wired to the registry room, which holds the rules (argon2, lengths)."""
 
     def check_password(self, login: str, password: str) -> Row | None:

@@ -108,6 +108,26 @@ Pusher = Annotated[
         )
     ),
 ]
+Editor = Annotated[
+    Viewer,
+    Depends(
+        _allowed(
+            lambda viewer: viewer.may_edit,
+            "readings are edited by the bureau, the water group or administrators",
+        )
+    ),
+]
+
+
+def _in_person(request: Request, viewer: Editor) -> Viewer:
+    if key_of(request) is not None:
+        raise ProblemError(FORBIDDEN, "people who are logged in decide this, no API key does")
+    return viewer
+
+
+EditorInPerson = Annotated[Viewer, Depends(_in_person)]
+"""Who may let an edit count or decide between two values: a person, so that two are two."""
+
 NotUser = Annotated[
     Viewer,
     Depends(

@@ -6,7 +6,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -29,6 +29,8 @@ from jieshui.errors import JieshuiError
 from jieshui.secret_files import read_secret
 from registry.accounts import Accounts
 from runs.ports import Turn
+from registry.edits import Edits
+from registry.meter_changes import MeterChanges
 from runs.service import AnalysisService
 from runs.settings import RunSettings
 from storage.contracts import ReadingsStore, VolumesStore
@@ -41,6 +43,8 @@ from storage.readings import open_readings, open_volumes
 from storage.registry.accounts import AccountStore
 from storage.registry.alerts import AlertStore
 from storage.registry.engine import migrate, open_registry
+from storage.registry.edit_queries import EditQueries
+from storage.registry.edits import EditStore
 from storage.registry.figures import FigureStore
 from storage.registry.jobs import JobStore
 from storage.registry.locks import ANALYSIS_LOCK, AdvisoryLock
@@ -84,6 +88,11 @@ class Stores:
         return AlertStore(self.engine)
 
     @property
+    @property
+    def meter_changes(self) -> MeterChanges:
+        """Meter changes one by one, with their rules."""
+        return MeterChanges(EditStore(self.engine, self.clock), self.clock)
+
     def state(self) -> RunStateStore:
         """Where the runs stand."""
         return RunStateStore(self.engine)
@@ -259,6 +268,9 @@ def build_api(
 
 
 def _single_sign_on(sso: config.SingleSignOn) -> SingleSignOn:
+        edits=EditQueries(stores.engine),
+        editing=Edits(EditStore(stores.engine, stores.clock), stores.clock),
+        changes=stores.meter_changes,
     """The provider of the configuration; it is asked when somebody signs on."""
     return SingleSignOn(
         SignOnSettings(

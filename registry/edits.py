@@ -3,7 +3,7 @@
 Nothing is ever deleted: an edit that should not count is withdrawn, and every step is audited.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isfinite
 from typing import Any
@@ -40,10 +40,21 @@ class Edits:
         kind: EditKind,
         values: Mapping[str, float | None],
         *,
+        sent: Mapping[str, float | None] | None,
         reason: str,
         evidence: str = "",
     ) -> int:
         """Make an edit; its id. Fractions of a second are cut off, as of readings.
+
+        Args:
+            actor: who makes it.
+            meter_id: the meter.
+            at: the instant of the reading.
+            kind: why it is made.
+            values: the quantities that it sets.
+            sent: the quantities that the meter sent of that instant; None = it sent nothing.
+            reason: why, in words.
+            evidence: where the proof lies.
 
         Raises:
             KeyError: there is no such meter.
@@ -55,6 +66,7 @@ class Edits:
                 raise KeyError(meter_id)
             at = at.replace(microsecond=0)
             self._check(meter, at, kind, values, reason)
+            _check_sent(kind, values, sent, rows.edits_at(meter_id, at))
             edit = self._new(rows, actor, meter_id, at, kind, values, reason, evidence)
             if kind is EditKind.MANUAL:
                 edit |= {"state": EditState.APPROVED, "approved_at": edit["made_at"]}
@@ -183,10 +195,11 @@ class Edits:
         evidence: str,
     ) -> Row:
         """A proposed edit, the next version of its meter and instant."""
+        earlier = rows.edits_at(meter_id, at)
         return {
             "meter_id": meter_id,
             "at": at,
-            "version": len(rows.edits_at(meter_id, at)) + 1,
+            "version": earlier[-1]["version"] + 1 if earlier else 1,
             "kind": kind,
             **{name: values.get(name) for name in QUANTITIES},
             "reason": reason.strip(),
@@ -217,6 +230,35 @@ class Edits:
             rows.recompute(edit["meter_id"], edit["at"], actor)
         detail = {"edit": edit["id"], "reason": reason.strip()}
         rows.audit(actor, [("edit.withdrawn", _subject(edit), detail)])
+
+
+def _check_sent(
+    kind: EditKind,
+    values: Mapping[str, float | None],
+    sent: Mapping[str, float | None] | None,
+    earlier: Sequence[Row],
+) -> None:
+    """See that an edit fits to what the meter sent of that instant.
+
+    Raises:
+        RefusedEditError: there is nothing to correct, or nothing to estimate.
+    """
+    if kind in {EditKind.CORRECTION, EditKind.VOID} and sent is None:
+        raise RefusedEditError("at: the meter sent no reading of this instant 该时刻没有上报的读数")
+    if kind is EditKind.VOID and (sent or {}).get("register_m3") is None:
+        raise RefusedEditError("at: the reading carries no register 该读数没有表底数")
+    void = any(
+        edit["kind"] == EditKind.VOID and edit["state"] != EditState.WITHDRAWN for edit in earlier
+    )
+    measured = [name for name in values if sent and sent.get(name) is not None]
+    if (
+        kind is EditKind.ESTIMATE
+        and any(values[name] is not None for name in measured)
+        and not void
+    ):
+        raise RefusedEditError(
+            f"{measured[0]} was measured: make a correction, or a void first 已有实测值"
+        )
 
 
 def _add(rows: EditTransaction, actor: str, edit: Row) -> int:

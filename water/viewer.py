@@ -41,6 +41,11 @@ class Viewer:
         return self.sees_all
 
     @property
+    def may_edit(self) -> bool:
+        """Whether the viewer may edit readings, decide conflicts and enter meter changes."""
+        return self.sees_all
+
+    @property
     def may_administer(self) -> bool:
         """Whether the viewer may manage accounts, keys and the registry."""
         return self.role is Role.ADMINISTRATOR

@@ -4,14 +4,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 
-from api.models import Conflict, Job, JobAsked, Quarantined, QuarantineRerun, SupplierSums
+from api.conflicts import load_conflicts
+from api.edit_models import ConflictState
+from api.models import Job, JobAsked, Quarantined, QuarantineRerun, SupplierSums
 from api.paging import Cursor, Limit, Listing, cut, list_described
 from api.parameters import Instant
 from api.problems import FORBIDDEN, NOT_FOUND, described
 from api.rights import Asker, Context, DataSteward, NotUser, found
 from api.routes import PREFIX
 from api.routes.volumes import check_length
-from api.tables import Format, answer, cleaned, rows_of
+from api.tables import Format, answer, cleaned
 from water.pages import Row
 
 routes = APIRouter(prefix=PREFIX, tags=["接入 Ingest"])
@@ -81,7 +83,7 @@ def get_quarantine(
 
 @routes.get(
     "/conflicts",
-    response_model=Listing[Conflict],
+    response_model=Listing[ConflictState],
     summary="冲突读数 Values that contradict each other",
     responses=list_described(),
 )
@@ -95,12 +97,12 @@ def get_conflicts(
     limit: Limit = 100,
     format: Format = None,  # noqa: A002 (the name in the address)
 ) -> Any:
-    """Values with start <= at < end that came after another one, in time order."""
+    """Values with start <= at < end that came after another one, in time order, and what holds."""
     check_length(context, start, end)
-    rows = rows_of(context.readings.conflicts(viewer, start, end))
+    rows = load_conflicts(context, viewer, start, end)
     return answer(
         request,
-        Conflict,
+        ConflictState,
         lambda at, count: cut(rows, _CONFLICT_KEY, at, count),
         cursor=cursor,
         limit=limit,

@@ -25,11 +25,15 @@ from alerts.service import AlertService
 from api.app import create_app
 from api.settings import ApiSettings
 from registry.accounts import Accounts
+from registry.edits import Edits
+from registry.meter_changes import MeterChanges
 from storage.queries import IngestQueries, ReadingQueries
 from storage.readings import open_readings, open_volumes
 from storage.registry import models
 from storage.registry.accounts import AccountStore
 from storage.registry.alerts import AlertStore
+from storage.registry.edit_queries import EditQueries
+from storage.registry.edits import EditStore
 from storage.registry.engine import migrate, open_registry
 from storage.registry.jobs import JobStore
 from storage.registry.queries import RegistryQueries
@@ -275,6 +279,9 @@ def service(tmp_path_factory):
         readings=ReadingQueries(readings, volumes, queries.visible_meters),
         ingest=IngestQueries(readings),
         alerts=alerts,
+        edits=EditQueries(engine),
+        editing=Edits(EditStore(engine, CLOCK), CLOCK),
+        changes=MeterChanges(EditStore(engine, CLOCK), CLOCK),
         jobs=JobStore(engine, CLOCK),
         accounts=accounts,
         clock=CLOCK,

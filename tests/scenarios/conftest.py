@@ -26,15 +26,21 @@ from ingest.door import Door
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings
 from registry.accounts import Accounts
+from registry.edits import Edits
+from registry.meter_changes import MeterChanges
 from storage.queries import IngestQueries, ReadingQueries
 from storage.readings import ReadingsStore, VolumesStore, open_readings, open_volumes
 from storage.registry.accounts import AccountStore
 from storage.registry.alerts import AlertStore
+from storage.registry.edit_queries import EditQueries
+from storage.registry.edits import EditStore
 from storage.registry.engine import migrate, open_registry
 from storage.registry.jobs import JobStore
 from storage.registry.models import (
     AlertRow,
     CityRateRow,
+    EditRow,
+    MeterEventRow,
     MeterRow,
     PlanStatusRow,
     SupplierRow,
@@ -137,6 +143,21 @@ def _seed_user(session, supplier, name, number):
             zone_id=f"zone-{name}",
         )
     )
+    session.flush()
+    said = {"author": "li", "made_at": NOW, "evidence": "", "reason": "人工抄表"}
+    for hour in HOURS:
+        session.add(
+            EditRow(
+                meter_id=f"meter-{name}", at=hour, version=1, kind="manual",
+                state="approved", register_m3=1.5, approved_at=NOW, **said,
+            )
+        )  # fmt: skip
+    session.add(
+        MeterEventRow(
+            supplier_id=supplier, state="open", meter_id=f"meter-{name}", at=NOW, count=1,
+            received_at=NOW, old_final_m3=9.0, new_initial_m3=0.0,
+        )
+    )  # fmt: skip
     session.add(
         PlanStatusRow(
             user_id=f"user-{name}",
@@ -279,6 +300,9 @@ def _wire(engine, stores, checks, settings, door) -> ApiCity:
         readings=ReadingQueries(stores.readings, stores.volumes, registry.visible_meters),
         ingest=IngestQueries(stores.readings),
         alerts=AlertService(AlertStore(engine), clock),
+        edits=EditQueries(engine),
+        editing=Edits(EditStore(engine, clock), clock),
+        changes=MeterChanges(EditStore(engine, clock), clock),
         jobs=JobStore(engine, clock),
         accounts=accounts,
         clock=clock,

@@ -69,11 +69,19 @@ class City:
     def edit(self, hour, kind, register=None, meter="M"):
         """An edit that counts, with the figures after it."""
         values = {} if register is None else {"register_m3": register}
-        edit = self.edits.propose("li", meter, self.at(hour), kind, values, reason="r")
+        edit = self.propose(hour, kind, values, meter)
         if kind is not EditKind.MANUAL:
             self.edits.approve("wang", edit)
         self.analyse()
         return edit
+
+    def propose(self, hour, kind, values, meter="M"):
+        at = self.at(hour)
+        found = self.stores.readings.load_page(
+            meter, at, at + timedelta(seconds=1), after=None, limit=1
+        )
+        sent = None if found.empty else {"register_m3": float(found["register_m3"].iloc[0])}
+        return self.edits.propose("li", meter, at, kind, values, sent=sent, reason="r")
 
     def withdraw(self, edit):
         self.edits.withdraw("li", edit, "r")
@@ -225,11 +233,10 @@ def test_withdrawing_edits_in_any_order_gives_the_figures_from_before(city, made
     before, numbers = city.told(), []
     for hour, kind, off in made:
         values = {} if kind is EditKind.VOID else {"register_m3": 100 + 2 * hour + off}
-        edit = city.edits.propose("li", "M", city.at(hour), kind, values, reason="r")
-        if kind is not EditKind.MANUAL:
-            with contextlib.suppress(RefusedEditError):
-                city.edits.approve("wang", edit)
-        numbers.append(edit)
+        with contextlib.suppress(RefusedEditError):
+            numbers.append(city.propose(hour, kind, values))
+            if kind is not EditKind.MANUAL:
+                city.edits.approve("wang", numbers[-1])
     city.analyse()
     for edit in data.draw(st.permutations(numbers)):
         city.edits.withdraw("li", edit, "r")

@@ -161,6 +161,7 @@ def test_a_value_that_contradicts_another_one_is_listed_with_both(client):
     assert rows["items"][0] == {
         "meter_id": "meter-north-0", "at": "2026-09-13T16:00:00Z", "quantity": "register_m3",
         "kept": 1.5, "offered": 2.5, "received_at": "2026-09-13T16:00:09Z",
+        "decision": None, "reason": None, "decided_by": None, "decided_at": None, "edit_id": None,
     }  # fmt: skip
     instants = [row["at"] for row in rows["items"]]
     assert instants == sorted(instants)

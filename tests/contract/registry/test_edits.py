@@ -46,6 +46,7 @@ class Registry:
 
     def propose(self, kind=EditKind.CORRECTION, register=5.0, author="li", **other):
         words = {"at": AT, "reason": "目测", "meter_id": "m1"} | other
+        words.setdefault("sent", None if kind is EditKind.ESTIMATE else {"register_m3": 9.0})
         values = {} if register is None else {"register_m3": register}
         at, meter_id = words.pop("at"), words.pop("meter_id")
         return self.edits.propose(author, meter_id, at, kind, values, **words)
@@ -145,6 +146,26 @@ def test_what_nobody_can_have_read_is_refused(registry, words, reason):
     with pytest.raises(RefusedEditError, match=reason):
         registry.propose(**words)
     assert registry.read("SELECT * FROM edit") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "reason"),
+    [
+        (EditKind.CORRECTION, None, "sent no reading"),
+        (EditKind.VOID, None, "sent no reading"),
+        (EditKind.VOID, {"register_m3": None, "flow_m3_h": 2.0}, "no register"),
+        (EditKind.ESTIMATE, {"register_m3": 9.0}, "register_m3 was measured"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_does_not_fit_to_what_the_meter_sent_is_refused(registry, kind, sent, reason):
+    with pytest.raises(RefusedEditError, match=reason):
+        registry.propose(kind, None if kind is EditKind.VOID else 5.0, sent=sent)
+
+
+def test_what_is_void_may_be_estimated(registry):
+    registry.propose(EditKind.VOID, None)
+    assert registry.propose(EditKind.ESTIMATE, 5.0, sent={"register_m3": 9.0}) == 2
 
 
 def test_an_edit_of_a_meter_that_there_is_not_is_a_key_error(registry):

@@ -2,12 +2,17 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.types import TypeEngine
 
 revision = "0004"
 down_revision = "0003"
 
 _LONG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _INSTANT = sa.DateTime(timezone=True)
+
+
+def _real() -> TypeEngine[float]:
+    return sa.Double()
 
 
 def upgrade() -> None:
@@ -19,10 +24,10 @@ def upgrade() -> None:
         sa.Column("at", _INSTANT, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
-        sa.Column("register_m3", sa.Double(), nullable=True),
-        sa.Column("flow_m3_h", sa.Double(), nullable=True),
-        sa.Column("pressure_mpa", sa.Double(), nullable=True),
-        sa.Column("level_m", sa.Double(), nullable=True),
+        sa.Column("register_m3", _real(), nullable=True),
+        sa.Column("flow_m3_h", _real(), nullable=True),
+        sa.Column("pressure_mpa", _real(), nullable=True),
+        sa.Column("level_m", _real(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.Column("author", sa.String(), nullable=False),
@@ -43,7 +48,7 @@ def upgrade() -> None:
         sa.Column("meter_id", sa.String(), nullable=False),
         sa.Column("at", _INSTANT, nullable=False),
         sa.Column("quantity", sa.String(), nullable=False),
-        sa.Column("offered", sa.Double(), nullable=False),
+        sa.Column("offered", _real(), nullable=False),
         sa.Column("decision", sa.String(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("edit_id", sa.Integer(), nullable=True),
@@ -68,8 +73,8 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("meter_id", sa.String(), nullable=True),
         sa.Column("at", _INSTANT, nullable=True),
-        sa.Column("old_final_m3", sa.Double(), nullable=True),
-        sa.Column("new_initial_m3", sa.Double(), nullable=True),
+        sa.Column("old_final_m3", _real(), nullable=True),
+        sa.Column("new_initial_m3", _real(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("count", _LONG, nullable=False),
         sa.Column("received_at", _INSTANT, nullable=False),

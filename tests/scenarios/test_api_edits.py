@@ -1,0 +1,154 @@
+"""Edits over HTTP: who may make one count, conflicts decided, meter changes entered."""
+
+import pytest
+
+V1 = "/api/v1"
+METER = "meter-north-0"
+AT = "2026-09-13T16:00:00Z"
+PASSWORD = "correct horse battery staple"
+CONFLICT = {
+    "meter_id": METER, "at": AT, "quantity": "register_m3", "offered": 2.5, "reason": "现场核对"
+}  # fmt: skip
+
+
+class House:
+    """A city of its own, with clients of people who are logged in."""
+
+    def __init__(self, city):
+        self.city = city
+
+    def person(self, login, role="bureau"):
+        once = self.city.accounts.create_account(login, login, role, None, "tests")
+        self.city.accounts.change_password(login, once, PASSWORD)
+        client = self.city.client()
+        body = {"login": login, "password": PASSWORD}
+        assert client.post(f"{V1}/session", json=body).status_code == 200
+        return client
+
+    def edit(self, client, meter=METER, **body):
+        body = {"at": AT, "kind": "correction", "register_m3": 1.25, "reason": "读错"} | body
+        return client.post(f"{V1}/meters/{meter}/edits", json=body)
+
+
+@pytest.fixture
+def house(open_api_city):
+    return House(open_api_city())
+
+
+def test_a_correction_is_made_by_one_person_and_approved_by_another(house):
+    li, wang = house.person("li", "utility"), house.person("wang")
+    made = house.edit(li, evidence="工单 17")
+    assert made.status_code == 201
+    edit = made.json()
+    assert (edit["state"], edit["author"], edit["register_m3"]) == ("proposed", "li", 1.25)
+    path = f"{V1}/edits/{edit['id']}"
+    refused = li.post(f"{path}/approve")
+    assert (refused.status_code, "somebody else" in refused.json()["detail"]) == (409, True)
+    approved = wang.post(f"{path}/approve").json()
+    assert (approved["state"], approved["approver"]) == ("approved", "wang")
+    withdrawn = li.post(f"{path}/withdraw", json={"reason": "误判"}).json()
+    assert (withdrawn["state"], withdrawn["withdrawn_reason"]) == ("withdrawn", "误判")
+    newest = li.get(f"{V1}/edits?meter_id={METER}").json()["items"][0]
+    assert newest == withdrawn
+
+
+def test_a_key_may_bring_manual_readings_but_approves_nothing(house):
+    keys = house.city.client("utility")
+    later = {"at": "2026-09-14T01:00:00+08:00", "kind": "manual"}
+    made = house.edit(keys, **later).json()
+    assert (made["state"], made["author"].startswith("key ")) == ("approved", True)
+    proposed = house.edit(keys).json()
+    for path, body in (
+        (f"edits/{proposed['id']}/approve", None),
+        ("conflicts/decide", CONFLICT | {"decision": "keep"}),
+        ("meter-events/1/decide", {"decision": "keep", "reason": "x"}),
+    ):
+        assert keys.post(f"{V1}/{path}", json=body).status_code == 403
+
+
+@pytest.mark.parametrize("role", ["north", "user"])
+def test_suppliers_and_users_edit_nothing_and_see_what_was_edited(house, role):
+    client = house.city.client(role)
+    change = {"at": AT, "old_final_m3": 1, "new_initial_m3": 0, "reason": "x"}
+    for answer in (
+        house.edit(client),
+        client.post(f"{V1}/edits/1/withdraw", json={"reason": "x"}),
+        client.post(f"{V1}/meters/{METER}/changes", json=change),
+        client.post(f"{V1}/conflicts/decide", json=CONFLICT | {"decision": "take"}),
+    ):
+        assert answer.status_code == 403
+    assert {row["meter_id"] for row in client.get(f"{V1}/edits").json()["items"]} >= {METER}
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"reason": ""}, 422),
+        ({"register_m3": "NaN"}, 422),
+        ({"kind": "guess"}, 422),
+        ({"at": "2026-09-13T16:00:00"}, 422),
+        ({"at": "2027-01-01T00:00:00Z"}, 409),
+        ({"at": "2026-09-13T16:30:00Z"}, 409),
+        ({"kind": "estimate"}, 409),
+        ({"kind": "void"}, 409),
+        ({"register_m3": -1}, 409),
+    ],
+    ids=[
+        "no reason", "not a number", "an unknown kind", "no zone", "in the future",
+        "a correction where nothing was sent", "an estimate where something was measured",
+        "a void with a value", "a negative register",
+    ],
+)  # fmt: skip
+def test_what_can_not_be_is_refused_with_a_sentence(house, body, status):
+    answer = house.edit(house.city.client("bureau"), **body)
+    assert (answer.status_code, bool(answer.json()["detail"])) == (status, True)
+
+
+def test_edits_of_what_there_is_not_are_not_found(house):
+    client = house.person("li")
+    assert house.edit(client, meter="nowhere").status_code == 404
+    assert client.post(f"{V1}/edits/999/approve").status_code == 404
+    wrong = CONFLICT | {"offered": 9.0, "decision": "keep"}
+    assert client.post(f"{V1}/conflicts/decide", json=wrong).status_code == 404
+
+
+def test_a_conflict_is_decided_and_its_correction_shown(house):
+    client = house.person("li")
+    taken = client.post(f"{V1}/conflicts/decide", json=CONFLICT | {"decision": "take"}).json()
+    assert (taken["decision"], taken["decided_by"], taken["kept"]) == ("take", "li", 1.5)
+    edit = client.get(f"{V1}/edits/{taken['edit_id']}").json()
+    assert (edit["kind"], edit["state"], edit["register_m3"]) == ("correction", "approved", 2.5)
+    span = {"start": "2026-09-13T16:00:00Z", "end": "2026-09-13T16:00:01Z"}
+    rows = client.get(f"{V1}/conflicts", params=span).json()["items"]
+    assert {row["meter_id"]: row["decision"] for row in rows}[METER] == "take"
+    again = client.post(f"{V1}/conflicts/decide", json=CONFLICT | {"decision": "take"})
+    assert again.status_code == 409
+    client.post(f"{V1}/edits/{taken['edit_id']}/withdraw", json={"reason": "x"})
+    rows = client.get(f"{V1}/conflicts", params=span).json()["items"]
+    assert {row["meter_id"]: row["decision"] for row in rows}[METER] is None
+
+
+def test_a_meter_change_is_entered_and_a_sent_one_decided(house):
+    client = house.person("li")
+    body = {
+        "at": "2026-09-14T16:00:00Z",
+        "old_final_m3": 1.5,
+        "new_initial_m3": 0.25,
+        "reason": "到期轮换",
+    }
+    answer = client.post(f"{V1}/meters/{METER}/changes", json=body)
+    assert answer.status_code == 201
+    assert answer.json()["changes"] == [body]
+    assert client.post(f"{V1}/meters/{METER}/changes", json=body).status_code == 201
+    other = client.post(f"{V1}/meters/{METER}/changes", json=body | {"old_final_m3": 7})
+    assert (other.status_code, "contradicts" in other.json()["detail"]) == (409, True)
+    (event,) = [
+        row
+        for row in client.get(f"{V1}/meter-events?state=open").json()["items"]
+        if row["meter_id"] == METER
+    ]
+    path = f"{V1}/meter-events/{event['id']}/decide"
+    assert client.post(path, json={"decision": "take", "reason": "核对"}).status_code == 204
+    assert client.post(path, json={"decision": "keep", "reason": "核对"}).status_code == 409
+    stands = client.get(f"{V1}/meters/{METER}").json()["changes"]
+    assert [change["old_final_m3"] for change in stands] == [event["old_final_m3"]]

@@ -23,7 +23,7 @@ def test_help_reads_like_a_table_of_contents():
         assert heading in text
     commands = (
         "init", "import", "broker", "backup", "restore", "upgrade", "downgrade", "demo", "serve",
-        "status", "health", "quarantine", "account", "key",
+        "status", "health", "quarantine", "replay", "account", "key",
     )  # fmt: skip
     for command in commands:
         assert re.search(rf"\b{command}\b", text)

@@ -1,11 +1,12 @@
 """One load in the making: what entries of the journal come to, before and after the store's say."""
 
 import sys
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from itertools import repeat
+from itertools import chain, repeat
+from operator import itemgetter
 from typing import NamedTuple
 
 from ingest.accounting import tally_outcome
@@ -22,6 +23,9 @@ from water.policy import Policy
 from water.readings import Reading
 from water.refusals import Refusal, SetAside, Undecodable
 from water.tuples import make_tuple
+
+number_of = itemgetter(Entry._fields.index("supplier"), Entry._fields.index("number"))
+"""Of an entry: its supplier, and its number among that supplier's."""
 
 _INT64 = 1 << 63
 _MARKED = RETAINED | OVERSIZE
@@ -101,29 +105,27 @@ class Batch:
     @property
     def newest(self) -> dict[str, int]:
         """The number of each supplier's newest message in this batch."""
-        return {entry.supplier: entry.number for entry in self.entries}
+        return dict(map(number_of, self.entries))
 
     def settle(self, outcomes: Sequence[Outcome] | None) -> Counter[Tally]:
         """All counts of the batch, with what the store did with each reading; None: stored all."""
-        sums = defaultdict[str, list[int]](lambda: [0, 0, 0])
-        said = Counter[tuple[str, Outcome]]()
-        for supplier, first, end, refused, reason in self.judgements:
-            if reason is not None:
-                continue
-            sum_up = sums[supplier]
-            sum_up[0] += 1
-            sum_up[1] += end - first
-            sum_up[2] += len(refused)
-            if outcomes is not None:
-                said.update(zip(repeat(supplier), outcomes[first:end]))
+        owners = chain.from_iterable(
+            repeat(supplier, end - first) for supplier, first, end, _, _ in self.judgements
+        )
+        if outcomes is None:
+            stored = Counter(owners)
+            said = {(supplier, Outcome.STORED): count for supplier, count in stored.items()}
+        else:
+            said = Counter(zip(owners, outcomes, strict=True))
         tallies = Counter(self.tallies)
-        for supplier, (messages, accepted, refused) in sums.items():
-            tallies[Tally(supplier, "messages", "decoded")] += messages
-            tallies[Tally(supplier, "readings", "decoded")] += accepted + refused
-            if outcomes is None:
-                said[supplier, Outcome.STORED] += accepted
         for (supplier, outcome), count in said.items():
             tallies[tally_outcome(supplier, Outcome(outcome))] += count
+            tallies[Tally(supplier, "readings", "decoded")] += count
+        for supplier, count in Counter(row.supplier for row in self.refused).items():
+            tallies[Tally(supplier, "readings", "decoded")] += count
+        decoded = Counter(one[0] for one in self.judgements if one[4] is None)
+        for supplier, count in decoded.items():
+            tallies[Tally(supplier, "messages", "decoded")] += count
         return +tallies
 
     def list_refused(self, reasons: Mapping[int, str]) -> list[Refused]:

@@ -1,11 +1,13 @@
 """Journal → decoded → checked → stored, a batch and its position in one transaction."""
 
 import threading
+from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from operator import attrgetter
 
 import structlog
 from tenacity import (
@@ -18,7 +20,7 @@ from tenacity import (
 )
 
 from ingest.accounting import count_journal, find_loaded
-from ingest.batch import Batch, Rules, Settled
+from ingest.batch import Batch, Rules, Settled, number_of
 from ingest.journal import Entry, JournalReader
 from ingest.journal.undecoded import UndecodedLog
 from ingest.ports import ReadingsSink
@@ -28,6 +30,7 @@ from water.loading import Position, Tally
 
 log = structlog.get_logger()
 
+_ENTRY = attrgetter("entry")
 _SUSPICIOUS_FAILURES = 3
 """After so many failures of one batch, a store that otherwise answers is not to blame for it."""
 
@@ -59,7 +62,7 @@ class Loader:
         self._undecoded = UndecodedLog(reader.folder)
         self._loaded = find_loaded(journal, self.totals)
         self._read_to = self.position
-        self._numbers = Counter(self._loaded)
+        self._numbers = dict(self._loaded)
         self._ahead: deque[Entry] = deque()
         self._prepared: Batch | None = None
         self._oldest_ms: int | None = None
@@ -153,11 +156,16 @@ class Loader:
 
     def _read_ahead(self) -> None:
         """Read on; the journal numbers each supplier's messages, so what damage took is known."""
+        before = self._read_to.entry
         entries, self._read_to = self._reader.read(self._read_to)
         numbers, ahead = self._numbers, self._ahead
+        if self._read_to.entry == before + len(entries):  # nothing is missing between them
+            numbers.update(map(number_of, entries))
+            ahead.extend(entries)
+            return
         for entry in entries:
             supplier, number = entry.supplier, entry.number
-            lost = number - 1 - numbers[supplier]
+            lost = number - 1 - numbers.get(supplier, 0)
             numbers[supplier] = number
             ahead.append(entry._replace(lost=lost) if lost > 0 else entry)
 
@@ -190,7 +198,7 @@ class Loader:
 
     def _loaded_of(self, batch: Batch) -> int:
         """How many messages of a batch are in the store already."""
-        return sum(entry.entry <= self.position.entry for entry in batch.entries)
+        return bisect_right(batch.entries, self.position.entry, key=_ENTRY)
 
     def _load_alone(self, entry: Entry) -> None:
         """Load one message; if the store can't take it, its readings go to quarantine."""

@@ -49,14 +49,15 @@ def describe_loaded(
         supplier, first, end, refused, reason = judgement
         if supplier == NOBODY:
             continue
-        item: dict[str, Any] = {"id": receipt_id(entry.payload, entry.flags)}
+        name = receipt_id(entry.payload, entry.flags)
         if reason is not None:
             kind = "set_aside" if isinstance(reason, SetAside) else "undecodable"
-            item[kind] = reason.value
+            item = {"id": name, kind: reason.value}
         elif outcomes is None:
-            item |= {"stored": end - first, "duplicate": 0, "conflict": 0, "refused": refused}
+            stored = end - first
+            item = {"id": name, "stored": stored, "duplicate": 0, "conflict": 0, "refused": refused}
         else:
-            item |= _describe_outcomes(judgement, outcomes[first:end])
+            item = {"id": name, **_describe_outcomes(judgement, outcomes[first:end])}
         loaded[supplier].append(item)
     return loaded
 

@@ -377,9 +377,8 @@ class Leaky(deque):
         super().__init__()
         self.number = number
 
-    def append(self, entry):
-        if entry.number != self.number:
-            super().append(entry)
+    def extend(self, entries):
+        super().extend(entry for entry in entries if entry.number != self.number)
 
 
 def test_what_the_journal_holds_beyond_the_last_load_is_waiting(journal, sink):

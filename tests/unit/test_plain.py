@@ -216,7 +216,7 @@ def test_a_plain_message_goes_the_short_way():
     "agreements",
     [
         Agreements(signatures={"north": Signing((b"k" * 32,))}),
-        Agreements(form=lambda rest, payload, received_at: SetAside.EMPTY),
+        Agreements(form=lambda *_: SetAside.EMPTY),
     ],
     ids=["signed", "of another form"],
 )

@@ -14,8 +14,13 @@ from water.meters import Meter, MeterChange
 
 BACKWARD_TOLERANCE_M3 = 0.01
 """A decrease of at most so much is rounding (common VEE practice)."""
+BINARY_M3 = 1e-6
+"""Litres are no binary fractions: 70.284 - 70.274 is a little more than 0.01."""
 OVERLOAD = 1.25
 """Q4 / Q3 (GB/T 778.1-2018)."""
+STAMP_S = 60
+"""Stamps are true to the minute (many protocols have no seconds): so much longer water may have
+flowed than two stamps say (own rule)."""
 UNKNOWN_Q4_M3_H = 1e15
 """Stands for no limit; finite, because infinity x 0 h is no number."""
 ROLLOVER_ABOVE, ROLLOVER_BELOW = 0.9, 0.1
@@ -66,8 +71,8 @@ class Dials:
         rise = self.register_m3[j] - self.register_m3[i]
         meter = self.meter[i]
         modulus = self.modulus_m3[meter]
-        allowed = self.q4_m3_h[meter] * ((self.at[j] - self.at[i]) / 3600) + BACKWARD_TOLERANCE_M3
-        backward = rise < -BACKWARD_TOLERANCE_M3
+        allowed = self.allowed_m3(meter, self.at[j] - self.at[i])
+        backward = rise < -BACKWARD_TOLERANCE_M3 - BINARY_M3
         rollover = (
             backward
             & (self.register_m3[i] > ROLLOVER_ABOVE * modulus)
@@ -80,6 +85,10 @@ class Dials:
         step[rollover] = Step.ROLLOVER
         step[~inside | (self.dial[i] != self.dial[j])] = Step.NONE
         return step
+
+    def allowed_m3(self, meter: NDArray[np.int64], seconds: Seconds) -> Floats:
+        """What Q4 lets through between two stamps, m³."""
+        return self.q4_m3_h[meter] * ((seconds + STAMP_S) / 3600) + BACKWARD_TOLERANCE_M3
 
     def without(self, excluded: Flags, breaks: Flags) -> "Dials":
         """The same dials without the points flagged, of which a break ends its dial too."""

@@ -42,6 +42,7 @@ def only(position, verdict, length):
         pytest.param([0, 5, 10, 10, 15], ["good"] * 5, id="an ordinary register is good"),
         pytest.param([100, 119, 138, 157], ["good"] * 4, id="nearly Q4 is good"),
         pytest.param([100, 99.995, 101, 102], ["good"] * 4, id="rounding down 5 l is good"),
+        pytest.param([70.284, 70.274, 70.3], ["good"] * 3, id="rounding down 10 l is good"),
         pytest.param(
             [100, 101, 5_000, 102, 103, 104],
             only(2, "spike", 6),
@@ -204,6 +205,13 @@ def test_a_reading_without_register_is_good():
         "good",
         "good",
     ]
+
+
+def test_stamps_are_true_to_the_minute():
+    # Q4 = 3.125 m³/h: 58 litres a minute, 6 litres in seven seconds
+    household = replace(METER, q3_m3_h=2.5)
+    assert verdicts([113.409, 113.470], meter=household, step_h=7 / 3600) == ["good"] * 2
+    assert verdicts([113.409, 113.490], meter=household, step_h=7 / 3600) == ["good", "beyond_q4"]
 
 
 def test_a_run_of_wrong_readings_lasts_25_hours_at_most():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analytics.dials import BACKWARD_TOLERANCE_M3, Dials, Step
+from analytics.dials import Dials, Step
 from analytics.frames import (
     Flags,
     Floats,
@@ -115,11 +115,8 @@ def _carried(dials: Dials) -> tuple[Floats, Flags, Seconds]:
     rise[:-1] = np.diff(dials.register_m3)
     length = np.zeros(dials.at.size, dtype=np.int64)
     length[:-1] = np.where(dials.meter[1:] == dials.meter[:-1], np.diff(dials.at), 0)
-    q4 = dials.q4_m3_h[dials.meter]
-    possible = np.full(dials.at.size, np.inf)
-    fast = step == Step.TOO_FAST
-    possible[fast] = IMPOSSIBLE_OVERLOAD * q4[fast] * length[fast] / 3600 + BACKWARD_TOLERANCE_M3
-    known = (step != Step.NONE) & (step != Step.BACKWARD) & (rise <= possible)
+    possible = rise <= IMPOSSIBLE_OVERLOAD * dials.allowed_m3(dials.meter, length)
+    known = (step != Step.NONE) & (step != Step.BACKWARD) & (possible | (step != Step.TOO_FAST))
     added = np.where(known, 0.0, -rise)
     rolled = step == Step.ROLLOVER
     added[rolled] = dials.modulus_m3[dials.meter[rolled]]

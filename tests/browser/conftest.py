@@ -116,9 +116,10 @@ def _seed_intake(readings):
 
 
 def _seed_accounts(accounts):
-    """A bureau's account, one of a user, and one with its one-time password; gives that."""
+    """Accounts of bureau, group and a user, and one with its one-time password; gives that."""
     for login, name, role, scope in (
         ("bureau", "王工", "bureau", None),
+        ("group", "赵工", "utility", None),
         ("user", "华盛印染", "user", "U003"),
     ):
         once = accounts.create_account(login, name, role, scope, "test")
@@ -244,10 +245,11 @@ def chromium(missing):
 
 @dataclass(frozen=True)
 class Service:
-    """Where the service is, and the one-time password of the account "fresh"."""
+    """Where the service is, the one-time password of the account "fresh", and ingest's jobs."""
 
     origin: str
     once: str
+    jobs: JobStore
 
 
 @pytest.fixture(scope="session")
@@ -296,7 +298,7 @@ def service(tmp_path_factory):
         thread.start()
         while not server.started:
             time.sleep(0.05)
-        yield Service(f"http://127.0.0.1:{port}", once)
+        yield Service(f"http://127.0.0.1:{port}", once, JobStore(engine, CLOCK))
         server.should_exit = True
         thread.join(timeout=10)
     readings.close()

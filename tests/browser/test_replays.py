@@ -1,0 +1,41 @@
+"""Asking for a replay on the ingest page, seeing what it found, adopting it."""
+
+from water.jobs import ADOPT_REPLAY, REPLAY
+
+FOUND = {
+    "progress": 1.0,
+    "messages": {"read": 12, "newly_decoded": 7},
+    "readings": {"new": 5, "changed": 2},
+}
+
+
+def test_a_replay_is_asked_for_looked_at_and_adopted(open_tab, service):
+    group = open_tab()
+    group.log_in("group")
+    group.wait()
+    group.open("/ingest")
+    group.page.get_by_label("接收时间起").fill("2026-09-01")
+    group.page.get_by_label("接收时间止").fill("2026-09-02")
+    group.page.get_by_text("仅原先无法解析的报文").click()
+    group.page.get_by_role("button", name="重放").click()
+    group.page.get_by_role("cell", name="2026-09-03 00:00").wait_for()
+    job = service.jobs.take([REPLAY])
+    assert job.arguments == {
+        "from": "2026-09-01T00:00:00+08:00", "to": "2026-09-03T00:00:00+08:00", "undecodable": True,
+    }  # fmt: skip
+    service.jobs.finish(job.id, FOUND)
+    group.open("/ingest")
+    group.page.get_by_role("cell", name="报文 12; 新能解析 7; 新读数 5; 数值不同 2").wait_for()
+    group.page.get_by_role("button", name="采纳").click()
+    group.page.get_by_role("cell", name="等待", exact=True).wait_for()
+    adoption = service.jobs.take([ADOPT_REPLAY])
+    assert adoption.arguments == {**job.arguments, "replay": job.id}
+    service.jobs.finish(adoption.id, {"progress": 1.0, "became": {"stored": 5, "conflict": 2}})
+    group.open("/ingest")
+    assert group.page.get_by_role("cell", name="入库 5; 冲突 2").count() == 1
+    assert group.complaints == []
+
+
+def test_the_bureau_sees_no_replays_for_it_may_not_ask_for_any(bureau):
+    bureau.open("/ingest")
+    assert bureau.page.get_by_text("日志重放").count() == 0

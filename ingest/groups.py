@@ -8,6 +8,7 @@ from ingest.journal import OVERSIZE, RETAINED, JournalWriter, Message
 from ingest.packets import Publication
 from ingest.settings import JournalSettings
 from water.clock import Clock
+from water.tuples import make_tuple
 
 
 class Group:
@@ -83,15 +84,19 @@ class Group:
         received_ms = round(self._clock.now().timestamp() * 1000)
         attribute, limit = self._attribute, self._payload_bytes
         keep, remember = self._messages.append, self._packet_ids.append
+        size = 0
         for name, payload, flags, packet_id in publications:
-            topic = _decode(name)
-            message = Message(attribute(topic), topic, payload, received_ms, flags)
+            try:
+                topic = name.decode()
+            except UnicodeDecodeError:
+                topic = ""  # (which is nobody's)
             if len(payload) > limit:
-                message = _cut(message)
-            self._bytes += len(message.payload)
-            keep(message)
+                payload, flags = cut_oversize(payload), flags | OVERSIZE  # noqa: PLW2901 (from here on this is the message)
+            size += len(payload)
+            keep(make_tuple(Message, (attribute(topic), topic, payload, received_ms, flags)))
             if packet_id is not None:
                 remember(packet_id)
+        self._bytes += size
 
     def due(self, *, idle: bool) -> bool:
         """Whether to commit now: full, nothing more on the socket, or waited long enough."""
@@ -119,16 +124,3 @@ class Group:
     def discard(self) -> None:
         """Drop what could not be made durable: its senders are told, and keep it."""
         self._messages, self._packet_ids, self._bytes = [], [], 0
-
-
-def _cut(message: Message) -> Message:
-    payload, flags = cut_oversize(message.payload), message.flags | OVERSIZE
-    return message._replace(payload=payload, flags=flags)
-
-
-def _decode(topic: bytes) -> str:
-    """A topic; "" (which is nobody's) when it is not UTF-8."""
-    try:
-        return topic.decode()
-    except UnicodeDecodeError:
-        return ""

@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 SEED   ?= $(shell date +%N | sed 's/^0*//')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check demo-servers-check test test-docker crash-test check format test-image servers bench bench-ingest bench-store bench-influx bench-telegraf lock clean
+.PHONY: help setup demo demo-check demo-servers-check test test-docker crash-test hostile-test backlog-test daiad-test check format test-image servers bench bench-ingest bench-store bench-influx bench-telegraf lock clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,16 @@ test-docker: setup ## the tests on real servers once more, with those in Docker 
 crash-test: setup ## kill -9 over ingest, broker and store (ROUNDS=1000 SEED=… STORE=influxdb)
 	$(BIN)/python tests/endurance/crash.py --rounds $(or $(ROUNDS),1000) --seed $(SEED) \
 	  --store $(or $(STORE),embedded)
+
+hostile-test: setup ## hostile messages beside a good supplier (N=1000000 SEED=…)
+	$(BIN)/python tests/endurance/hostile.py --messages $(or $(N),1000000) --seed $(SEED)
+
+backlog-test: setup ## the store away while readings arrive, then back (N=20000000 STORE=influxdb)
+	$(BIN)/python tests/endurance/backlog.py --readings $(or $(N),20000000) \
+	  --store $(or $(STORE),embedded)
+
+daiad-test: setup ## a year of 92 real households through the real broker, beside a plain recomputation
+	DAIAD_HOUSEHOLDS=all $(BIN)/pytest -q -s tests/servers/test_daiad.py
 
 check: setup ## linters, types, import contracts
 	$(BIN)/ruff check .

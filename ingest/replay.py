@@ -238,7 +238,7 @@ READINGS = (*(change.value for change in Change), "refused")
 
 
 def compare(kept: Reading | None, offered: Reading) -> tuple[Change, list[tuple[str, float]]]:
-    """What a reading is to the stored one, and the quantities in which it contradicts it."""
+    """What a reading is to the stored one; its values, where it only contradicts it."""
     if kept is None:
         return Change.NEW, []
     other: list[tuple[str, float]] = []
@@ -252,7 +252,7 @@ def compare(kept: Reading | None, offered: Reading) -> tuple[Change, list[tuple[
         else:
             other.append((name, float(new)))
     if other:
-        return Change.CHANGED, other
+        return Change.CHANGED, [] if fills else other
     return Change.COMPLETED if fills else Change.UNCHANGED, []
 
 

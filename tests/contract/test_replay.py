@@ -404,3 +404,14 @@ def test_what_a_replay_moves_is_what_the_loader_would_have_counted(plant, mended
     assert plant.sums()[1].quarantined == 2 * sum(
         n for t, n in replayed.items() if t.account == "quarantined"
     )
+
+
+@pytest.mark.embedded
+def test_a_known_conflict_that_brings_a_quantity_more_is_loaded_once(plant, mended):
+    mended()
+    plant.send(ours("m1", 1, dialect="late"), ours("m1", 2, dialect="late"))
+    plant.load()
+    mended(lambda d: d._replace(pressure_mpa=0.3 if d.register_m3 == 2 else None))
+    assert plant.run()["readings"]["changed"] == 1
+    assert plant.run(ADOPT_REPLAY)["became"] == {"conflict": 1}
+    assert plant.run()["readings"]["known_conflict"] == 1

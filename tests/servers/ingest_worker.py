@@ -31,14 +31,14 @@ from water.policy import Policy
 METERS = 50
 
 
-class OneSupplier:
-    """A registry that knows the supplier north with its meters m0 … m49."""
+class OneSuppliersMeters:
+    """A registry with the meters m0 … m49 of the supplier north; south has none."""
 
     def version(self) -> int:
         return 1
 
     def suppliers(self) -> frozenset[str]:
-        return frozenset({"north"})
+        return frozenset({"north", "south"})
 
     def devices(self):
         return {
@@ -111,7 +111,7 @@ def main() -> None:
     service = IngestService(
         settings,
         SlowStore(store, arguments.load_delay),
-        OneSupplier(),
+        OneSuppliersMeters(),
         NoJobs(),
         SystemClock(),
         Policy(),

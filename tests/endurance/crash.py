@@ -20,19 +20,18 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import zip_longest
 from os import kill
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 from installation import INGEST, Installation, patiently
 from journal_view import read_entries
+from stored import FailedError, load_registers
 from suppliers import Book, Identity, TrustingSupplier
 
 from ingest.identity import receipt_id
@@ -40,7 +39,6 @@ from ingest.journal import Entry
 from jieshui.broker import HOST
 from simulators.deliveries import Delivery
 from simulators.publish import BrokerAddress, Courier
-from water import columns
 from water.accounting import sum_messages, sum_readings
 from water.loading import Position, Tally
 
@@ -50,14 +48,10 @@ ROUND_S = 900
 """The readings of a round lie in a span of their own, so that they are found again by time."""
 PATIENCE_S = 120
 METERS = 50
-SINGLE, TRUSTING = "single", "trusting"
-BOOKS = {SINGLE: (1, False), "batches": (20, False), "dirty": (3, True), TRUSTING: (1, False)}
+TRUSTING = "trusting"
+BOOKS = {"single": (1, False), "batches": (20, False), "dirty": (3, True), TRUSTING: (1, False)}
 """Supplier → readings in a message at most, and whether some of its messages can't be stored."""
 HELD = "store held up"
-
-
-class FailedError(Exception):
-    """A reading is lost or double, or the installation does not go on by itself."""
 
 
 class Kill(NamedTuple):
@@ -77,7 +71,7 @@ class Figures:
     at_kill: Counter[str] = field(default_factory=Counter)
     published: Counter[str] = field(default_factory=Counter)
     stored: Counter[str] = field(default_factory=Counter)
-    register_sums: Counter[str] = field(default_factory=Counter)
+    register_sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     journalled: Counter[str] = field(default_factory=Counter)
 
 
@@ -130,12 +124,6 @@ class Round:
         self._books = books
         self._figures = figures
         self._never = threading.Event()
-
-    def warm_up(self) -> None:
-        """Wait until ingest has subscribed: it answers a message that holds no reading."""
-        topic = f"water/v1/{SINGLE}/jieshui/-/status"
-        self._send(Delivery(SINGLE, topic, b'{"battery":1}', 0))
-        self._wait(self._all_receipted, "ingest receives")
 
     def run(self, base: int, messages: int, dice: random.Random) -> None:
         """Publish, kill, wait until all is settled, check.
@@ -294,12 +282,9 @@ class Round:
 
     def _load_stored(self, base: int) -> dict[str, dict[Identity, float]]:
         """What the store has of this round, a supplier."""
-        load = patiently(self._place.stores.readings.load_readings)
-        stored: dict[str, dict[Identity, float]] = {}
-        for name, book in self._books.items():
-            span = [datetime.fromtimestamp(at, UTC) for at in (base, base + ROUND_S)]
-            stored[name] = by_identity(load(book.meters, *span))
-        return stored
+        load = patiently(load_registers)
+        readings, end = self._place.stores.readings, base + ROUND_S
+        return {name: load(readings, book.meters, base, end) for name, book in self._books.items()}
 
     def _check_sums(self, tallies: Mapping[Tally, int]) -> list[str]:
         messages, readings = sum_messages(tallies), sum_readings(tallies)
@@ -318,20 +303,6 @@ class Round:
                 if not right
             ]
         return problems
-
-
-def by_identity(frame: pd.DataFrame) -> dict[Identity, float]:
-    """Stored registers by meter and second.
-
-    Raises:
-        FailedError: an identity stands there twice.
-    """
-    seconds = (moment.timestamp() for moment in frame[columns.AT])
-    rows = zip(frame[columns.METER_ID], map(int, seconds), frame[columns.REGISTER_M3], strict=True)
-    stored = {(meter, at): register for meter, at, register in rows}
-    if len(stored) < len(frame):
-        raise FailedError(f"{len(frame) - len(stored)} readings stand in the store twice")
-    return stored
 
 
 def _journalled(entries: Sequence[Entry], book: Book) -> dict[Identity, float]:
@@ -376,13 +347,12 @@ def check_whole(place: Installation, books: Mapping[str, Book], figures: Figures
         FailedError: later rounds have changed what earlier ones had stored.
     """
     counts: Counter[str] = Counter()
-    sums: Counter[str] = Counter()
+    sums: dict[str, float] = defaultdict(float)
     end = base + figures.rounds * ROUND_S
     for first in range(base, end, 100 * ROUND_S):
         last = min(first + 100 * ROUND_S, end)
-        span = [datetime.fromtimestamp(at, UTC) for at in (first, last)]
         for name, book in books.items():
-            stored = by_identity(place.stores.readings.load_readings(book.meters, *span))
+            stored = load_registers(place.stores.readings, book.meters, first, last)
             counts[name] += len(stored)
             sums[name] += sum(stored.values())
     if counts != figures.stored or sums != figures.register_sums:
@@ -424,8 +394,6 @@ def run(arguments: argparse.Namespace, folder: Path) -> Figures:
             dice = random.Random(f"{arguments.seed}-{number}")
             one = Round(place, couriers, trusting, books, figures, position)
             try:
-                if number == 0:
-                    one.warm_up()
                 one.run(begin + number * ROUND_S, arguments.messages, dice)
             except FailedError as error:
                 raise FailedError(f"round {number}: {error}") from None
@@ -465,13 +433,12 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, help="kept, for a look after a failure")
     arguments = parser.parse_args(given)
     print(f"seed {arguments.seed}", flush=True)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # servers end with us
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="jieshui-crash-") as name:
         # User postgres must be able to pass.
         Path(name).chmod(0o755)
         try:
-            figures = run(arguments, arguments.folder or Path(name) / "place")
+            figures = run(arguments, arguments.folder or Path(name))
         except FailedError as error:
             print(f"FAILED after {(time.monotonic() - began) / 60:.1f} minutes: {error}")
             return 1
@@ -480,4 +447,5 @@ def main(given: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # servers end with us
     sys.exit(main())

@@ -7,22 +7,25 @@ costs a tenth of a second instead of four.
 
 import multiprocessing
 import os
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from importlib.resources import files
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
+import httpx
 import structlog
 from sqlalchemy.orm import Session
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from jieshui.broker import HOST, Mosquitto, find_mosquitto, free_port
 from jieshui.config import load_settings
-from jieshui.demo.servers import InfluxDB, PostgreSQL, find_programs
+from jieshui.demo.servers import InfluxDB, PostgreSQL, find_programs, until_it_answers
 from jieshui.logs import set_up_logs
+from jieshui.mosquitto.folder import OURS
+from jieshui.mosquitto.passwords import make_password, set_password
 from jieshui.processes import run_ingest
 from jieshui.stopping import stop_on_signals
 from jieshui.wiring import Stores, open_stores
@@ -31,7 +34,8 @@ from storage.registry.models import MeterRow, SupplierRow
 
 INGEST, BROKER, INFLUXD = "ingest", "broker", "influxd"
 
-_CONTEXT = multiprocessing.get_context("forkserver")
+FORKS = multiprocessing.get_context("forkserver")
+"""Processes of ours are forked from one that has imported the installation's."""
 
 
 class Part(Protocol):
@@ -50,6 +54,9 @@ class Part(Protocol):
 class Broker(Mosquitto):
     """The demonstration's Mosquitto: it writes its queues to disk every ten seconds."""
 
+    login = ""
+    """Lines of the configuration with which ingest logs in."""
+
     @property
     def runs(self) -> bool:
         return self._process is not None
@@ -64,6 +71,32 @@ class Broker(Mosquitto):
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+class GuardedBroker(Broker):
+    """With logins, and the rights that `jieshui broker init` gives them.
+
+    Attributes:
+        passwords: login → its password.
+    """
+
+    def __init__(self, program: str, folder: Path, port: int, logins: Sequence[str]) -> None:
+        super().__init__(program, folder, port)
+        self.passwords = {name: make_password() for name in (OURS, *logins)}
+        self._secret = folder / "jieshui.password"
+        self.login = f"username = '{OURS}'\npassword_file = '{self._secret}'\n"
+
+    def _write_config(self) -> Path:
+        for name, password in self.passwords.items():
+            set_password(self._folder / "passwords", name, password)
+        self._secret.write_text(self.passwords[OURS], encoding="ascii")
+        rights = (files("jieshui.mosquitto") / "acl").read_text(encoding="utf-8")
+        (self._folder / "acl").write_text(rights, encoding="utf-8")
+        config = super()._write_config()
+        lines = config.read_text(encoding="utf-8").replace("anonymous true", "anonymous false")
+        lines += f"password_file {self._folder}/passwords\nacl_file {self._folder}/acl\n"
+        config.write_text(lines, encoding="utf-8")
+        return config
 
 
 class Influxd(InfluxDB):
@@ -98,7 +131,7 @@ class Ingest:
         return self._process is not None and not self._process.is_alive()
 
     def start(self) -> None:
-        self._process = _CONTEXT.Process(
+        self._process = FORKS.Process(
             target=_serve_ingest, args=(self._configuration, self.log), daemon=True
         )
         self._process.start()
@@ -131,7 +164,7 @@ class Installation:
     """Broker, stores and ingest in a folder; `stores` are opened beside the processes.
 
     Args:
-        folder: made anew.
+        folder: of its own, empty but for what `broker` has there.
         meters: supplier → its meters.
         influxdb: whether readings go to InfluxDB and the ledger to PostgreSQL.
         broker: another broker than the demonstration's.
@@ -147,14 +180,14 @@ class Installation:
         broker: Broker | None = None,
         sections: str = "",
     ) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._meters = meters
+        self.meters = meters
         self._influxdb = influxdb
         self._sections = sections
         self.broker = broker or make_broker(folder / "broker")
         self.influxd: Influxd | None = None
+        self._health_port = free_port()
         self._stack = ExitStack()
 
     @property
@@ -168,11 +201,12 @@ class Installation:
         return {**parts, INFLUXD: self.influxd} if self.influxd else parts
 
     def __enter__(self) -> Self:
-        """Start everything, with every supplier and meter registered."""
-        _CONTEXT.set_forkserver_preload(["jieshui.processes", "jieshui.demo.servers"])
-        # Log lines of the stores that this process opens would drown the figures.
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+        """Start everything, with every supplier and meter registered; ingest has subscribed."""
+        FORKS.set_forkserver_preload(["jieshui.processes", "jieshui.demo.servers"])
         with ExitStack() as stack:
+            stack.callback(structlog.configure, **structlog.get_config())
+            # Log lines of the stores that this process opens would drown the figures.
+            structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
             stack.callback(self.broker.stop)
             self.broker.start()
             configuration = self.folder / "jieshui.toml"
@@ -182,6 +216,7 @@ class Installation:
             self.ingest = Ingest(configuration)
             stack.callback(self.ingest.stop)
             self.ingest.start()
+            until_it_answers(self._require_ready)
             self._stack = stack.pop_all()
         return self
 
@@ -190,9 +225,10 @@ class Installation:
 
     def _start_stores(self, stack: ExitStack) -> str:
         """The configuration, once the servers that it names run."""
-        # Protocol 5 is the default; port 0: nobody asks for health and metrics.
-        lines = f"[mqtt]\nhost = '{HOST}'\nport = {self.broker.port}\n[ingest]\nport = 0\n"
-        lines += f"{self._sections}\n[store]\nfolder = 'var'\n"
+        lines = f"[mqtt]\nhost = '{HOST}'\nport = {self.broker.port}\n{self.broker.login}"
+        lines += (
+            f"[ingest]\nport = {self._health_port}\n{self._sections}\n[store]\nfolder = 'var'\n"
+        )
         if not self._influxdb:
             return lines
         influxd, programs = find_programs()
@@ -207,21 +243,35 @@ class Installation:
             f"token_file = '{self.influxd.token_file}'\n"
         )
 
+    def ask_health(self) -> dict[str, Any]:
+        """What ingest says of itself."""
+        return self._ask_ingest("healthz").json()
+
+    def _require_ready(self) -> None:
+        self._ask_ingest("readyz").raise_for_status()
+
+    def _ask_ingest(self, page: str) -> httpx.Response:
+        address = f"http://{HOST}:{self._health_port}/{page}"
+        return httpx.get(address, timeout=30, trust_env=False)
+
     def _register(self) -> None:
         with Session(self.stores.engine) as session, session.begin():
-            session.add_all(SupplierRow(id=name, name=name) for name in self._meters)
+            session.add_all(SupplierRow(id=name, name=name) for name in self.meters)
             session.flush()
             session.add_all(
                 MeterRow(id=meter, supplier_id=supplier, role="customer")
-                for supplier, meters in self._meters.items()
+                for supplier, meters in self.meters.items()
                 for meter in meters
             )
 
 
-def make_broker(folder: Path) -> Broker:
+def make_broker(folder: Path, logins: Sequence[str] = ()) -> Broker:
+    """A broker for everybody, or one for some logins."""
     program = find_mosquitto()
     if program is None:
         sys.exit("mosquitto is not on this machine (make servers)")
+    if logins:
+        return GuardedBroker(program, folder.resolve(), free_port(), logins)
     return Broker(program, folder, free_port())
 
 

@@ -1,9 +1,8 @@
 """The endurance programs in short; `make crash-test` and its like run them at full length."""
 
-import subprocess
-import sys
-from pathlib import Path
-
+import backlog
+import crash
+import hostile
 import pytest
 from crash import judge
 
@@ -11,30 +10,38 @@ from jieshui.broker import find_mosquitto
 
 pytestmark = pytest.mark.servers
 
-PROGRAMS = Path(__file__).parents[1] / "endurance"
-
 
 @pytest.fixture
-def endure(tmp_path, missing):
+def endure(tmp_path, missing, capsys):
     """Call with a program of the folder and its options; gives what it prints."""
     if find_mosquitto() is None:
         missing("mosquitto is not on this machine (make servers)")
 
     def run(program, *options):
-        ended = subprocess.run(
-            [sys.executable, PROGRAMS / program, *options, "--folder", tmp_path / "place"],
-            capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-        return ended.stdout
+        code = program.main([*options, "--folder", str(tmp_path / "place")])
+        shown = capsys.readouterr().out
+        assert code == 0, shown
+        return shown
 
     return run
 
 
 def test_kills_at_random_moments_lose_and_double_nothing(endure):
-    shown = endure("crash.py", "--rounds", "4", "--seed", "7")
+    shown = endure(crash, "--rounds", "4", "--seed", "7")
     assert "seed 7, store embedded, 4 rounds" in shown
     assert "lost 0, double 0" in shown
+
+
+def test_a_storm_of_hostile_messages_is_accounted_for_and_holds_nobody_up(endure):
+    shown = endure(hostile, "--messages", "20000", "--quiet", "1", "--seed", "7")
+    assert "20000 hostile messages" in shown
+    assert "every good reading stored, every message accounted for" in shown
+
+
+def test_what_arrives_while_the_store_is_away_is_stored_once_it_is_back(endure):
+    shown = endure(backlog, "--readings", "5000", "--longer", "0")
+    assert "5000 readings of 5000 meters, 50 messages" in shown
+    assert "every reading stored once" in shown
 
 
 def test_a_reading_that_is_lost_foreign_or_changed_is_told():

@@ -21,9 +21,10 @@ from tenacity import (
 
 from ingest.accounting import count_journal, find_loaded
 from ingest.batch import Batch, Rules, Settled, number_of
+from ingest.events import list_events
 from ingest.journal import Entry, JournalReader
 from ingest.journal.undecoded import UndecodedLog
-from ingest.ports import ReadingsSink
+from ingest.ports import MeterEvents, ReadingsSink
 from ingest.quota import Quota
 from ingest.settings import Limits
 from water.loading import Position, Tally
@@ -47,8 +48,12 @@ class Loader:
         rules: Callable[[], Rules],
         limits: Limits,
         settled: Settled,
+        events: MeterEvents | None = None,
     ) -> None:
-        """Begin at the position that the store keeps under the name `journal`."""
+        """Begin at the position that the store keeps under the name `journal`.
+
+        Without `events` the meter changes that suppliers send are counted and left in the journal.
+        """
         self._journal = journal
         self._reader = reader
         self._received = received
@@ -56,6 +61,7 @@ class Loader:
         self._rules = rules
         self._limits = limits
         self._settled = settled
+        self._events = events
         self.totals: Counter[Tally] = Counter(sink.tallies())
         self.quota = Quota(limits, sink.quarantine_depth())
         self.position = sink.position(journal)
@@ -223,6 +229,9 @@ class Loader:
         position, loaded = batch.position, self._loaded | batch.newest
         self._unsure = True
         self._undecoded.note(batch.entries, batch.undecoded)
+        # Before the load: after a crash between the two they are handed over again, and taken once.
+        if self._events and (events := list_events(batch)):
+            self._events.take(self._journal, events)
         with self._sink.load() as load:
             outcomes = load.add_readings(batch.readings) if batch.readings else None
             refusals = load.refusals() if outcomes else dict[int, str]()

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from water.jobs import Job
 from water.loading import Outcome, Position, Refused, Tally
-from water.meters import KnownMeter
+from water.meters import KnownMeter, MeterEvent
 from water.pages import Page
 from water.readings import Reading
 
@@ -107,6 +107,17 @@ class ReadingsSink(Protocol):
         self, identities: Collection[tuple[str, int]]
     ) -> set[tuple[str, int, str, float]]:
         """The conflicts known of these identities: meter, instant, quantity, offered value."""
+        ...
+
+
+class MeterEvents(Protocol):
+    """Where meter changes go that suppliers send."""
+
+    def take(self, journal: str, events: Sequence[MeterEvent]) -> None:
+        """Take events in the order of the journal; each of its entries is taken once.
+
+        Raises OSError while the registry is away: hand them over again.
+        """
         ...
 
 

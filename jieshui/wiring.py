@@ -28,10 +28,10 @@ from jieshui.config import Influx, Settings
 from jieshui.errors import JieshuiError
 from jieshui.secret_files import read_secret
 from registry.accounts import Accounts
-from runs.ports import Turn
 from registry.edits import Edits
 from registry.meter_changes import MeterChanges
 from runs.service import AnalysisService
+from runs.ports import Turn
 from runs.settings import RunSettings
 from storage.contracts import ReadingsStore, VolumesStore
 from storage.influx import InfluxSettings
@@ -42,10 +42,10 @@ from storage.queries import IngestQueries, ReadingQueries
 from storage.readings import open_readings, open_volumes
 from storage.registry.accounts import AccountStore
 from storage.registry.alerts import AlertStore
-from storage.registry.engine import migrate, open_registry
 from storage.registry.edit_queries import EditQueries
 from storage.registry.edits import EditStore
 from storage.registry.figures import FigureStore
+from storage.registry.engine import migrate, open_registry
 from storage.registry.jobs import JobStore
 from storage.registry.locks import ANALYSIS_LOCK, AdvisoryLock
 from storage.registry.queries import RegistryQueries
@@ -88,12 +88,12 @@ class Stores:
         return AlertStore(self.engine)
 
     @property
-    @property
     def meter_changes(self) -> MeterChanges:
         """Meter changes one by one, with their rules."""
         return MeterChanges(EditStore(self.engine, self.clock), self.clock)
 
     def state(self) -> RunStateStore:
+    @property
         """Where the runs stand."""
         return RunStateStore(self.engine)
 
@@ -161,7 +161,7 @@ def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry)
     """The receiving side: MQTT → journal → readings store."""
     return IngestService(
         ingest_settings(settings), stores.readings, stores.registry, stores.jobs,
-        stores.clock, settings.policy(), metrics,
+        stores.clock, settings.policy(), metrics, events=stores.meter_changes,
     )  # fmt: skip
 
 

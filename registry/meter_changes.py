@@ -3,6 +3,7 @@
 What contradicts a change that stands never replaces it by itself: a person decides.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import isfinite
@@ -74,10 +75,16 @@ class MeterChanges:
         with self._store.transaction() as rows:
             taken = rows.taken_to(journal)
             new = [event for event in events if event.entry > taken]
-            for event in new:
-                self._take(rows, event)
-            if new:
-                rows.set_taken_to(journal, new[-1].entry)
+            if not new:
+                return
+            refused: dict[tuple[str, str], list[MeterEvent]] = {}
+            for (supplier, meter_id), some in _by_meter(new).items():
+                left = some if meter_id is None else _take_of_meter(rows, meter_id, some)
+                for event in left:
+                    refused.setdefault((supplier, event.refusal), []).append(event)
+            for some in refused.values():
+                _count_refused(rows, some)
+            rows.set_taken_to(journal, new[-1].entry)
 
     def decide(self, actor: str, event_id: int, decision: Decision, reason: str) -> None:
         """Decide between a change that stands and one that a supplier sent.
@@ -124,50 +131,71 @@ class MeterChanges:
             if beyond:
                 raise RefusedEditError(f"{name}: {beyond[0]} {beyond[1]}")
 
-    def _take(self, rows: EditTransaction, event: MeterEvent) -> None:
-        if event.refusal or event.meter_id is None or event.at is None:
-            self._count_refused(rows, event, event.refusal, event.detail)
-            return
-        row = {
-            "meter_id": event.meter_id,
-            "at": datetime.fromtimestamp(event.at, UTC),
-            "old_final_m3": event.old_final_m3,
-            "new_initial_m3": event.new_initial_m3,
-            "reason": event.reason,
-        }
-        sent = rows.events(event.supplier_id, event.meter_id, "")
-        for earlier in sent:
-            if _same(row, earlier):
-                rows.change_event(earlier["id"], {"count": earlier["count"] + 1})
-                return
-        near = rows.changes_near(event.meter_id, row["at"], APART)
-        stands = any(_same(row, standing) for standing in near)
-        waiting = sum(earlier["state"] == EventState.OPEN for earlier in sent)
-        state = EventState.OPEN if near and not stands else EventState.APPLIED
-        if state is EventState.OPEN and waiting >= MOST_OPEN:
-            detail = f"{event.meter_id}: {waiting} wait for a decision already"
-            self._count_refused(rows, event, "too_many_open", detail)
-            return
-        if not near:
-            _apply(rows, f"supplier {event.supplier_id}", row)
-        rows.add_event(_as_row(event, row | {"state": state}))
-        log.info("meter change sent", meter=event.meter_id, state=state.value)
 
-    def _count_refused(
-        self, rows: EditTransaction, event: MeterEvent, refusal: str, detail: str
-    ) -> None:
-        said = {
-            "detail": detail,
-            "received_at": datetime.fromtimestamp(event.received_at, UTC),
-        }
-        log.warning(
-            "meter change refused", supplier=event.supplier_id, refusal=refusal, detail=detail
-        )
-        for standing in rows.events(event.supplier_id, None, refusal):
-            rows.change_event(standing["id"], said | {"count": standing["count"] + 1})
-            return
-        row = {"state": EventState.REFUSED, "refusal": refusal, "reason": ""}
-        rows.add_event(_as_row(event, row | said))
+def _by_meter(events: Sequence[MeterEvent]) -> dict[tuple[str, str | None], list[MeterEvent]]:
+    """Events by supplier and meter, None for what is refused already; each in its order."""
+    grouped: dict[tuple[str, str | None], list[MeterEvent]] = {}
+    for event in events:
+        meter_id = None if event.refusal else event.meter_id
+        grouped.setdefault((event.supplier_id, meter_id), []).append(event)
+    return grouped
+
+
+def _take_of_meter(
+    rows: EditTransaction, meter_id: str, events: Sequence[MeterEvent]
+) -> list[MeterEvent]:
+    """Take what was sent of one meter; what is refused because too much waits already.
+
+    One look at what was sent before serves all of them: a sender that floods costs little.
+    """
+    supplier = events[0].supplier_id
+    sent = rows.events(supplier, meter_id, "")
+    again = Counter[int]()
+    left: list[MeterEvent] = []
+    for event in events:
+        row = _change_of(event, meter_id)
+        earlier = next((each for each in sent if _same(row, each)), None)
+        if earlier is not None:
+            again[earlier["id"]] += 1
+        elif sum(each["state"] == EventState.OPEN for each in sent) >= MOST_OPEN:
+            detail = f"{meter_id}: {MOST_OPEN} wait for a decision already"
+            left.append(event._replace(refusal="too_many_open", detail=detail))
+        else:
+            _take_new(rows, supplier, event, row)
+            sent = rows.events(supplier, meter_id, "")
+    for row in sent:
+        if again[row["id"]]:
+            rows.change_event(row["id"], {"count": row["count"] + again[row["id"]]})
+    return left
+
+
+def _take_new(
+    rows: EditTransaction, supplier: str, event: MeterEvent, row: Mapping[str, Any]
+) -> None:
+    near = rows.changes_near(row["meter_id"], row["at"], APART)
+    stands = any(_same(row, standing) for standing in near)
+    state = EventState.OPEN if near and not stands else EventState.APPLIED
+    if not near:
+        _apply(rows, f"supplier {supplier}", row)
+    rows.add_event(_as_row(event, {**row, "state": state}, 1))
+    log.info("meter change sent", meter=row["meter_id"], state=state.value)
+
+
+def _count_refused(rows: EditTransaction, events: Sequence[MeterEvent]) -> None:
+    """Count what a supplier sent in vain for one reason, with the newest one's words."""
+    newest = events[-1]
+    log.warning(
+        "meter changes refused", supplier=newest.supplier_id, refusal=newest.refusal,
+        detail=newest.detail, count=len(events),
+    )  # fmt: skip
+    standing = rows.events(newest.supplier_id, None, newest.refusal)
+    row = _as_row(newest, {"state": EventState.REFUSED, "refusal": newest.refusal}, len(events))
+    row |= {"detail": newest.detail, "reason": ""}
+    if not standing:
+        rows.add_event(row)
+        return
+    said = {name: row[name] for name in ("detail", "received_at")}
+    rows.change_event(standing[0]["id"], said | {"count": standing[0]["count"] + len(events)})
 
 
 def _apply(rows: EditTransaction, actor: str, row: Mapping[str, Any]) -> None:
@@ -176,12 +204,23 @@ def _apply(rows: EditTransaction, actor: str, row: Mapping[str, Any]) -> None:
     rows.audit(actor, [("meter_changes.created", _subject(row), _plain(row))])
 
 
-def _as_row(event: MeterEvent, values: Mapping[str, Any]) -> Row:
-    """A row of the table of events, of which there is one so far."""
+def _change_of(event: MeterEvent, meter_id: str) -> Row:
+    """The meter change that an event tells."""
+    return {
+        "meter_id": meter_id,
+        "at": datetime.fromtimestamp(event.at or 0, UTC),
+        "old_final_m3": event.old_final_m3,
+        "new_initial_m3": event.new_initial_m3,
+        "reason": event.reason,
+    }
+
+
+def _as_row(event: MeterEvent, values: Mapping[str, Any], count: int) -> Row:
+    """A row of the table of events."""
     return {
         "supplier_id": event.supplier_id,
         "received_at": datetime.fromtimestamp(event.received_at, UTC),
-        "count": 1,
+        "count": count,
         "refusal": "",
         "detail": "",
         **values,

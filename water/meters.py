@@ -76,7 +76,8 @@ class MeterEvent(NamedTuple):
     """A meter change as a supplier sent it, held against the registry; instants in epoch seconds.
 
     `entry` is its number in the journal. Either `refusal` is "" and the meter, the instant and both
-    indexes are there, or it says why the event can't be used, with `detail` for people.
+    indexes are there, or it says why the event can't be used, with `detail` for people; then
+    nothing else is said of it.
     """
 
     entry: int

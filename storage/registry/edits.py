@@ -6,12 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, Table, delete, insert, select, update
-from sqlalchemy.exc import OperationalError
 
-from storage.errors import StoreUnavailableError
 from storage.registry.consequences import edit_job
 from storage.registry.engine import writing_alone
 from storage.registry.imports import RegistryTransaction
+from storage.registry.ledger import translated
 from storage.registry.models import (
     ConflictDecisionRow,
     EditRow,
@@ -142,8 +141,5 @@ class EditStore:
         Raises:
             StoreUnavailableError: the database is away.
         """
-        try:
-            with writing_alone(self._engine) as connection:
-                yield EditTransaction(connection, self._clock)
-        except OperationalError as error:
-            raise StoreUnavailableError(str(error)) from error
+        with translated(), writing_alone(self._engine) as connection:
+            yield EditTransaction(connection, self._clock)

@@ -19,6 +19,7 @@ from api.app import create_app
 from api.settings import ApiSettings
 from api.sso import SignOnSettings, SingleSignOn
 from ingest.door import Door
+from ingest.history import History, history_settings
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
 from jieshui import config
@@ -30,8 +31,8 @@ from jieshui.secret_files import read_secret
 from registry.accounts import Accounts
 from registry.edits import Edits
 from registry.meter_changes import MeterChanges
-from runs.service import AnalysisService
 from runs.ports import Turn
+from runs.service import AnalysisService
 from runs.settings import RunSettings
 from storage.contracts import ReadingsStore, VolumesStore
 from storage.influx import InfluxSettings
@@ -44,8 +45,8 @@ from storage.registry.accounts import AccountStore
 from storage.registry.alerts import AlertStore
 from storage.registry.edit_queries import EditQueries
 from storage.registry.edits import EditStore
-from storage.registry.figures import FigureStore
 from storage.registry.engine import migrate, open_registry
+from storage.registry.figures import FigureStore
 from storage.registry.jobs import JobStore
 from storage.registry.locks import ANALYSIS_LOCK, AdvisoryLock
 from storage.registry.queries import RegistryQueries
@@ -92,8 +93,8 @@ class Stores:
         """Meter changes one by one, with their rules."""
         return MeterChanges(EditStore(self.engine, self.clock), self.clock)
 
-    def state(self) -> RunStateStore:
     @property
+    def state(self) -> RunStateStore:
         """Where the runs stand."""
         return RunStateStore(self.engine)
 
@@ -208,7 +209,18 @@ def build_door(
     door = Door(ingest.limits.payload_bytes)
     return door, IngestService(
         ingest, stores.readings, stores.registry, stores.jobs, stores.clock, settings.policy(),
-        metrics, door,
+        metrics, door, events=stores.meter_changes,
+    )  # fmt: skip
+
+
+def build_import(
+    settings: Settings, stores: Stores, metrics: CollectorRegistry, history: History
+) -> IngestService:
+    """The rows of a file; they may be as old as history may be."""
+    policy = settings.policy()
+    return IngestService(
+        history_settings(ingest_settings(settings)), stores.readings, stores.registry, stores.jobs,
+        stores.clock, replace(policy, oldest_days=policy.history_days), metrics, history,
     )  # fmt: skip
 
 
@@ -256,6 +268,9 @@ def build_api(
         readings=ReadingQueries(stores.readings, stores.volumes, registry.visible_meters),
         ingest=IngestQueries(stores.readings),
         alerts=AlertService(stores.alerts, stores.clock),
+        edits=EditQueries(stores.engine),
+        editing=Edits(EditStore(stores.engine, stores.clock), stores.clock),
+        changes=stores.meter_changes,
         jobs=stores.jobs,
         accounts=stores.accounts,
         clock=stores.clock,
@@ -268,9 +283,6 @@ def build_api(
 
 
 def _single_sign_on(sso: config.SingleSignOn) -> SingleSignOn:
-        edits=EditQueries(stores.engine),
-        editing=Edits(EditStore(stores.engine, stores.clock), stores.clock),
-        changes=stores.meter_changes,
     """The provider of the configuration; it is asked when somebody signs on."""
     return SingleSignOn(
         SignOnSettings(

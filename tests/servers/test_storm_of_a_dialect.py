@@ -1,4 +1,4 @@
-"""One supplier's garbage in one dialect, as fast as the broker takes it, and another's readings."""
+"""One supplier's garbage in one dialect, as fast as a library sends, and another's readings."""
 
 import json
 import subprocess

@@ -5,6 +5,8 @@ documentation, integrations, event types; the Axioma Qalcosonic W1 in the public
 (lorawan-devices, vendor/axioma/qalcosonic-w1-codec.yaml). Field names and single values only.
 """
 
+import ast
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -228,6 +230,21 @@ def test_every_dialect_has_its_table():
     here = {dialect for _, dialect, *_ in READINGS}
     files = Path(__file__).parent.glob("test_decoders_*.py")
     assert set(Dialect) <= here | {file.stem.removeprefix("test_decoders_") for file in files}
+
+
+PAGE = (Path(__file__).parents[2] / "docs/dialects.md").read_text(encoding="utf-8")
+SOURCES = dict(
+    re.findall(r"^\| `(\w+)` \| (.+?) \| ", PAGE.split("Where the payloads")[1], re.MULTILINE)
+)
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_the_source_of_a_dialects_payloads_is_named(dialect):
+    own = Path(__file__).with_name(f"test_decoders_{dialect}.py")
+    text = (own if own.exists() else Path(__file__)).read_text(encoding="utf-8")
+    docstring = ast.get_docstring(ast.parse(text))
+    said = re.findall(r"[\w.-]{5,}", SOURCES[dialect])
+    assert dialect == "jieshui" or any(word in docstring for word in said)
 
 
 FROM_2020, TO_2035 = (int(datetime(year, 1, 1, tzinfo=UTC).timestamp()) for year in (2020, 2035))

@@ -239,18 +239,6 @@ class AlertActions(Protocol):
         ...
 
 
-class Jobs(Protocol):
-    """Asking another process for work."""
-
-    def ask(self, kind: str, arguments: Mapping[str, object], asked_by: str) -> int: ...
-    def job(self, job_id: int) -> Row | None: ...
-
-    def jobs(self, kind: str, limit: int) -> list[Row]:
-        """The newest jobs of a kind, newest first."""
-        ...
-
-
-class Accounts(Protocol):
 class EditQueries(Protocol):
     """Edits, decided conflicts and suppliers' meter changes within the viewer's sight."""
 
@@ -322,6 +310,18 @@ class MeterChanging(Protocol):
     def decide(self, actor: str, event_id: int, decision: Decision, reason: str) -> None: ...
 
 
+class Jobs(Protocol):
+    """Asking another process for work."""
+
+    def ask(self, kind: str, arguments: Mapping[str, object], asked_by: str) -> int: ...
+    def job(self, job_id: int) -> Row | None: ...
+
+    def jobs(self, kind: str, limit: int) -> list[Row]:
+        """The newest jobs of a kind, newest first."""
+        ...
+
+
+class Accounts(Protocol):
     """People and keys; wired to the registry room, which holds the rules (argon2, lengths)."""
 
     def check_password(self, login: str, password: str) -> Row | None:

@@ -1,6 +1,5 @@
 """One journal and all that is done with it: its intake writes it, it is loaded; for ever."""
 
-import math
 import threading
 import time
 from collections import Counter
@@ -65,8 +64,8 @@ class IngestService:
         clock: Clock,
         policy: Policy,
         metrics: CollectorRegistry,
-        events: MeterEvents | None = None,
         intake: Intake | None = None,
+        events: MeterEvents | None = None,
     ) -> None:
         """Nothing is opened before `run`; without an `intake` messages come from the broker.
 
@@ -77,8 +76,8 @@ class IngestService:
         self._meters = directory
         self._jobs = jobs
         self._clock = clock
-        self._events = events
         self._policy = policy
+        self._events = events
         self._use(Directory())
         self._journal: JournalWriter | None = None
         self._loader: Loader | None = None
@@ -205,8 +204,8 @@ class IngestService:
         self._loader, self._counted_before = loader, self._count_of_others(loader)
         jobs = self._make_jobs(loader, reader)
         self._while_registry_answers(jobs.release)
-        polled, dropped = -math.inf, time.monotonic()
-        compress_at = dropped + _COMPRESS_IDLE_S
+        polled = dropped = time.monotonic()
+        compress_at = polled + _COMPRESS_IDLE_S
         while not stop.is_set():
             self._arrived.clear()
             began = time.monotonic()
@@ -243,8 +242,8 @@ class IngestService:
             self._sink,
             self._rules,
             self._settings.limits,
-            self._events,
             self._note_loaded,
+            self._events,
         )
 
     def _make_jobs(self, loader: Loader, reader: JournalReader) -> IngestJobs:
@@ -338,12 +337,8 @@ class IngestService:
             lag = loader.lag_s(self._clock.now()) if waiting else 0.0
             damaged = loader.damaged_bytes
             held = sum(loader.quota.held.values())
-        kept = measure_kept(self._settings.journal.folder)
         newest = self._last_message_ms
         return {
-            "journal_segments": kept.segments,
-            "journal_segments_compressed": kept.compressed,
-            "journal_bytes": kept.bytes,
             **self._intake.gauges(),
             "journal_waiting": waiting,
             "lag_seconds": lag,

@@ -81,6 +81,9 @@ _GAUGES = {
     "last_message_timestamp_seconds": "When the newest message arrived",
     "quarantine_rows": "Refused readings held in quarantine",
     "journal_damaged_bytes": "Bytes of the journal that were skipped since the start",
+    "journal_segments": "Segments of the journal that are kept",
+    "journal_segments_compressed": "Segments of the journal that are compressed",
+    "journal_bytes": "Bytes on the disk that the segments of the journal take",
     "receipts_connected": "1 while the broker holds the connection for receipts",
     "receipts_dropped": "Receipts that were not published since the start",
 }

@@ -17,6 +17,7 @@ from ingest.groups import Group
 from ingest.intake import Body, Intake
 from ingest.jobs import IngestJobs
 from ingest.journal import JournalReader, JournalWriter, Message
+from ingest.journal.segments import measure_kept
 from ingest.loader import Loader
 from ingest.metrics import IngestMetrics
 from ingest.opening import open_own_journal
@@ -338,8 +339,12 @@ class IngestService:
             damaged = loader.damaged_bytes
             held = sum(loader.quota.held.values())
         newest = self._last_message_ms
+        kept = measure_kept(self._settings.journal.folder)
         return {
             **self._intake.gauges(),
+            "journal_segments": kept.segments,
+            "journal_segments_compressed": kept.compressed,
+            "journal_bytes": kept.bytes,
             "journal_waiting": waiting,
             "lag_seconds": lag,
             "last_message_timestamp_seconds": newest / 1000 if newest is not None else None,

@@ -1,8 +1,10 @@
 """The files of a journal: a folder, a numbered file a segment; closed ones may be compressed."""
 
 import os
+from contextlib import suppress
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import NamedTuple
 
 from ingest.errors import JournalError
 from ingest.journal.compressed import CompressedSegment
@@ -133,6 +135,25 @@ def is_loaded(folder: Path, position: Position) -> bool:
     if header is not None and size == header[2]:
         return header[1].entry <= position.entry
     return (segments[-1], size) <= position[:2]
+
+
+class Kept(NamedTuple):
+    """What a journal keeps: segments, how many of them are compressed, and bytes on the disk."""
+
+    segments: int
+    compressed: int
+    bytes: int
+
+
+def measure_kept(folder: Path) -> Kept:
+    """What the folder of a journal holds at present; nothing where there is none."""
+    sizes: dict[str, int] = {}
+    for suffix in (_PLAIN, _COMPRESSED):
+        for path in folder.glob(f"*{suffix}"):
+            with suppress(FileNotFoundError):  # (compressed or dropped meanwhile)
+                sizes[path.name] = path.stat().st_size
+    compressed = sum(name.endswith(_COMPRESSED) for name in sizes)
+    return Kept(len({name.partition(".")[0] for name in sizes}), compressed, sum(sizes.values()))
 
 
 def sync_folder(folder: Path) -> None:

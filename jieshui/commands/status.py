@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -30,6 +31,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             "at": stores.clock.now(),
             "suppliers": IngestQueries(stores.readings).sums(VIEWER),
             "unsettled": Ledger(stores.engine).left_behind()._asdict(),
+            "journals": _measure_journals(settings.store.folder),
             "analysis": stores.state.get("evaluated"),
             "home": registry.home(VIEWER),
         }
@@ -56,11 +58,24 @@ def _print(facts: dict[str, Any]) -> None:
             table.add_row(supplier, reason["account"], reason["reason"], f"{reason['count']:,}")
         out.print(table)
     _print_unsettled(out, facts["unsettled"])
+    for name, kept in facts["journals"].items():
+        out.print(
+            f"Journal {name} of this machine: {kept['segments']:,} segments, "
+            f"{kept['compressed']:,} compressed, {kept['bytes'] / 1e6:,.1f} MB"
+        )
     evaluated, home = facts["analysis"], facts["home"]
     out.print(f"Analysis: for {evaluated['at']}" if evaluated else "Analysis: never ran")
     alerts = ", ".join(f"{count} {severity}" for severity, count in home["alerts"].items() if count)
     out.print(f"Open alerts: {alerts or 'none'}")
     out.print(f"Users: {home['users']}, {home['over']} over plan, {home['at_risk']} at risk")
+
+
+def _measure_journals(store: Path) -> dict[str, dict[str, int]]:
+    """Folder → what it keeps, of every journal of this machine."""
+    from ingest.journal.segments import measure_kept
+
+    folders = sorted(path for path in store.glob("journal*") if path.is_dir())
+    return {folder.name: measure_kept(folder)._asdict() for folder in folders}
 
 
 def _print_unsettled(out: Console, unsettled: dict[str, Any]) -> None:

@@ -164,3 +164,5 @@ def test_a_service_compresses_closed_segments_once_they_rest(
         *[".zst"] * (len(segments) - 1), ".journal",
     ]  # fmt: skip
     assert service.progress() == (40, 40)
+    gauges = service._gauges()
+    assert gauges["journal_segments"] == gauges["journal_segments_compressed"] + 1 == len(segments)

@@ -10,7 +10,13 @@ import pytest
 
 from ingest.journal import JournalReader, Message, compression, open_journal
 from ingest.journal.compressed import BLOCK_BYTES, CompressedSegment, pack_block
-from ingest.journal.segments import compressed_path, kept_path, list_segments, segment_path
+from ingest.journal.segments import (
+    compressed_path,
+    kept_path,
+    list_segments,
+    measure_kept,
+    segment_path,
+)
 from water.loading import Position
 
 MARKER = b"\x01marker\xff"
@@ -253,3 +259,13 @@ def test_a_restored_plain_copy_wins_over_the_compressed_one(journal, folder, tmp
     compressed_path(folder, 1).write_bytes(b"")
     assert read_all(make_reader(journal)) == before
     assert time.time() - kept_path(folder, 1).stat().st_mtime < 3600
+
+
+def test_what_is_kept_is_measured(journal, folder, tmp_path):
+    sizes = sum(path.stat().st_size for path in folder.glob("*.journal"))
+    assert measure_kept(folder) == (5, 0, sizes)
+    journal.compress_loaded(journal.committed(), CLOSED)
+    kept = measure_kept(folder)
+    assert (kept.segments, kept.compressed) == (5, 1)
+    assert kept.bytes < sizes
+    assert measure_kept(tmp_path / "nowhere") == (0, 0, 0)

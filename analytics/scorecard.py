@@ -43,7 +43,6 @@ def compute_scorecard(arrivals: pd.DataFrame, counts: Mapping[Tally, int]) -> di
     messages, readings = _sum_accounts(counts, "messages"), _sum_accounts(counts, "readings")
     decoded, arrived = readings.get("decoded", 0), messages.get("received", 0)
     return {
-        "meters": len(set(arrivals[METER_ID])),
         "expected": expected,
         "received": received,
         "valid": valid,

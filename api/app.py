@@ -45,6 +45,7 @@ from api.routes import (
     meters,
     readings_in,
     replays,
+    scorecards,
     session,
     users,
     zones,
@@ -64,8 +65,8 @@ Instants carry their zone (ISO 8601), volumes are m³, flows m³/h, rates fracti
 comes in pages (items, next) and as CSV (?format=csv); errors are RFC 9457 problem documents."""
 
 _SUBJECTS = (
-    session, users, zones, meters, edits, alerts, city, ingest, replays, readings_in,
-    administration,
+    session, users, zones, meters, edits, alerts, city,
+    ingest, scorecards, replays, readings_in, administration,
 )  # fmt: skip
 
 

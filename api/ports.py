@@ -118,6 +118,18 @@ class RegistryQueries(Protocol):
         """
         ...
 
+    def supplier_days(
+        self, viewer: Viewer, supplier_id: str, first: date, last: date
+    ) -> Row | None:
+        """A supplier (id, name) with what is kept of its data on the local days first to last.
+
+        `meters` lists its water.meters.Meter; `arrivals` is a frame with a row a meter and day
+        (meter_id, day, expected, received, valid, least_delay_s, median_delay_s, p95_delay_s,
+        most_delay_s); `counts` maps water.loading.Tally to what ingest counted in these days,
+        beginning after the day `counted_from`, None = since the beginning.
+        """
+        ...
+
     def visible_meters(self, viewer: Viewer) -> frozenset[str] | None:
         """Ids of the meters a viewer may see; None = all."""
         ...

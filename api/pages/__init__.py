@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.context import ApiContext
-from api.pages import alert, alerts, home, ingest, login, sso, user, users, zone, zones
+from api.pages import alert, alerts, home, ingest, login, scorecard, sso, user, users, zone, zones
 from api.pages.frame import serve
 from api.pages.texts import LANGUAGES
 from api.pages.visit import LANGUAGE_COOKIE, local_path
@@ -26,6 +26,7 @@ PAGES = {
     "/alerts": alerts.PAGE,
     "/alerts/{alert_id}": alert.PAGE,
     "/ingest": ingest.PAGE,
+    "/ingest/suppliers/{supplier_id}": scorecard.PAGE,
 }
 
 RESPONSE_TIMEOUT_S = 30.0

@@ -8,6 +8,7 @@ from nicegui import ui
 from api.pages import parts
 from api.pages.frame import PageKind
 from api.pages.replays import draw_replays, load_replays
+from api.pages.scorecard import address_of
 from api.pages.tables import Column, instant, number, show_table, word
 from api.pages.visit import Visit
 from api.tables import rows_of
@@ -18,6 +19,9 @@ PAGE_ROWS = 50
 
 CONFLICT_DAYS = 30
 """Conflicts of so many days back are shown; the API gives older ones."""
+
+NOBODY = "?"
+"""The supplier under whom messages are counted whose topic names none."""
 
 MESSAGES = ("received", "decoded", "undecodable", "set_aside", "waiting")
 READINGS = ("decoded", "stored", "duplicate", "conflict", "quarantined", "waiting")
@@ -73,7 +77,7 @@ def draw(visit: Visit, intake: Intake) -> None:
 def _sum_columns(visit: Visit, accounts: tuple[str, ...]) -> list[Column]:
     texts = visit.texts
     return [
-        Column("supplier", texts["supplier"]),
+        Column("supplier", texts["supplier"], href=_scorecard_of),
         *(number(account, texts[f"sum.{account}"]) for account in accounts),
         Column(
             "balanced",
@@ -82,6 +86,11 @@ def _sum_columns(visit: Visit, accounts: tuple[str, ...]) -> list[Column]:
             tone=lambda row: "good" if row["balanced"] else "red",
         ),
     ]
+
+
+def _scorecard_of(row: Row) -> str:
+    """Where a supplier's scorecard is; nobody's messages have none."""
+    return "" if row["supplier"] == NOBODY else address_of(row["supplier"])
 
 
 def _reasons(sums: list[Row]) -> list[Row]:

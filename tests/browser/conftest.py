@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
 from alerts.service import AlertService
+from analytics.quality import DELAYS
 from api.app import create_app
 from api.settings import ApiSettings
 from registry.accounts import Accounts
@@ -35,6 +36,7 @@ from storage.registry.alerts import AlertStore
 from storage.registry.edit_queries import EditQueries
 from storage.registry.edits import EditStore
 from storage.registry.engine import migrate, open_registry
+from storage.registry.figures import FigureStore
 from storage.registry.jobs import JobStore
 from storage.registry.queries import RegistryQueries
 from water.city_time import CityTime, days_between
@@ -113,6 +115,29 @@ def _seed_intake(readings):
                     at - i * 900, at - i * 900 + 60, 1, i * 100, 0)
             for i, reason in enumerate(refused)
         ])  # fmt: skip
+
+
+def _seed_days(figures):
+    """A fortnight of arrivals of three meters, and what was counted of their supplier."""
+    days = days_between(TODAY - timedelta(days=14), TODAY - timedelta(days=1))
+    rows = [
+        (f"M-{user}", day, 96, 96 - number * 2, 95 - number * 2, 2.0, 6.0, 41.0, 7_300.0)
+        for number, user in enumerate(("U003", "U007", "U011"))
+        for day in days
+    ]
+    names = ["meter_id", "day", "expected", "received", "valid", *DELAYS]
+    figures.save_arrivals(pd.DataFrame(rows, columns=names).astype({"day": "datetime64[s]"}))
+    for sent, day in enumerate(days, 1):
+        figures.save_tallies(
+            day,
+            {
+                Tally("water-group", "messages", "received"): 2_000 * sent,
+                Tally("water-group", "messages", "undecodable", "malformed"): 9 * sent,
+                Tally("water-group", "readings", "decoded"): 1_990 * sent,
+                Tally("water-group", "readings", "duplicate"): 31 * sent,
+                Tally("water-group", "readings", "quarantined", "future"): 4 * sent,
+            },
+        )
 
 
 def _seed_accounts(accounts):
@@ -272,6 +297,7 @@ def service(tmp_path_factory):
     _seed_intake(readings)
     accounts = Accounts(AccountStore(engine), CLOCK)
     once = _seed_accounts(accounts)
+    _seed_days(FigureStore(engine))
     queries = RegistryQueries(engine, CLOCK, CITY)
     alerts = AlertService(AlertStore(engine), CLOCK)
     _find(alerts)

@@ -20,6 +20,7 @@ PATHS = {
     "alerts": "/alerts",
     "alert": "/alerts/1",
     "ingest": "/ingest",
+    "scorecard": "/ingest/suppliers/water-group",
 }
 
 
@@ -128,6 +129,21 @@ def test_contradicting_values_are_shown_with_the_one_that_was_kept(bureau):
     row = bureau.page.locator("tr", has=bureau.page.get_by_role("cell", name="M-U003"))
     cells = ["M-U003", "2026-09-15 08:30", "register_m3", "120.000", "12.000", "2026-09-15 08:30"]
     assert row.locator("td").all_inner_texts() == cells
+
+
+def test_a_supplier_leads_to_its_scorecard_whose_days_may_be_chosen(bureau):
+    bureau.open("/ingest")
+    bureau.page.get_by_role("link", name="water-group").first.click()
+    bureau.page.locator("h1", has_text="市水务集团 · 数据质量计分卡").wait_for()
+    cards = bureau.page.locator(".js-card").all_inner_texts()
+    rate, completeness, middle, late, skew, silent = cards
+    assert "97.9 %" in rate  # (96 + 94 + 92) / 288
+    assert "96.9 %" in completeness
+    assert ["6.0 s" in middle, "41.0 s" in late, "2.0 s" in skew] == [True] * 3
+    assert "静默水表" in silent
+    assert bureau.page.get_by_text("计数自 2026-09-08 起").count() == 1
+    bureau.open("/ingest/suppliers/water-group?days=30")
+    assert bureau.page.get_by_text("计数含开始统计以来的全部数据").count() == 1
 
 
 def test_a_zones_cards_show_the_newest_night_that_is_net_under_its_date(bureau):

@@ -1,0 +1,89 @@
+"""What is kept of a supplier's days, within the viewer's sight, on both kinds of database."""
+
+from datetime import date
+
+import pandas as pd
+import pytest
+from sqlalchemy.orm import Session
+
+from analytics.quality import DELAYS
+from storage.registry.engine import for_reading
+from storage.registry.figures import FigureStore
+from storage.registry.models import MeterRow, SupplierRow
+from storage.registry.suppliers import load_supplier_days
+from water.loading import Tally
+from water.viewer import Role, Viewer
+
+BUREAU = Viewer("b", Role.BUREAU)
+NORTH = Viewer("n", Role.SUPPLIER, "north")
+STORED = Tally("north", "readings", "stored")
+REFUSED = Tally("north", "readings", "quarantined", "future")
+
+
+def day(number):
+    return date(2026, 9, number)
+
+
+@pytest.fixture
+def kept(engine):
+    """Two suppliers with a meter each; arrivals and counts of some days."""
+    with Session(engine) as session, session.begin():
+        for supplier in ("north", "south"):
+            session.add(SupplierRow(id=supplier, name=supplier.title()))
+            session.flush()
+            session.add(MeterRow(id=f"m-{supplier}", supplier_id=supplier, role="customer"))
+    figures = FigureStore(engine)
+    rows = [
+        (f"m-{supplier}", day(number), 24, number, number, *([float(number)] * 3), float("nan"))
+        for supplier in ("north", "south")
+        for number in range(1, 11)
+    ]
+    names = ["meter_id", "day", "expected", "received", "valid", *DELAYS]
+    frame = pd.DataFrame(rows, columns=names).astype({"day": "datetime64[s]"})
+    figures.save_arrivals(frame)
+    figures.save_tallies(day(2), {STORED: 100, REFUSED: 3})
+    figures.save_tallies(day(5), {STORED: 180})
+    figures.save_tallies(day(8), {STORED: 300, REFUSED: 1, Tally("south", "readings", "stored"): 7})
+    return engine
+
+
+def load(engine, viewer, supplier, first, last):
+    with for_reading(engine).connect() as connection:
+        return load_supplier_days(connection, viewer, supplier, day(first), day(last))
+
+
+def test_arrivals_are_those_of_its_meters_on_these_days(kept):
+    arrivals = load(kept, BUREAU, "north", 4, 6)["arrivals"].sort_values("received")
+    assert set(arrivals["meter_id"]) == {"m-north"}
+    assert arrivals["received"].tolist() == [4, 5, 6]
+    assert arrivals["least_delay_s"].tolist() == [4, 5, 6]
+    assert arrivals["most_delay_s"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "counts", "counted_from"),
+    [
+        (1, 10, {STORED: 300, REFUSED: 1}, None),
+        (3, 10, {STORED: 200, REFUSED: -2}, 2),
+        (6, 7, {}, 5),
+        (3, 5, {STORED: 80}, 2),
+        (9, 10, {}, 8),
+    ],
+)
+def test_counts_are_what_was_added_in_these_days(kept, first, last, counts, counted_from):
+    found = load(kept, BUREAU, "north", first, last)
+    assert found["counts"] == counts
+    assert found["counted_from"] == (counted_from and day(counted_from))
+
+
+def test_a_supplier_sees_itself_and_nobody_else(kept):
+    assert load(kept, NORTH, "north", 1, 10)["name"] == "North"
+    assert load(kept, NORTH, "south", 1, 10) is None
+    assert load(kept, Viewer("u", Role.USER, "north"), "north", 1, 10) is None
+    assert load(kept, BUREAU, "nobody", 1, 10) is None
+
+
+def test_a_supplier_of_which_nothing_is_kept_has_an_empty_card(kept):
+    found = load(kept, BUREAU, "south", 20, 22)
+    assert (len(found["arrivals"]), found["counts"]) == (0, {})
+    assert [meter.id for meter in found["meters"]] == ["m-south"]

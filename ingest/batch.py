@@ -150,6 +150,9 @@ class Batch:
     def take(self, waiting: deque[Entry], limit: int = sys.maxsize) -> None:
         """Judge messages from the front of those that wait, until `limit` messages or readings.
 
+        Refused readings count as well: a message may hold tens of thousands, and each is kept
+        until the load is committed.
+
         One loop with few calls, for it runs for every message.
         """
         judge, readings, entries = self.rules.plain_way.judge, self.readings, self.entries
@@ -162,6 +165,8 @@ class Batch:
                 plain = judge(supplier, topic, payload, received_ms // 1000)
             if plain is None:
                 self._take_long_way(entry)
+                if len(self.refused) >= limit:
+                    break
                 continue
             first = len(readings)
             readings += plain

@@ -158,7 +158,8 @@ class Loader:
         return batch if batch.entries else None
 
     def _is_full(self, batch: Batch) -> bool:
-        return max(len(batch.readings), len(batch.entries)) >= self._limits.batch_readings
+        fullest = max(map(len, (batch.readings, batch.entries, batch.refused)))
+        return fullest >= self._limits.batch_readings
 
     def _read_ahead(self) -> None:
         """Read on; the journal numbers each supplier's messages, so what damage took is known."""

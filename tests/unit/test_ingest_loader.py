@@ -141,6 +141,14 @@ def sums(sink):
     return sum_messages(tallies)["north"], sum_readings(tallies)["north"]
 
 
+def test_refused_readings_fill_a_load_as_stored_ones_do(journal, sink):
+    bad = b"[" + b",".join([b'{"at":%d,"register_m3":-1}' % NOW] * 10) + b"]"
+    topic = "water/v1/north/jieshui/m1/reading"
+    journal.append([Message("north", topic, bad, NOW * 1000)] * 12)
+    assert load_all(make_loader(journal, sink, batch_readings=20)) == 6
+    assert sink.tallies()[Tally("north", "readings", "quarantined", "negative_register")] == 120
+
+
 def test_batches_hold_about_as_many_readings_as_they_may(journal, sink):
     append(journal, *range(95))
     assert load_all(make_loader(journal, sink, batch_readings=10)) == 10

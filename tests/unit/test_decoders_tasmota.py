@@ -1,4 +1,8 @@
-"""Tasmota: the telemetry message of a pulse counter as skittleson.com shows it, and its traps."""
+"""Tasmota: the telemetry of a pulse counter as skittleson shows it, and its traps.
+
+Its page (counting with a WD-01ADE) has `tele/tasmota_XXXXX/SENSOR` and the payload RECORDED; the
+component of hhaim for a water counter has the same with C1 0 after a restart.
+"""
 
 from fractions import Fraction
 from zoneinfo import ZoneInfo
@@ -25,7 +29,7 @@ def counted(count: str, time: str = "2021-12-31T09:39:59") -> bytes:
     ("payload", "expected"),
     [
         (RECORDED, Decoded(C1, AT, 0.03)),
-        (counted("0"), Decoded(C1, AT, 0.0)),
+        (counted("0", "2018-12-21T09:16:59"), Decoded(C1, 1_545_355_019, 0.0)),
         (counted('"123456"'), Decoded(C1, AT, 1234.56)),
         (counted("7.0"), Decoded(C1, AT, 0.07)),
         (counted("3", "2021-12-31T01:39:59Z"), Decoded(C1, AT, 0.03)),
@@ -37,7 +41,7 @@ def counted(count: str, time: str = "2021-12-31T09:39:59") -> bytes:
         (counted("3", "soon"), Decoded(C1, None, refusal=Refusal.BAD_TIME, detail="soon")),
         (b'{"COUNTER":{"C1":3}}', Decoded(C1, None, refusal=Refusal.NO_TIME)),
     ],
-    ids=["as recorded: three pulses of ten litres, local time", "nothing counted yet",
+    ids=["as recorded: three pulses of ten litres, local time", "nothing counted since a restart",
          "a number as text", "a whole number with a point", "a zone in the text wins",
          "half a pulse is no pulse", "null", "NaN", "a day is no moment", "no instant", "no time"],
 )  # fmt: skip

@@ -35,6 +35,12 @@ class Intake(Protocol):
         """
         ...
 
+    def find_abandoned(
+        self, settings: IngestSettings, position: Callable[[str], Position]
+    ) -> dict[str, str]:
+        """Journals beside its own that nobody reads, where that is its business to say."""
+        ...
+
     def open(
         self, settings: IngestSettings, group: Group, precedence: Precedence
     ) -> Sequence[Body]:

@@ -1,5 +1,6 @@
 """One journal and all that is done with it: its intake writes it, it is loaded; for ever."""
 
+import math
 import threading
 import time
 from collections import Counter
@@ -27,7 +28,6 @@ from ingest.precedence import Precedence
 from ingest.settings import IngestSettings
 from ingest.stream import Stream
 from ingest.topics import Remembered, attribute
-from ingest.workers import find_abandoned
 from water.clock import Clock
 from water.loading import Outcome, Position, Tally
 from water.policy import Policy
@@ -146,7 +146,7 @@ class IngestService:
         }
 
     def _find_abandoned(self) -> dict[str, str]:
-        return find_abandoned(self._settings, self._sink.position)
+        return self._intake.find_abandoned(self._settings, self._sink.position)
 
     def _take_place(self, stop: threading.Event) -> JournalWriter:
         """Take the first place whose journal no other process has; its settings are ours now."""
@@ -205,8 +205,8 @@ class IngestService:
         self._loader, self._counted_before = loader, self._count_of_others(loader)
         jobs = self._make_jobs(loader, reader)
         self._while_registry_answers(jobs.release)
-        polled = dropped = time.monotonic()
-        compress_at = polled + _COMPRESS_IDLE_S
+        polled, dropped = -math.inf, time.monotonic()
+        compress_at = dropped + _COMPRESS_IDLE_S
         while not stop.is_set():
             self._arrived.clear()
             began = time.monotonic()

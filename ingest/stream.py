@@ -14,7 +14,7 @@ from ingest.session import ReceiverState
 from ingest.settings import IngestSettings
 from ingest.silence import Silence
 from ingest.subscriptions import Subscriptions
-from ingest.workers import each_place, list_filters
+from ingest.workers import each_place, find_abandoned, list_filters
 from water.clock import Clock
 from water.loading import Outcome, Position
 
@@ -39,6 +39,12 @@ class Stream:
     ) -> Iterator[IngestSettings]:
         """One place where nothing is shared, else as many as processes want."""
         return each_place(settings)
+
+    def find_abandoned(
+        self, settings: IngestSettings, position: Callable[[str], Position]
+    ) -> dict[str, str]:
+        """Those that no process of this configuration reads."""
+        return find_abandoned(settings, position)
 
     def open(
         self, settings: IngestSettings, group: Group, precedence: Precedence

@@ -133,7 +133,9 @@ async def post_readings(
         return Pushed(receipt=ticket.receipt, supplier=owner, state="journalled")
     response.status_code = 200
     refused = told.get("refused")
-    parts = refused and [RefusedPart(part=part, reason=reason) for part, reason in refused]
+    parts = None
+    if refused is not None:
+        parts = [RefusedPart(part=part, reason=reason) for part, reason in refused]
     about: dict[str, Any] = {name: told.get(name) for name in _TERMS}
     return Pushed(receipt=ticket.receipt, supplier=owner, state="loaded", refused=parts, **about)
 

@@ -126,8 +126,9 @@ def test_what_became_of_a_pushed_batch_is_told_and_a_repeated_one_is_a_duplicate
     payload = batch(12.5, 12.25)
     first = push(door, payload)
     first.durable.result(10)
-    told = {"stored": 2, "duplicate": 0, "conflict": 0, "refused": []}
-    assert first.loaded.result(10) == {"id": receipt_id(payload), **told}
+    told = dict(first.loaded.result(10))
+    assert list(told.pop("refused")) == []
+    assert told == {"id": receipt_id(payload), "stored": 2, "duplicate": 0, "conflict": 0}
     again = push(door, payload).loaded.result(10)
     assert (again["stored"], again["duplicate"]) == (0, 2)
     other = push(door, batch(13.5)).loaded.result(10)

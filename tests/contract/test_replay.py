@@ -1,10 +1,15 @@
 """A window of the journal judged anew, over any readings store: what is shown, what is adopted."""
 
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.batch import Rules
 from ingest.checks import make_directory
@@ -15,7 +20,10 @@ from ingest.loader import Loader
 from ingest.replaying import Replay
 from ingest.rerun import rerun_quarantine
 from ingest.settings import Limits
+from storage.readings import open_readings
 from water.accounting import sum_messages, sum_readings
+from water.city_time import CityTime
+from water.clock import SystemClock
 from water.jobs import ADOPT_REPLAY, REPLAY, Job
 from water.loading import Tally
 from water.meters import KnownMeter
@@ -359,6 +367,7 @@ def adopt_and_break_off(plant, mended, when, error):
         except OSError:
             continue
     assert sink.left <= 0
+    assert replay.describe().get("resumed", False) == isinstance(error, Crash)
     messages, readings = plant.sums()
     assert (messages.decoded, messages.undecodable) == (60, 0)
     assert (readings.decoded, readings.stored, readings.quarantined) == (60, 60, 0)
@@ -415,3 +424,64 @@ def test_a_known_conflict_that_brings_a_quantity_more_is_loaded_once(plant, mend
     assert plant.run()["readings"]["changed"] == 1
     assert plant.run(ADOPT_REPLAY)["became"] == {"conflict": 1}
     assert plant.run()["readings"]["known_conflict"] == 1
+
+
+SENT = st.lists(
+    st.tuples(
+        st.sampled_from(["m1", "m2", "m9"]),
+        st.integers(0, 4),
+        st.sampled_from(["jieshui", "late", "unheard-of"]),
+        st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+def write(meter, minutes, dialect, whole):
+    supplier, topic, payload = ours(meter, minutes, minutes, dialect)
+    return supplier, topic, payload if whole else payload[:-3]
+
+
+@pytest.mark.embedded
+@given(sent=SENT, known=st.booleans(), strangers=st.sets(st.sampled_from(["m1", "m2"])),
+       dies=st.integers(1, 9), when=st.sampled_from(["before", "within", "after"]))  # fmt: skip
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+def test_an_adopted_window_counts_as_if_today_had_always_been(sent, known, strangers, dies, when):
+    ours_decoder = {"late": DIALECTS["jieshui"]}
+    messages = [write(*one) for one in sent]
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        then, ever = (stack.enter_context(made()) for _ in range(2))
+        then.send(*messages)
+        ever.send(*messages)
+        then.rules = rules("north", without=strangers)
+        if known:
+            patch.setattr("ingest.messages.DIALECTS", {**DIALECTS, **ours_decoder})
+        then.load()
+        patch.setattr("ingest.messages.DIALECTS", {**DIALECTS, **ours_decoder})
+        ever.load()
+        then.rules = ever.rules
+        replay = then.begin(ADOPT_REPLAY, sink=Failing(then.store, dies, when, Crash()), job=1)
+        more = True
+        while more:
+            try:
+                more = replay.step(then.rules)
+            except Crash:
+                replay = then.begin(ADOPT_REPLAY, job=1)
+        assert counts_of(then) == counts_of(ever)
+        assert then.registers() == ever.registers()
+
+
+def counts_of(plant):
+    plant.sums()
+    return {tally: count for tally, count in plant.store.tallies().items() if count}
+
+
+@contextmanager
+def made():
+    with TemporaryDirectory() as folder:
+        city = CityTime(ZoneInfo("Asia/Shanghai"))
+        store = open_readings(Path(folder) / "store", city, SystemClock())
+        plant = Plant(Path(folder) / "journal", store)
+        yield plant
+        plant.journal.close()
+        store.close()

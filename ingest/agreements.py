@@ -12,7 +12,7 @@ class Agreements:
     """How single suppliers' messages are read, beyond what their dialect says.
 
     Attributes:
-        decoders: (supplier, dialect) → decoder, of dialects that nobody can read unconfigured.
+        decoders: (supplier, dialect) → decoder, where the configuration says how to read.
         form: how every message is written, whatever dialect its addresses are of: imports.
         signatures: supplier → how its messages are signed.
     """

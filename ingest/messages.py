@@ -47,8 +47,8 @@ def read_message(
         if not isinstance(signed, bytes):
             return Contents(dialect, [], *signed)
         payload = signed
-    decode = agreements.form or DIALECTS.get(dialect)
-    decode = decode or agreements.decoders.get((supplier, dialect))
+    decode = agreements.form or agreements.decoders.get((supplier, dialect))
+    decode = decode or DIALECTS.get(dialect)
     if decode is None:
         detail = "not configured for this supplier" if dialect in CONFIGURED else ""
         return Contents(dialect, [], Undecodable.UNKNOWN_DIALECT, detail)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from ingest.agreements import Agreements
-from ingest.decoders import Decoder, mapped, tasmota
+from ingest.decoders import Decoder, mapped, sparkplug, tasmota
 from ingest.signatures import Signing
 from jieshui.errors import JieshuiError
 from jieshui.mqtt_sections import Mqtt, MqttSignature
@@ -15,7 +15,7 @@ _SHORTEST_KEY = 32
 
 
 def make_agreements(mqtt: Mqtt) -> Agreements:
-    """The decoders of dialects that need a configuration, and the keys of signatures.
+    """The decoders that the configuration describes, and the keys of signatures.
 
     Raises:
         JieshuiError: a file of keys is not as it should be.
@@ -29,6 +29,8 @@ def make_agreements(mqtt: Mqtt) -> Agreements:
     }
     for table in mqtt.tasmota:
         decoders[table.supplier, Dialect.TASMOTA.value] = tasmota.make_decoder(table.counters())
+    for table in mqtt.sparkplug:
+        decoders[table.supplier, Dialect.SPARKPLUG.value] = sparkplug.make_decoder(table.units())
     signatures = {table.supplier: _signing(table) for table in mqtt.signatures}
     return Agreements(decoders, signatures=signatures)
 

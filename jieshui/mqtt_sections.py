@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, PlainValidator, model_validator
 from ingest.decoders.mapped import ISO, MILLISECONDS, SECONDS, JsonMapping, MappedQuantity
 from ingest.decoders.places import Place, parse_place, parse_pointer
 from ingest.decoders.tasmota import Counters
-from ingest.decoders.units import UNITS
+from ingest.decoders.units import UNITS, Unit
 from ingest.decoders.wall_clock import check_time_format
 from ingest.settings import is_topic_filter
 from jieshui.sections import LOOPBACK, Section, ZoneName
@@ -104,16 +104,48 @@ class JsonQuantity(Section):
         return MappedQuantity(parse_place(self.path), size, frozenset(self.sentinels))
 
 
+def _require_unit(quantity: str, symbol: str) -> None:
+    units = [name for name, unit in UNITS.items() if unit.quantity == quantity]
+    if symbol not in units:
+        raise ValueError(f"{symbol!r} is no unit of {quantity}; there are {', '.join(units)}")
+
+
 def _in(quantity: str) -> AfterValidator:
     """A validator of the units of a quantity."""
 
     def check(value: JsonQuantity | None) -> JsonQuantity | None:
-        units = [name for name, unit in UNITS.items() if unit.quantity == quantity]
-        if value is not None and value.unit not in units:
-            raise ValueError(f"{value.unit!r} is no unit of it; there are {', '.join(units)}")
+        if value is not None:
+            _require_unit(quantity, value.unit)
         return value
 
     return AfterValidator(check)
+
+
+class SparkplugMetric(Section):
+    """What the numbers of a metric are: `scale` times `unit`."""
+
+    quantity: Literal["register_m3", "flow_m3_h", "pressure_mpa", "level_m"]
+    unit: str
+    scale: Size = Fraction(1)
+
+    @model_validator(mode="after")
+    def _unit_of_its_quantity(self) -> Self:
+        _require_unit(self.quantity, self.unit)
+        return self
+
+
+class MqttSparkplug(Section):
+    """[[mqtt.sparkplug]]: a supplier's metrics, by the last level of their names."""
+
+    supplier: str
+    metrics: dict[Annotated[str, Field(pattern=r"^[^/]+$")], SparkplugMetric]
+
+    def units(self) -> dict[str, Unit]:
+        """What the decoder needs."""
+        return {
+            name: Unit(metric.quantity, UNITS[metric.unit].size * metric.scale)
+            for name, metric in self.metrics.items()
+        }
 
 
 class MqttJson(Section):
@@ -192,6 +224,7 @@ class Mqtt(Section):
     fast: bool = True
     sources: tuple[MqttSource, ...] = ()
     tasmota: tuple[MqttTasmota, ...] = ()
+    sparkplug: tuple[MqttSparkplug, ...] = ()
     json_: tuple[MqttJson, ...] = Field(default=(), alias="json")
     signatures: tuple[MqttSignature, ...] = ()
 
@@ -206,7 +239,7 @@ class Mqtt(Section):
 
     @model_validator(mode="after")
     def _one_table_a_supplier(self) -> Self:
-        for name, tables in (("tasmota", self.tasmota), ("signatures", self.signatures)):
-            for supplier in _twice(table.supplier for table in tables):
+        for name in ("tasmota", "sparkplug", "signatures"):
+            for supplier in _twice(table.supplier for table in getattr(self, name)):
                 raise ValueError(f"two tables mqtt.{name} are of the supplier {supplier!r}")
         return self

@@ -1,9 +1,9 @@
 """Sparkplug B 3.0: metrics in protobuf (sparkplug.eclipse.org, chapters 4 and 6).
 
 Topic `spBv1.0/{group}/{type}/{edge node}[/{device}]`. Who makes a metric names it, so only names
-are read whose last level says quantity and unit (those of `properties`); the levels before it are
-the meter's: a metric `M1/register_m3` of device D has the address `{group}/{edge node}/D/M1`.
-Metrics of one address and instant are one reading.
+are read whose last level says quantity and unit (those of `properties`), or of which the
+configuration says it; the levels before it are the meter's: a metric `M1/register_m3` of device D
+has the address `{group}/{edge node}/D/M1`. Metrics of one address and instant are one reading.
 
 Names may be given in the births alone, data messages then have aliases. What an alias stands for
 depends on messages before this one, which another worker may have had or a replay does not see: a
@@ -13,12 +13,14 @@ not read, and a message of such metrics alone is counted as `alias_unknown`.
 
 import re
 import struct
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 from ingest.decoders.decoded import MILLISECONDS_FROM, Decoded, Unreadable
 from ingest.decoders.properties import QUANTITY_NAMES, decode_properties
 from ingest.decoders.sparkplug_payload import read_payload
+from ingest.decoders.units import Unit, in_our_units
 from water.readings import Quality
 from water.refusals import Refusal, SetAside, Undecodable
 
@@ -37,21 +39,31 @@ _GOOD = 192
 """Of the property Quality (6.4.17): 0 is bad, 500 stale."""
 
 
-def decode(rest: str, payload: bytes, received_at: int) -> list[Decoded] | SetAside:  # noqa: ARG001 (every decoder is handed the same)
-    """Decode one message of an edge node or a device."""
-    topic = _TOPIC.fullmatch(rest)
-    if topic is None:
-        raise Unreadable(Undecodable.UNKNOWN_TOPIC, f"{rest!r:.80}")
-    group, kind, node, device = topic.groups()
-    if kind is None or kind in _DEATHS:
-        return SetAside.STATUS
-    if kind in _COMMANDS:
-        return SetAside.EVENT
-    if kind not in _READ:
-        raise Unreadable(Undecodable.UNKNOWN_TOPIC, f"type {kind!r:.40}")
-    message = read_payload(payload)
-    readings = list(_decode_metrics("/".join(filter(None, (group, node, device))), message))
-    return readings or _without_readings(kind, message)
+def make_decoder(
+    units: Mapping[str, Unit],
+) -> Callable[[str, bytes, int], list[Decoded] | SetAside]:
+    """The decoder of a supplier; `units`: last level of a metric's name → what its numbers are."""
+
+    def decode(rest: str, payload: bytes, received_at: int) -> list[Decoded] | SetAside:  # noqa: ARG001 (every decoder is handed the same)
+        topic = _TOPIC.fullmatch(rest)
+        if topic is None:
+            raise Unreadable(Undecodable.UNKNOWN_TOPIC, f"{rest!r:.80}")
+        group, kind, node, device = topic.groups()
+        if kind is None or kind in _DEATHS:
+            return SetAside.STATUS
+        if kind in _COMMANDS:
+            return SetAside.EVENT
+        if kind not in _READ:
+            raise Unreadable(Undecodable.UNKNOWN_TOPIC, f"type {kind!r:.40}")
+        message = read_payload(payload)
+        sender = "/".join(filter(None, (group, node, device)))
+        return list(_decode_metrics(sender, message, units)) or _without_readings(kind, message)
+
+    return decode
+
+
+decode = make_decoder({})
+"""The decoder of a supplier whose metrics have names that say quantity and unit."""
 
 
 def _without_readings(kind: str, message: Any) -> SetAside:
@@ -70,28 +82,40 @@ def _without_readings(kind: str, message: Any) -> SetAside:
     return SetAside.STATUS
 
 
-def _decode_metrics(sender: str, message: Any) -> Iterator[Decoded]:
+class _Row(NamedTuple):
+    """What one meter says of one instant: values, and the sizes of those in other units."""
+
+    values: dict[str, Any]
+    sizes: dict[str, Fraction]
+
+
+def _decode_metrics(sender: str, message: Any, units: Mapping[str, Unit]) -> Iterator[Decoded]:
     """A reading for each meter and instant."""
-    rows: dict[tuple[str, int | None], dict[str, Any]] = {}
+    rows: dict[tuple[str, int | None], _Row] = {}
     bad: list[Decoded] = []
     for metric in message.metrics:
         folder, _, name = metric.name.rpartition("/")
-        if name not in QUANTITY_NAMES or metric.is_null or metric.is_transient:
+        unit = units.get(name)
+        quantity = unit.quantity if unit else name
+        if quantity not in QUANTITY_NAMES or metric.is_null or metric.is_transient:
             continue
         address = (f"{sender}/{folder}" if folder else sender)[:128]
         stamp = metric.timestamp if metric.HasField("timestamp") else None
         quality = _quality(metric)
         if quality is None or quality == _GOOD:
-            rows.setdefault((address, stamp), {})[name] = _value(metric)
+            row = rows.setdefault((address, stamp), _Row({}, {}))
+            row.values[quantity] = _value(metric)
+            row.sizes.pop(quantity, None)  # of a metric of the same quantity before it
+            if unit:
+                row.sizes[quantity] = unit.size
         else:
             at = None if stamp is None else stamp // 1000
             bad.append(Decoded(address, at, refusal=Refusal.SENTINEL, detail=f"quality {quality}"))
     sent = message.timestamp if message.HasField("timestamp") else None
-    for (address, stamp), row in rows.items():
-        if stamp is None:
-            yield from decode_properties(address, row, _seconds(sent), Quality.CLOCK_ASSUMED)
-        else:
-            yield from decode_properties(address, row, _seconds(stamp))
+    for (address, stamp), (values, sizes) in rows.items():
+        at, quality = (sent, Quality.CLOCK_ASSUMED) if stamp is None else (stamp, Quality.NONE)
+        for reading in decode_properties(address, values, _seconds(at), quality):
+            yield in_our_units(reading, sizes)
     yield from bad
 
 

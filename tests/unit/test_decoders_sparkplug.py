@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.batch import Rules
+from ingest.checks import make_directory
 from ingest.decoders import DIALECTS, Decoded, Unreadable
 from ingest.decoders.sparkplug_payload import Payload
+from ingest.journal import Entry
+from jieshui.agreements import make_agreements
+from jieshui.config import Settings, load_settings
+from jieshui.errors import JieshuiError
+from water.policy import Policy
 from water.refusals import Refusal, SetAside, Undecodable
 
 decode = DIALECTS["sparkplug"]
@@ -143,6 +150,62 @@ def test_what_can_not_be_read_has_a_reason(topic, payload, reason):
     with pytest.raises(Unreadable) as caught:
         decode(topic, payload, AT)
     assert caught.value.reason is reason
+
+
+LITRES = Settings(
+    mqtt={
+        "sparkplug": [{
+            "supplier": "east",
+            "metrics": {
+                "Totalizer": {"quantity": "register_m3", "unit": "l", "scale": 10},
+                "Rate": {"quantity": "flow_m3_h", "unit": "l/s"},
+            },
+        }]
+    }
+)  # fmt: skip
+
+
+def test_metrics_of_other_names_are_what_the_configuration_says():
+    read = make_agreements(LITRES.mqtt).decoders["east", "sparkplug"]
+    payload = message(
+        {"name": "M1/Totalizer", "long_value": 54_321}, {"name": "M1/Rate", "float_value": 0.5},
+        {"name": "M2/register_m3", "int_value": 7}, {"name": "M2/Level", "int_value": 1},
+    )  # fmt: skip
+    assert read(TOPIC, payload, AT) == [
+        Decoded(f"{NODE}/M1", AT, 543.21, 1.8), Decoded(f"{NODE}/M2", AT, 7.0),
+    ]  # fmt: skip
+    assert decode(TOPIC, payload, AT) == [Decoded(f"{NODE}/M2", AT, 7.0)]
+
+
+def test_of_two_metrics_of_one_quantity_the_last_holds_with_its_own_unit():
+    read = make_agreements(LITRES.mqtt).decoders["east", "sparkplug"]
+    both = [{"name": "Totalizer", "int_value": 100}, register(int_value=7)]
+    assert read(TOPIC, message(*both), AT) == [Decoded(NODE, AT, 7.0)]
+    assert read(TOPIC, message(*reversed(both)), AT) == [Decoded(NODE, AT, 1.0)]
+
+
+def test_the_configuration_is_asked_before_the_names_of_our_own():
+    entry = Entry(1, 0, 1, 1, 1, "east", f"water/v1/east/sparkplug/{TOPIC}",
+                  message({"name": "Totalizer", "int_value": 100}), AT * 1000, 0, 0)  # fmt: skip
+    directory = make_directory(1, frozenset({"east"}), {})
+    rules = Rules((), Policy(), directory, make_agreements(LITRES.mqtt))
+    assert rules.read(entry).readings == [Decoded(NODE, AT, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        ('T = {quantity = "register_m3", unit = "l/s"}', "line 4: .*'l/s' is no unit of register"),
+        ('T = {quantity = "volume", unit = "l"}', "line 4: .*quantity"),
+        ('"a/T" = {quantity = "register_m3", unit = "l"}', "line 4: "),
+    ],
+)
+def test_a_wrong_metric_stops_the_start_with_its_line(tmp_path, metrics, said):
+    file = tmp_path / "jieshui.toml"
+    table = '[[mqtt.sparkplug]]\nsupplier = "east"\n[mqtt.sparkplug.metrics]\n'
+    file.write_text(table + metrics, "utf-8")
+    with pytest.raises(JieshuiError, match=said):
+        load_settings(file)
 
 
 @given(st.decimals(-99_999, 99_999, places=1))

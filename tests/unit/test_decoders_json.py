@@ -2,8 +2,8 @@
 
 Sources: developer.tuya.com, device_model (TuyaLink report; water_use_data has scale 3); R900 of
 github.com/geoffjay/water-meter, its sentinel of github.com/bemasher/rtlamr/issues/251;
-shelly-api-docs.shelly.cloud, gen2, Notifications and Input; AI-on-the-edge (jomjol, MQTT-API.md);
-ThingsBoard's telemetry of a gateway.
+help.aliyun.com/document_detail/89301 (Alink); shelly-api-docs.shelly.cloud, gen2, Notifications
+and Input; AI-on-the-edge (jomjol, MQTT-API.md); ThingsBoard's telemetry of a gateway.
 """
 
 import json
@@ -22,7 +22,7 @@ PAGE = (Path(__file__).parents[2] / "docs/dialects.md").read_text(encoding="utf-
 WORKED = {
     re.search(r": (\w+)", title)[1]: (topic, mapping, payload)
     for title, topic, mapping, payload in re.findall(
-        r"^### (.+?)\n.*?Topic `water/v1/east/json/([^`]+)`.*?```toml\n(.*?)```.*?```json\n(.*?)"
+        r"^### (.+?)\n.*?Topic\s`water/v1/east/json/([^`]+)`.*?```toml\n(.*?)```.*?```json\n(.*?)"
         r"```",
         PAGE, re.DOTALL | re.MULTILINE,
     )
@@ -42,6 +42,7 @@ def decoder(tmp_path, mapping, supplier="east"):
     [
         ("TuyaLink", Decoded("6c828cba434ff40c074wF2", AT, 1234.567)),
         ("rtlamr", Decoded("1578876706", 1_787_169_250, 117.04493236128, quality=CLOCK_ASSUMED)),
+        ("Alink", Decoded("meter-1", 1_524_448_722, 23.6)),
         ("Shelly", Decoded("shellyplusuni-a0a3b3b8b8b8", AT, 543.21)),
     ],
 )
@@ -51,7 +52,7 @@ def test_a_worked_mapping_of_the_page_reads_its_payload(tmp_path, name, expected
 
 
 def test_every_worked_mapping_of_the_page_is_tried():
-    assert set(WORKED) == {"TuyaLink", "rtlamr", "Shelly"}
+    assert set(WORKED) == {"TuyaLink", "rtlamr", "Alink", "Shelly"}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 SEED   ?= $(shell date +%N | sed 's/^0*//')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check demo-servers-check test test-docker crash-test hostile-test backlog-test daiad-test check format test-image servers bench bench-ingest bench-store bench-influx bench-telegraf lock clean
+.PHONY: help setup demo demo-check demo-servers-check test test-docker crash-test hostile-test backlog-test daiad-test check format test-image servers bench bench-ingest bench-store bench-influx bench-telegraf bench-parts lock clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,8 +71,13 @@ servers: ## install what the full test set wants (Debian or Ubuntu, as root)
 
 bench: bench-ingest bench-store ## both benchmarks
 
-bench-ingest: setup ## messages a second, acknowledged and stored, beside mosquitto_sub
+bench-ingest: setup ## messages a second, acknowledged and stored, beside mosquitto_sub and plain paho
 	$(BIN)/python bench/ingest.py
+	$(BIN)/python bench/ingest.py --tls --api
+	$(BIN)/python bench/ingest.py --messages 5000 --readings 100
+
+bench-parts: setup ## CPU time a reading, part by part, from the packets to the request
+	$(BIN)/python bench/parts.py
 
 bench-store: setup ## a year of 2,000 meters: volumes, nights, totals, beside bare DuckDB
 	$(BIN)/python bench/store.py --meters 2000 --days 365

@@ -16,28 +16,35 @@ jieshui is what `jieshui serve ingest` runs, with checks, sums, receipts and its
 import sys
 from pathlib import Path
 
-sys.path[:] = [place for place in sys.path if Path(place).resolve() != Path(__file__).parent]
+sys.path[0] = str(Path(__file__).parents[1])
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-import httpx
 import structlog
 from rich.console import Console
 from rich.table import Table
 
+from bench.running import (
+    HOST,
+    count,
+    count_connections,
+    cpu_seconds,
+    need,
+    wait_for,
+    write_registry,
+)
 from ingest.connection import connect, make_client
 from ingest.settings import MqttSettings
-from jieshui.broker import HOST, Mosquitto, find_mosquitto, free_port
+from jieshui.broker import Mosquitto, find_mosquitto, free_port
 from jieshui.demo.servers import InfluxDB, find_influxd
 from storage.influx import InfluxSettings
 from storage.influx.client import InfluxClient
@@ -47,7 +54,6 @@ TOPIC = "water/v1/north/jieshui/-/reading"
 OURS, THEIRS = "jieshui-ingest", "telegraf"
 _LINES = 50_000
 """Lines that one mosquitto_pub is given: it reads ahead, and packet ids end at 65,535."""
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 TELEGRAF = """
 [agent]
@@ -145,8 +151,9 @@ class Bench:
                 )
             )  # fmt: skip
             jieshui = [sys.executable, "-m", "jieshui"]
+            registry = write_registry(self.folder / "registry", METERS)
             subprocess.run(
-                [*jieshui, "import", str(self._write_registry()), "--config", str(config)],
+                [*jieshui, "import", str(registry), "--config", str(config)],
                 check=True, stdout=subprocess.DEVNULL,
             )  # fmt: skip
             command = [*jieshui, "serve", "ingest", "--config", str(config)]
@@ -161,14 +168,6 @@ class Bench:
         finally:
             server.stop()
 
-    def _write_registry(self) -> Path:
-        folder = self.folder / "registry"
-        folder.mkdir()
-        (folder / "suppliers.csv").write_text("id,name\nnorth,North\n")
-        meters = "".join(f"m{n},north,plant_outlet\n" for n in range(METERS))
-        (folder / "meters.csv").write_text(f"id,supplier_id,role\n{meters}")
-        return folder
-
     def _drain(
         self, command: list[str], client_id: str, influxd: InfluxDB, health: int | None
     ) -> Drain:
@@ -176,29 +175,29 @@ class Bench:
         before = cpu_seconds(influxd.pid)
         with (self.folder / f"{client_id}.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
+        questions = Questions(influxd)
         try:
             wait_for(lambda: process.poll() is not None or self.connections(client_id) > connected)
             if process.returncode is not None:
                 sys.exit(f"bench/telegraf.py: {Path(log.name).read_text()}")
             began, at_first = time.monotonic(), cpu_seconds(process.pid)
             if health:
-                wait_for(lambda: count_received(health) >= self.messages, 0.05)
+                wait_for(lambda: count(health, "messages", "received") >= self.messages, 0.02)
             acknowledged = time.monotonic() - began
-            wait_for(lambda: has_newest(influxd), 0.05)
-            wait_for(lambda: count_points(influxd) >= self.messages, 0.1)
+            wait_for(questions.has_newest, 0.05)
+            wait_for(lambda: questions.count_points() >= self.messages, 0.1)
             stored = time.monotonic() - began
             own = cpu_seconds(process.pid) - at_first
             server = cpu_seconds(influxd.pid) - before
             return Drain(acknowledged if health else stored, stored, own, server)
         finally:
+            questions.close()
             process.terminate()
             process.wait(30)
 
     def connections(self, client_id: str) -> int:
         """How often the broker has accepted a client so far."""
-        log = (self.folder / "broker" / "broker.log").read_bytes()
-        return sum(b"New client" in line and client_id.encode() in line.split(b" as ")[-1]
-                   for line in log.splitlines() if b"-receipts" not in line)  # fmt: skip
+        return count_connections(self.folder / "broker" / "broker.log", client_id)
 
 
 def make_sessions(port: int) -> None:
@@ -239,68 +238,33 @@ def newest_instant() -> int:
     return _STARTED
 
 
-def ask(influxd: InfluxDB, flux: str) -> int:
-    """The number that a query answers; 0 where it finds nothing."""
-    client = InfluxClient(
-        InfluxSettings(influxd.url, influxd.token, influxd.organisation, influxd.bucket)
-    )
-    try:
-        answer = client.csv(f'from(bucket: "{influxd.bucket}") {flux}').strip()
-    finally:
-        client.close()
-    return int(float(answer.split(b",")[-1])) if answer else 0
+class Questions:
+    """Asks an influxd what it has; one client, for making one takes longer than the answer."""
 
-
-def has_newest(influxd: InfluxDB) -> bool:
-    """Whether the backlog's newest instant can be queried (cheap, unlike a count of everything)."""
-    at = newest_instant()
-    return bool(
-        ask(
-            influxd,
-            f"|> range(start: {at}, stop: {at + 1})"
-            ' |> filter(fn: (r) => r._field == "register_m3") |> group() |> count()',
+    def __init__(self, influxd: InfluxDB) -> None:
+        self._bucket = influxd.bucket
+        self._client = InfluxClient(
+            InfluxSettings(influxd.url, influxd.token, influxd.organisation, influxd.bucket)
         )
-    )
 
+    def has_newest(self) -> bool:
+        """Whether the backlog's newest instant can be queried (cheap, unlike counting all)."""
+        at = newest_instant()
+        return self._count(f"|> range(start: {at}, stop: {at + 1})") > 0
 
-def count_points(influxd: InfluxDB) -> int:
-    """Readings that the server gives back."""
-    return ask(
-        influxd,
-        "|> range(start: 0, stop: 2100-01-01T00:00:00Z)"
-        ' |> filter(fn: (r) => r._field == "register_m3") |> count() |> group() |> sum()',
-    )
+    def count_points(self) -> int:
+        """Readings that the server gives back."""
+        return self._count("|> range(start: 0, stop: 2100-01-01T00:00:00Z)")
 
+    def _count(self, span: str) -> int:
+        answer = self._client.csv(
+            f'from(bucket: "{self._bucket}") {span}'
+            ' |> filter(fn: (r) => r._field == "register_m3") |> count() |> group() |> sum()'
+        ).strip()
+        return int(float(answer.split(b",")[-1])) if answer else 0
 
-def count_received(port: int) -> float:
-    """Messages that our journal holds, by the metrics of the process."""
-    try:
-        text = httpx.get(f"http://{HOST}:{port}/metrics", trust_env=False).text
-    except httpx.HTTPError:
-        return 0
-    head = "jieshui_ingest_messages_total{"
-    rows = [line for line in text.splitlines() if line.startswith(head) and '"received"' in line]
-    return sum(float(line.split()[-1]) for line in rows)
-
-
-def cpu_seconds(pid: int | None) -> float:
-    """CPU time of a process so far, all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def wait_for(holds: Callable[[], bool], pause: float = 0.005, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            sys.exit("bench/telegraf.py: nothing moves any more")
-        time.sleep(pause)
-
-
-def need(program: str | None, name: str) -> str:
-    if program is None:
-        sys.exit(f"bench/telegraf.py needs {name} (make servers)")
-    return program
+    def close(self) -> None:
+        self._client.close()
 
 
 def run_round(number: int, arguments: argparse.Namespace) -> dict[str, Drain]:

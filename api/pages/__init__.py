@@ -12,7 +12,22 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.context import ApiContext
-from api.pages import alert, alerts, home, ingest, login, scorecard, sso, user, users, zone, zones
+from api.pages import (
+    alert,
+    alerts,
+    edit,
+    edits,
+    home,
+    ingest,
+    login,
+    meter,
+    scorecard,
+    sso,
+    user,
+    users,
+    zone,
+    zones,
+)
 from api.pages.frame import serve
 from api.pages.texts import LANGUAGES
 from api.pages.visit import LANGUAGE_COOKIE, local_path
@@ -23,6 +38,9 @@ PAGES = {
     "/users/{user_id}": user.PAGE,
     "/zones": zones.PAGE,
     "/zones/{zone_id}": zone.PAGE,
+    "/meters/{meter_id}": meter.PAGE,
+    "/edits": edits.PAGE,
+    "/edits/{edit_id}": edit.PAGE,
     "/alerts": alerts.PAGE,
     "/alerts/{alert_id}": alert.PAGE,
     "/ingest": ingest.PAGE,

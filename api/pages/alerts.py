@@ -42,7 +42,10 @@ def columns_of(visit: Visit) -> list[Column]:
 
 def subject_address(row: Row) -> str:
     """The page of an alert's subject; "" for those without one."""
-    folder = {SubjectKind.USER: "users", SubjectKind.ZONE: "zones"}.get(row["subject_kind"])
+    folders = {
+        SubjectKind.USER: "users", SubjectKind.ZONE: "zones", SubjectKind.METER: "meters"
+    }  # fmt: skip
+    folder = folders.get(row["subject_kind"])
     return f"/{folder}/{quote(row['subject_id'], safe='')}" if folder else ""
 
 

@@ -113,6 +113,15 @@ def hourly_chart(hours: Sequence[Row], zone: ZoneInfo, texts: Texts) -> Options:
     return options
 
 
+def series_chart(points: Sequence[Row], zone: ZoneInfo, name: str, unit: str) -> Options:
+    """A quantity of one meter as it was sent (rows at, value), on an axis that shows its rise."""
+    sent = [[wall_ms(row["at"], zone), row["value"]] for row in points if is_known(row["value"])]
+    options = _time_chart([_line(name, sent, BLUE, width=1.5)], unit)
+    options["yAxis"]["scale"] = True
+    options["dataZoom"] = [{"type": "inside"}]
+    return options
+
+
 def inflow_chart(days: Sequence[Row], texts: Texts) -> Options:
     """Net inflow of a zone and its large users' use by day, m³/d."""
     inflow = [_day_point(row, INFLOW_M3) for row in days]

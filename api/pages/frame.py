@@ -23,6 +23,7 @@ MENU = (
     ("users", "/users", "factory"),
     ("zones", "/zones", "grid_view"),
     ("alerts", "/alerts", "notifications_active"),
+    ("edits", "/edits", "edit_note"),
     ("ingest", "/ingest", "sensors"),
 )
 

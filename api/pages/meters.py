@@ -1,5 +1,7 @@
 """The columns in which meters are listed on the pages of users and zones."""
 
+from urllib.parse import quote
+
 from api.pages.figures import write_number
 from api.pages.tables import Column, instant, number, word
 from api.pages.visit import Visit
@@ -9,7 +11,7 @@ def meter_columns(visit: Visit) -> list[Column]:
     """Columns of a list of meters."""
     texts = visit.texts
     return [
-        Column("id", texts["meter_id"]),
+        Column("id", texts["meter_id"], href=lambda row: f"/meters/{quote(row['id'], safe='')}"),
         Column("serial", texts["serial"]),
         word("role", texts["role"], "meter_role", visit),
         Column("supplier_id", texts["supplier"]),

@@ -6,6 +6,8 @@ unknown key, so that a missing text is found by the first test that opens the pa
 
 from dataclasses import dataclass
 
+from api.pages.edit_texts import EDIT_TEXTS
+
 LANGUAGES = ("zh", "en")
 
 CATALOGUE: dict[str, tuple[str, str]] = {
@@ -455,6 +457,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "account_role.bureau": ("水务局", "Water bureau"),
     "account_role.user": ("用水户", "Water user"),
     "account_role.administrator": ("管理员", "Administrator"),
+    **EDIT_TEXTS,
 }
 
 

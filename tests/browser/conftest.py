@@ -42,8 +42,10 @@ from storage.registry.queries import RegistryQueries
 from water.city_time import CityTime, days_between
 from water.clock import ScaledClock
 from water.columns import DAILY, HOURLY
+from water.edits import EditKind
 from water.findings import Evaluation, Finding, FindingKind, SubjectKind
 from water.loading import Refused, Tally
+from water.meters import MeterEvent
 from water.readings import Reading
 
 CHROMIUM = "/usr/bin/chromium"
@@ -138,6 +140,21 @@ def _seed_days(figures):
                 Tally("water-group", "readings", "quarantined", "future"): 4 * sent,
             },
         )
+
+
+def _seed_edit(engine):
+    """A correction that waits for its second person, and a meter change that contradicts none."""
+    Edits(EditStore(engine, CLOCK), CLOCK).propose(
+        "li", "M-U007", NOW, EditKind.CORRECTION, {"register_m3": 12.5},
+        sent={"register_m3": 99.0}, reason="表盘起雾，读错", evidence="照片 20260915-17",
+    )  # fmt: skip
+    MeterChanges(EditStore(engine, CLOCK), CLOCK).take(
+        "ingest",
+        [
+            MeterEvent(1, "water-group", 0, "M-U007", int(NOW.timestamp()) - 86_400 * i, 900.0, i)
+            for i in (9, 20)
+        ],
+    )
 
 
 def _seed_accounts(accounts):
@@ -295,6 +312,7 @@ def service(tmp_path_factory):
     volumes = open_volumes(folder / "volumes", CITY, CLOCK)
     _seed_volumes(volumes)
     _seed_intake(readings)
+    _seed_edit(engine)
     accounts = Accounts(AccountStore(engine), CLOCK)
     once = _seed_accounts(accounts)
     _seed_days(FigureStore(engine))

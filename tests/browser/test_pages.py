@@ -17,6 +17,9 @@ PATHS = {
     "user": "/users/U003",
     "zones": "/zones",
     "zone": "/zones/Z2",
+    "meter": "/meters/M-U003",
+    "edits": "/edits",
+    "edit": "/edits/1",
     "alerts": "/alerts",
     "alert": "/alerts/1",
     "ingest": "/ingest",
@@ -104,6 +107,48 @@ def test_an_alert_is_acknowledged_with_a_reason(bureau):
     bureau.page.get_by_role("cell", name="已派人检漏").wait_for()
     assert bureau.page.get_by_role("cell", name="bureau", exact=True).count() == 1
     assert bureau.page.locator("textarea").count() == 0
+
+
+def test_an_edit_of_somebody_else_is_approved_and_withdrawn(bureau):
+    bureau.open("/edits?state=proposed")
+    bureau.page.get_by_role("link", name="1", exact=True).click()
+    bureau.page.get_by_text("照片 20260915-17").wait_for()
+    bureau.page.get_by_role("button", name="审核通过").click()
+    bureau.page.locator("h2", has_text="更正 · 生效").wait_for()
+    bureau.page.get_by_label("撤回原因").fill("误判")
+    bureau.page.get_by_role("button", name="撤回").click()
+    bureau.page.locator("h2", has_text="更正 · 已撤回").wait_for()
+    assert bureau.complaints == []
+
+
+def test_a_meter_is_read_by_hand_a_conflict_decided_and_a_change_entered(bureau):
+    bureau.open("/meters/M-U003")
+    page = bureau.page
+
+    def press(button):
+        page.get_by_role("button", name=button).click()
+        page.wait_for_load_state("networkidle")
+
+    times, reasons = (page.get_by_label(label) for label in ("时间（城市时间", "原因"))
+    times.nth(0).fill("2026-09-14 09:00")
+    page.get_by_label("表底数（m³）").fill("118.5")
+    reasons.nth(0).fill("信号中断")
+    press("提出修改")
+    page.get_by_role("cell", name="人工抄表").wait_for()
+    reasons.nth(1).fill("现场核对")
+    press("处理冲突")
+    page.get_by_role("cell", name="保留先到值").wait_for()
+    times.nth(1).fill("昨天")
+    press("登记换表")
+    page.get_by_text("时间书写有误。").wait_for()
+    times.nth(1).fill("2026-09-10 10:00")
+    page.get_by_label("旧表止码（m³）").fill("110")
+    page.get_by_label("新表起码（m³）").fill("0.5")
+    reasons.nth(2).fill("到期轮换")
+    press("登记换表")
+    page.get_by_role("cell", name="到期轮换").wait_for()
+    keep_screenshot(page, "meter-edited-zh-1440")
+    assert bureau.complaints == []
 
 
 def test_the_whole_filtered_list_downloads_as_csv(bureau):

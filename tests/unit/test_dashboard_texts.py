@@ -10,6 +10,7 @@ from analytics.series import Verdict
 from api.pages import PAGES as PAGE_KINDS
 from api.pages.texts import CATALOGUE, LANGUAGES, Texts
 from water.alerts import AlertState, Severity
+from water.edits import Decision, EditKind, EditState, EventState
 from water.findings import FindingKind, SubjectKind
 from water.meters import MeterRole
 from water.refusals import Refusal, SetAside, Undecodable
@@ -22,6 +23,7 @@ PAGES = ROOT / "api" / "pages"
 CODES = {
     "severity": Severity, "state": AlertState, "rule": FindingKind, "subject": SubjectKind,
     "meter_role": MeterRole, "sector": Sector, "account_role": Role, "verdict": Verdict,
+    "edit_kind": EditKind, "edit_state": EditState, "decision": Decision, "event_state": EventState,
 }  # fmt: skip
 
 

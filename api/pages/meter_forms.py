@@ -1,0 +1,100 @@
+"""The forms of a meter's page: an edit, a decision about a conflict, a meter change."""
+
+from nicegui import ui
+
+from api.pages.figures import write_instant, write_number
+from api.pages.forms import act, field, read_local_time, read_number
+from api.pages.visit import Visit
+from api.sent import find_sent
+from water.edits import Decision, EditKind
+from water.meters import MeterChange
+from water.pages import Row
+
+_PRIMARY = "unelevated no-caps color=primary"
+
+
+def draw_edit_form(visit: Visit, meter_id: str) -> None:
+    """Make an edit of the register; other quantities are edited through the API."""
+    texts = visit.texts
+    kinds = {str(kind): texts.word("edit_kind", kind) for kind in EditKind}
+    with ui.element("div").classes("js-filters"):
+        kind = ui.select(kinds, label=texts["edit_kind"], value=str(EditKind.MANUAL))
+        kind.props("outlined dense options-dense")
+        time, register = field(texts["local_time"]), field(texts["register_m3"])
+        reason, proof = field(texts["reason"]), field(texts["proof"])
+
+        async def make() -> None:
+            at, chosen = read_local_time(visit, time.value or ""), EditKind(kind.value)
+            typed = (register.value or "").strip()
+            value = read_number(typed)
+            if at is None:
+                ui.notify(texts["bad_time"], type="warning")
+                return
+            if typed and value is None:
+                ui.notify(texts["number_needed"], type="warning")
+                return
+            why, where = reason.value or "", proof.value or ""
+            await act(
+                visit,
+                lambda now: now.context.editing.propose(
+                    now.viewer.name, meter_id, at, chosen, {"register_m3": value},
+                    sent=find_sent(now.context, now.viewer, meter_id, at),
+                    reason=why, evidence=where,
+                ),
+            )  # fmt: skip
+
+        ui.button(texts["make_edit"], icon="edit", on_click=make).props(_PRIMARY)
+
+
+def draw_conflict_form(visit: Visit, conflicts: list[Row]) -> None:
+    """Decide about one of the conflicts."""
+    texts = visit.texts
+    named = {
+        number: texts.say(
+            "conflict_choice",
+            at=write_instant(row["at"], visit.zone),
+            kept=write_number(row["kept"], 3),
+            offered=write_number(row["offered"], 3),
+        )
+        for number, row in enumerate(conflicts)
+    }
+    decisions = {str(d): texts.word("decision", d) for d in Decision}
+    with ui.element("div").classes("js-filters"):
+        chosen = ui.select(named, label=texts["decide_conflict"], value=0)
+        decision = ui.select(decisions, label=texts["decision"], value=str(Decision.KEEP))
+        for choice in (chosen, decision):
+            choice.props("outlined dense options-dense")
+        reason = field(texts["reason"])
+
+        async def decide() -> None:
+            conflict, taken = conflicts[chosen.value], Decision(decision.value)
+            why = reason.value or ""
+            await act(
+                visit,
+                lambda now: now.context.editing.decide(now.viewer.name, conflict, taken, why),
+            )
+
+        ui.button(texts["decide_conflict"], icon="gavel", on_click=decide).props(_PRIMARY)
+
+
+def draw_change_form(visit: Visit, meter_id: str) -> None:
+    """Enter a meter change."""
+    texts = visit.texts
+    with ui.element("div").classes("js-filters"):
+        time = field(texts["local_time"])
+        old, new = field(texts["old_final_m3"]), field(texts["new_initial_m3"])
+        reason = field(texts["reason"])
+
+        async def enter() -> None:
+            at = read_local_time(visit, time.value or "")
+            final, initial = read_number(old.value or ""), read_number(new.value or "")
+            if at is None:
+                ui.notify(texts["bad_time"], type="warning")
+                return
+            if final is None or initial is None:
+                ui.notify(texts["number_needed"], type="warning")
+                return
+            change = MeterChange(meter_id, at, final, initial, reason.value or "")
+            await act(visit, lambda now: now.context.changes.enter(now.viewer.name, change))
+
+        ui.button(texts["enter_change"], icon="swap_horiz", on_click=enter).props(_PRIMARY)

@@ -1,8 +1,8 @@
-"""An installation that can be killed part by part: broker, ingest, and the servers of its stores.
+"""An installation that can be killed part by part: broker, ingest, api, servers of the stores.
 
-The ingest process is the one of `jieshui serve ingest`, `run_ingest` with the settings of a
-configuration file; it is forked from a process that has imported everything once, so that a start
-costs a tenth of a second instead of four.
+Ingest and api are the processes of `jieshui serve`, with the settings of a configuration file; they
+are forked from a process that has imported everything once, so that a start costs a tenth of a
+second instead of four.
 """
 
 import multiprocessing
@@ -26,16 +26,20 @@ from jieshui.demo.servers import InfluxDB, PostgreSQL, find_programs, until_it_a
 from jieshui.logs import set_up_logs
 from jieshui.mosquitto.folder import OURS
 from jieshui.mosquitto.passwords import make_password, set_password
-from jieshui.processes import run_ingest
+from jieshui.processes import run_api, run_ingest
 from jieshui.stopping import stop_on_signals
 from jieshui.wiring import Stores, open_stores
 from storage.errors import StoreUnavailableError
 from storage.registry.models import MeterRow, SupplierRow
 
-INGEST, BROKER, INFLUXD = "ingest", "broker", "influxd"
+INGEST, API, BROKER, INFLUXD = "ingest", "api", "broker", "influxd"
 
 FORKS = multiprocessing.get_context("forkserver")
 """Processes of ours are forked from one that has imported the installation's."""
+
+
+class FailedError(Exception):
+    """A reading is lost or double, or the installation does not go on by itself."""
 
 
 class Part(Protocol):
@@ -107,11 +111,12 @@ class Influxd(InfluxDB):
         return self.pid is not None
 
 
-class Ingest:
-    """The ingest process of a configuration; its log is a file beside it."""
+class Service:
+    """A process of `jieshui serve`; its log lies beside the configuration."""
 
-    def __init__(self, configuration: Path) -> None:
-        self.log = configuration.with_name("ingest.log")
+    def __init__(self, name: str, configuration: Path) -> None:
+        self.log = configuration.with_name(f"{name}.log")
+        self._name = name
         self._configuration = configuration
         self._process: BaseProcess | None = None
 
@@ -132,7 +137,7 @@ class Ingest:
 
     def start(self) -> None:
         self._process = FORKS.Process(
-            target=_serve_ingest, args=(self._configuration, self.log), daemon=True
+            target=_serve, args=(self._name, self._configuration, self.log), daemon=True
         )
         self._process.start()
 
@@ -150,14 +155,14 @@ class Ingest:
         self.kill()
 
 
-def _serve_ingest(configuration: Path, log: Path) -> None:
-    """Body of the ingest process."""
+def _serve(name: str, configuration: Path, log: Path) -> None:
+    """Body of the process."""
     with log.open("ab") as out:
         os.dup2(out.fileno(), sys.stderr.fileno())
         os.dup2(out.fileno(), sys.stdout.fileno())
     set_up_logs()
     with stop_on_signals() as stop:
-        run_ingest(load_settings(configuration), stop)
+        {INGEST: run_ingest, API: run_api}[name](load_settings(configuration), stop)
 
 
 class Installation:
@@ -168,6 +173,7 @@ class Installation:
         meters: supplier → its meters.
         influxdb: whether readings go to InfluxDB and the ledger to PostgreSQL.
         broker: another broker than the demonstration's.
+        api: whether the API runs as well.
         sections: further lines of the configuration.
     """
 
@@ -178,6 +184,7 @@ class Installation:
         *,
         influxdb: bool = False,
         broker: Broker | None = None,
+        api: bool = False,
         sections: str = "",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -187,6 +194,9 @@ class Installation:
         self._sections = sections
         self.broker = broker or make_broker(folder / "broker")
         self.influxd: Influxd | None = None
+        self.api_port = free_port()
+        self._with_api = api
+        self.api: Service | None = None
         self._health_port = free_port()
         self._stack = ExitStack()
 
@@ -197,8 +207,20 @@ class Installation:
     @property
     def parts(self) -> dict[str, Part]:
         """The processes that can be killed."""
-        parts: dict[str, Part] = {INGEST: self.ingest, BROKER: self.broker}
-        return {**parts, INFLUXD: self.influxd} if self.influxd else parts
+        parts: dict[str, Part | None] = {
+            INGEST: self.ingest, API: self.api, BROKER: self.broker, INFLUXD: self.influxd,
+        }  # fmt: skip
+        return {name: part for name, part in parts.items() if part}
+
+    def require_alive(self) -> None:
+        """See that no process has ended by itself.
+
+        Raises:
+            FailedError: one has.
+        """
+        for service in (self.ingest, self.api):
+            if service and service.ended:
+                raise FailedError(f"a process has ended by itself; its log is {service.log}")
 
     def __enter__(self) -> Self:
         """Start everything, with every supplier and meter registered; ingest has subscribed."""
@@ -213,21 +235,28 @@ class Installation:
             configuration.write_text(self._start_stores(stack), encoding="utf-8")
             self.stores: Stores = stack.enter_context(open_stores(load_settings(configuration)))
             self._register()
-            self.ingest = Ingest(configuration)
-            stack.callback(self.ingest.stop)
-            self.ingest.start()
+            self.ingest = self._start(INGEST, configuration, stack)
             until_it_answers(self._require_ready)
+            if self._with_api:
+                self.api = self._start(API, configuration, stack)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def _start(self, name: str, configuration: Path, stack: ExitStack) -> Service:
+        service = Service(name, configuration)
+        stack.callback(service.stop)
+        service.start()
+        return service
+
     def _start_stores(self, stack: ExitStack) -> str:
         """The configuration, once the servers that it names run."""
         lines = f"[mqtt]\nhost = '{HOST}'\nport = {self.broker.port}\n{self.broker.login}"
         lines += (
-            f"[ingest]\nport = {self._health_port}\n{self._sections}\n[store]\nfolder = 'var'\n"
+            f"[ingest]\nport = {self._health_port}\n{self._sections}\n"
+            f"[api]\nport = {self.api_port}\n[store]\nfolder = 'var'\n"
         )
         if not self._influxdb:
             return lines

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from installation import FailedError
 from suppliers import Identity
 
 from storage.contracts import ReadingsStore
 from water import columns
-
-
-class FailedError(Exception):
-    """A reading is lost or double, or the installation does not go on by itself."""
 
 
 def load_registers(

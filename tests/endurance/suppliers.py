@@ -1,9 +1,11 @@
 """Suppliers under test: what they publish is known to the last reading."""
 
 import random
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
+import httpx
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -11,6 +13,9 @@ from simulators.deliveries import Delivery
 
 Identity = tuple[str, int]
 """Meter and epoch second."""
+
+PUSHING, TRUSTING = "pushing", "trusting"
+"""The supplier that pushes over HTTP, and the one that trusts the broker."""
 
 
 class Book:
@@ -24,7 +29,7 @@ class Book:
     """
 
     def __init__(
-        self, supplier: str, meters: Sequence[str], *, most: int = 1, dirty: bool = False
+        self, supplier: str, meters: Sequence[str], most: int = 1, dirty: bool = False
     ) -> None:
         self.supplier = supplier
         self.meters = meters
@@ -104,3 +109,42 @@ class TrustingSupplier:
 
     def _on_publish(self, *_: Any) -> None:
         self._acknowledged += 1
+
+
+class PushingSupplier:
+    """Pushes over HTTP, and forgets what the platform says is journalled.
+
+    Args:
+        url: where to.
+        key: of the supplier.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        self.acknowledged: set[bytes] = set()
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._url = url
+        self._http = httpx.Client(headers=headers, timeout=10, trust_env=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def push(self, payloads: Sequence[bytes], pause_s: float) -> None:
+        """Push each again and again until it is acknowledged."""
+        self.acknowledged.clear()
+        for payload in payloads:
+            while not self._push(payload):
+                time.sleep(0.05)
+            self.acknowledged.add(payload)
+            time.sleep(pause_s)
+
+    def _push(self, payload: bytes) -> bool:
+        try:
+            answer = self._http.post(self._url, content=payload)
+        except httpx.TransportError:
+            return False
+        if answer.status_code not in {202, 503}:
+            answer.raise_for_status()
+        return answer.status_code == 202

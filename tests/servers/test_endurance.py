@@ -4,7 +4,7 @@ import backlog
 import crash
 import hostile
 import pytest
-from crash import judge
+from checking import judge
 
 from jieshui.broker import find_mosquitto
 
@@ -27,8 +27,8 @@ def endure(tmp_path, missing, capsys):
 
 
 def test_kills_at_random_moments_lose_and_double_nothing(endure):
-    shown = endure(crash, "--rounds", "4", "--seed", "7")
-    assert "seed 7, store embedded, 4 rounds" in shown
+    shown = endure(crash, "--rounds", "3", "--seed", "7")
+    assert "3 rounds, " in shown
     assert "lost 0, double 0" in shown
 
 

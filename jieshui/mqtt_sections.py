@@ -156,7 +156,7 @@ class MqttJson(Section):
     set_aside: tuple[Filter, ...] = ()
     readings: PointerText = ""
     address: PlaceText
-    at: Literal["arrival"] | PlaceText
+    at: Annotated[str, _that_passes(lambda text: text == ARRIVAL or parse_place(text))]
     time_format: Annotated[str, AfterValidator(_time_format)] = ISO
     timezone: ZoneName | None = None
     clock: Literal["meter", "receiver"] = "meter"

@@ -247,6 +247,7 @@ def test_a_register_beyond_any_number_is_refused(tmp_path):
         ('address = "/id"', 'address = "id"', r"line 3: mqtt.json.0.address: .*begins with /"),
         ('address = "/id"', 'address = "topic:0"', r"line 3: .*from 1"),
         ('address = "/id"', 'address = "/a~2"', r"line 3: .*~0"),
+        ('at = "/at"', 'at = "at"', r"line 4: mqtt.json.0.at: .*begins with /"),
         ('address = "/id"\n', "", r"line 1: mqtt.json.0.address: Field required"),
         ('unit = "m3"', 'unit = "gallon"', r"line 5: mqtt.json.0.register_m3: .*'gallon'.*gal_us"),
         ('unit = "m3"', 'unit = "l/s"', r"line 5: mqtt.json.0.register_m3: .*'l/s' is no unit"),

@@ -18,10 +18,14 @@ SILENT_LEAST = timedelta(hours=24)
 """A meter is silent when nothing arrived for three of its intervals and a day."""
 
 _FINE = 1e-6
-_COUNTED = ("expected", "received", "valid")
 
 
-def compute_scorecard(arrivals: pd.DataFrame, counts: Mapping[Tally, int]) -> dict[str, Any]:
+def compute_scorecard(
+    arrived: Mapping[str, int],
+    least_delays: Sequence[float],
+    delays: pd.DataFrame,
+    counts: Mapping[Tally, int],
+) -> dict[str, Any]:
     """The figures of one supplier over a window of days.
 
     * arrival_rate 数据到报率 = received / expected; completeness 数据完整率 = valid / expected.
@@ -32,28 +36,29 @@ def compute_scorecard(arrivals: pd.DataFrame, counts: Mapping[Tally, int]) -> di
       undecodable_share = of the messages received.
 
     Args:
-        arrivals: columns meter_id, expected, received, valid and DELAYS, a row a meter and day.
+        arrived: how many readings were expected, received and valid.
+        least_delays: the least delay of each meter that tells one, seconds.
+        delays: columns received and DELAYS, a row a meter and day.
         counts: what ingest counted of the supplier in these days.
 
     Returns:
         Name → number; None where there is nothing to divide by or no reading tells.
     """
-    check_columns(arrivals, (METER_ID, *_COUNTED, *DELAYS), "arrivals")
-    expected, received, valid = (int(to_floats(arrivals, name).sum()) for name in _COUNTED)
+    expected, received, valid = (arrived[name] for name in ("expected", "received", "valid"))
     messages, readings = _sum_accounts(counts, "messages"), _sum_accounts(counts, "readings")
-    decoded, arrived = readings.get("decoded", 0), messages.get("received", 0)
+    decoded, sent = readings.get("decoded", 0), messages.get("received", 0)
     return {
         "expected": expected,
         "received": received,
         "valid": valid,
         "arrival_rate": _share(received, expected),
         "completeness": _share(valid, expected),
-        "delay_p50_s": compute_delay(arrivals, 0.5),
-        "delay_p95_s": compute_delay(arrivals, 0.95),
-        "clock_skew_s": _clock_skew(arrivals),
-        "messages": arrived,
+        "delay_p50_s": compute_delay(delays, 0.5),
+        "delay_p95_s": compute_delay(delays, 0.95),
+        "clock_skew_s": float(np.median(least_delays)) if len(least_delays) else None,
+        "messages": sent,
         "undecodable": messages.get("undecodable", 0),
-        "undecodable_share": _share(messages.get("undecodable", 0), arrived),
+        "undecodable_share": _share(messages.get("undecodable", 0), sent),
         "decoded": decoded,
         **{name: readings.get(name, 0) for name in ("duplicate", "conflict", "quarantined")},
         **{
@@ -63,7 +68,7 @@ def compute_scorecard(arrivals: pd.DataFrame, counts: Mapping[Tally, int]) -> di
     }
 
 
-def compute_delay(arrivals: pd.DataFrame, share: float) -> float | None:
+def compute_delay(delays: pd.DataFrame, share: float) -> float | None:
     """The delay in seconds that a share of the readings did not exceed; None without a reading.
 
     Of each meter and day four quantiles are known (DELAYS). Between them its readings are taken as
@@ -71,11 +76,11 @@ def compute_delay(arrivals: pd.DataFrame, share: float) -> float | None:
     and days, each by its readings, are one mixture, whose quantile is found by halving. Exact where
     a meter's delays are alike; within 15 % of every reading's for log-normal ones.
     """
-    told = ~np.isnan(to_floats(arrivals, "least_delay_s"))
-    if not told.any():
+    check_columns(delays, ("received", *DELAYS), "delays")
+    if delays.empty:
         return None
-    knots = [_log(to_floats(arrivals, name)[told]) for name in DELAYS]
-    weight = to_floats(arrivals, "received")[told]
+    knots = [_log(to_floats(delays, name)) for name in DELAYS]
+    weight = to_floats(delays, "received")
     wanted = share * weight.sum()
     low, high = float(knots[0].min()), float(knots[-1].max())
     if _readings_within(knots, weight, low) >= wanted:
@@ -108,14 +113,6 @@ def _readings_within(knots: Sequence[Floats], weight: Floats, delay: float) -> f
             part = np.where(end > begin, (delay - begin) / (end - begin), 1.0 * (delay >= end))
         within += (shares[place + 1] - shares[place]) * np.clip(part, 0.0, 1.0)
     return float((within * weight).sum())
-
-
-def _clock_skew(arrivals: pd.DataFrame) -> float | None:
-    meters, meter = np.unique(arrivals[METER_ID].to_numpy(dtype=object), return_inverse=True)
-    least = np.full(len(meters), np.nan)
-    np.fmin.at(least, meter, to_floats(arrivals, "least_delay_s"))
-    told = least[~np.isnan(least)]
-    return float(np.median(told)) if told.size else None
 
 
 def _sum_accounts(counts: Mapping[Tally, int], ledger: str) -> dict[str, int]:

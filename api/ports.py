@@ -123,10 +123,12 @@ class RegistryQueries(Protocol):
     ) -> Row | None:
         """A supplier (id, name) with what is kept of its data on the local days first to last.
 
-        `meters` lists its water.meters.Meter; `arrivals` is a frame with a row a meter and day
-        (meter_id, day, expected, received, valid, least_delay_s, median_delay_s, p95_delay_s,
-        most_delay_s); `counts` maps water.loading.Tally to what ingest counted in these days,
-        beginning after the day `counted_from`, None = since the beginning.
+        `meters` lists its water.meters.Meter; `arrived` sums expected, received and valid
+        readings; `least_delays` has the least delay of each meter that tells one, seconds;
+        `delays` is a frame with a row a meter and day (received, least_delay_s, median_delay_s,
+        p95_delay_s, most_delay_s), of very many a sample; `counts` maps water.loading.Tally to
+        what ingest counted in these days, beginning after the day `counted_from`, None = since
+        the beginning.
         """
         ...
 

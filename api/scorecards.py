@@ -43,7 +43,7 @@ def load_scorecard(
         "last": last,
         "as_of": now,
         "meters": len(kept["meters"]),
-        **compute_scorecard(kept["arrivals"], kept["counts"]),
+        **compute_scorecard(kept["arrived"], kept["least_delays"], kept["delays"], kept["counts"]),
         "counted_from": kept["counted_from"] and kept["counted_from"] + timedelta(days=1),
         "reasons": _list_reasons(kept["counts"]),
         "silent": len(silent),

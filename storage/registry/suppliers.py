@@ -3,16 +3,21 @@
 """What is kept of a supplier's data, day by day: arrivals of its meters, and ingest's counts."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 import pandas as pd
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from storage.registry.models import ArrivalRow, MeterRow, SupplierRow, TallyDayRow, table_of
 from water.loading import Tally
 from water.meters import Meter, MeterRole
 from water.pages import Row
 from water.viewer import Role, Viewer
+
+_MOST_METER_DAYS = 100_000
+"""Delays of more days of meters than these are sampled: their quantiles need no more."""
+_IDS_A_STATEMENT = 5_000
 
 _METER, _ARRIVAL, _TALLY_DAY = map(table_of, (MeterRow, ArrivalRow, TallyDayRow))
 
@@ -30,10 +35,13 @@ def load_supplier_days(
     before = first - timedelta(days=1)
     counts = Counter(_counts_on(connection, supplier_id, last))
     counts.subtract(_counts_on(connection, supplier_id, before))
+    meters = _load_meters(connection, supplier_id)
     return {
         **row,
-        "meters": _load_meters(connection, supplier_id),
-        "arrivals": _load_arrivals(connection, supplier_id, first, last),
+        "meters": meters,
+        "arrived": _sum_arrivals(connection, supplier_id, first, last),
+        "least_delays": _least_delays(connection, supplier_id, first, last),
+        "delays": _load_delays(connection, meters, first, last),
         "counts": {tally: count for tally, count in counts.items() if count},
         "counted_from": _newest_day(connection, supplier_id, before),
     }
@@ -45,20 +53,43 @@ def _load_meters(connection: Connection, supplier_id: str) -> list[Meter]:
     return [Meter(**{**row, "role": MeterRole(row["role"])}) for row in rows]
 
 
-def _load_arrivals(
+def _sum_arrivals(
     connection: Connection, supplier_id: str, first: date, last: date
+) -> dict[str, int]:
+    names = ("expected", "received", "valid")
+    of = [func.coalesce(func.sum(_ARRIVAL.c[name]), 0).label(name) for name in names]
+    query = select(*of).select_from(_ARRIVAL.join(_METER)).where(_within(supplier_id, first, last))
+    return {name: int(count) for name, count in connection.execute(query).mappings().one().items()}
+
+
+def _least_delays(connection: Connection, supplier_id: str, first: date, last: date) -> list[float]:
+    least = func.min(_ARRIVAL.c.least_delay_s)
+    query = select(least).select_from(_ARRIVAL.join(_METER)).group_by(_ARRIVAL.c.meter_id)
+    query = query.where(_within(supplier_id, first, last)).having(least.is_not(None))
+    return [float(delay) for delay in connection.execute(query).scalars()]
+
+
+def _load_delays(
+    connection: Connection, meters: Sequence[Meter], first: date, last: date
 ) -> pd.DataFrame:
-    query = (
-        select(_ARRIVAL)
-        .join(_METER, _METER.c.id == _ARRIVAL.c.meter_id)
-        .where(_METER.c.supplier_id == supplier_id, _ARRIVAL.c.day.between(first, last))
-    )
-    rows = connection.execute(query).all()
-    frame = pd.DataFrame(
-        [tuple(row) for row in rows], columns=[column.name for column in _ARRIVAL.c]
-    )
-    numbers = [name for name in frame.columns if name not in {"meter_id", "day"}]
-    return frame.astype(dict.fromkeys(numbers, "float64"))
+    """Delays of the meters' days; of very many, those of every so-manieth meter."""
+    step = -(-len(meters) * ((last - first).days + 1) // _MOST_METER_DAYS)
+    chosen = [meter.id for meter in meters[:: max(1, step)]]
+    of = _ARRIVAL.c
+    names = ("received", "least_delay_s", "median_delay_s", "p95_delay_s", "most_delay_s")
+    rows: list[Sequence[float]] = []
+    for i in range(0, len(chosen), _IDS_A_STATEMENT):
+        query = select(*(of[name] for name in names)).where(
+            of.meter_id.in_(chosen[i : i + _IDS_A_STATEMENT]),
+            of.day.between(first, last),
+            of.least_delay_s.is_not(None),
+        )
+        rows += map(tuple, connection.execute(query))
+    return pd.DataFrame(rows, columns=list(names), dtype="float64")
+
+
+def _within(supplier_id: str, first: date, last: date) -> ColumnElement[bool]:
+    return and_(_METER.c.supplier_id == supplier_id, _ARRIVAL.c.day.between(first, last))
 
 
 def _counts_on(connection: Connection, supplier_id: str, day: date) -> dict[Tally, int]:

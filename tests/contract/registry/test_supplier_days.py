@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from analytics.quality import DELAYS
+from storage.registry import suppliers
 from storage.registry.engine import for_reading
 from storage.registry.figures import FigureStore
 from storage.registry.models import MeterRow, SupplierRow
@@ -53,11 +54,28 @@ def load(engine, viewer, supplier, first, last):
 
 
 def test_arrivals_are_those_of_its_meters_on_these_days(kept):
-    arrivals = load(kept, BUREAU, "north", 4, 6)["arrivals"].sort_values("received")
-    assert set(arrivals["meter_id"]) == {"m-north"}
-    assert arrivals["received"].tolist() == [4, 5, 6]
-    assert arrivals["least_delay_s"].tolist() == [4, 5, 6]
-    assert arrivals["most_delay_s"].isna().all()
+    found = load(kept, BUREAU, "north", 4, 6)
+    assert found["arrived"] == {"expected": 72, "received": 15, "valid": 15}
+    assert found["least_delays"] == [4.0]
+    assert sorted(found["delays"]["received"]) == [4, 5, 6]
+    assert sorted(found["delays"]["least_delay_s"]) == [4, 5, 6]
+    assert found["delays"]["most_delay_s"].isna().all()
+
+
+def test_delays_of_very_many_days_are_sampled_and_sums_are_not(kept, monkeypatch):
+    with Session(kept) as session, session.begin():
+        session.add_all(
+            MeterRow(id=f"n{number}", supplier_id="north", role="customer") for number in range(9)
+        )
+    names = ["meter_id", "day", "expected", "received", "valid", *DELAYS]
+    rows = [(f"n{n}", day(d), 24, 24, 24, *([1.0] * 4)) for n in range(9) for d in range(1, 11)]
+    frame = pd.DataFrame(rows, columns=names).astype({"day": "datetime64[s]"})
+    FigureStore(kept).save_arrivals(frame)
+    monkeypatch.setattr(suppliers, "_MOST_METER_DAYS", 50)
+    found = load(kept, BUREAU, "north", 1, 10)
+    assert found["arrived"]["expected"] == 10 * 10 * 24
+    assert len(found["least_delays"]) == 10
+    assert len(found["delays"]) == 50
 
 
 @pytest.mark.parametrize(
@@ -85,5 +103,6 @@ def test_a_supplier_sees_itself_and_nobody_else(kept):
 
 def test_a_supplier_of_which_nothing_is_kept_has_an_empty_card(kept):
     found = load(kept, BUREAU, "south", 20, 22)
-    assert (len(found["arrivals"]), found["counts"]) == (0, {})
+    assert (len(found["delays"]), found["least_delays"], found["counts"]) == (0, [], {})
+    assert found["arrived"] == {"expected": 0, "received": 0, "valid": 0}
     assert [meter.id for meter in found["meters"]] == ["m-south"]

@@ -1,11 +1,13 @@
 """Meter changes that suppliers send: decoded, checked, handed to the real registry once."""
 
+import re
 import shutil
 import threading
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -207,3 +209,13 @@ def test_while_the_registry_is_away_the_event_waits_in_the_journal(intake):
     assert away.left == 0
     assert len(intake.registry.meter_changes()) == 1
     assert intake.store.tallies()[Tally("north", "messages", "set_aside", "event")] == 1
+
+
+def test_the_event_that_the_page_for_suppliers_shows_is_taken(intake):
+    page = (Path(__file__).parents[2] / "docs/connecting.md").read_text(encoding="utf-8")
+    shown = re.search(r"^## Meter changes.*?```json\n(.*?)```", page, re.DOTALL | re.MULTILINE)[1]
+    at = datetime.fromtimestamp(AT, UTC).isoformat()
+    intake.send(shown.replace("2026-09-15T10:30:00+08:00", at).replace("98211.4", "982.4").encode())
+    intake.load()
+    (change,) = intake.registry.meter_changes()
+    assert (change.old_final_m3, change.new_initial_m3, change.reason) == (982.4, 0.2, "到期轮换")

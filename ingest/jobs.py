@@ -9,6 +9,7 @@ import structlog
 from ingest.accounting import list_journals
 from ingest.batch import Rules
 from ingest.journal import JournalReader
+from ingest.places import is_of_imports
 from ingest.ports import JobQueue, ReadingsSink
 from ingest.replaying import Replay
 from ingest.rerun import RERUN_QUARANTINE, rerun_quarantine
@@ -133,7 +134,9 @@ class IngestJobs:
     def _conclude(self, job: Job, replay: Replay) -> dict[str, Any]:
         outcome = replay.describe() | {"progress": 1.0}
         if job.kind in _KINDS:
-            others = list_journals(self._sink.tallies()) - {self._journal}
+            journals = list_journals(self._sink.tallies()) - {self._journal}
+            # (What came from a file is judged by the rules of its import: it is imported again.)
+            others = {journal for journal in journals if not is_of_imports(journal)}
             if others:
                 outcome["handed_on"] = self._hand_on(job, others)
         return outcome

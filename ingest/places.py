@@ -34,6 +34,11 @@ def import_place(settings: IngestSettings) -> IngestSettings:
     return name_place(settings, _named(settings, "import"))
 
 
+def is_of_imports(journal: str) -> bool:
+    """Whether a journal of this name is written by imports of files."""
+    return IMPORTS.fullmatch(journal.removeprefix("ingest")) is not None
+
+
 def name_place(settings: IngestSettings, name: str) -> IngestSettings:
     """The session and the journal of one place."""
     mqtt, journal = settings.mqtt, settings.journal

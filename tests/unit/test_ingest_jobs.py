@@ -17,6 +17,7 @@ from storage.registry.jobs import JobStore
 from water.accounting import sum_readings
 from water.city_time import CityTime
 from water.clock import SystemClock
+from water.loading import Tally
 from water.meters import KnownMeter
 from water.policy import Policy
 
@@ -110,3 +111,60 @@ def test_a_segment_is_kept_for_the_rows_of_its_own_journal_only(worker, store):
     worker(1)
     assert store.oldest_refused_segment("ingest-1") == 1
     assert store.oldest_refused_segment("ingest-2") is None
+
+
+def test_a_replay_is_handed_on_to_the_other_workers_but_not_to_imports(worker, queue, store):
+    first, second = worker(1), worker(2)
+    with store.load() as load:
+        load.add_tallies({Tally("north", "messages", "received", "ingest-import"): 1})
+    span = {"from": "2000-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
+    for kind, left in (("replay", {"north": 2}), ("adopt_replay", {})):
+        job = queue.ask(kind, span, "bureau")
+        assert first.do_next()
+        while first.under_way:
+            first.step()
+        state, outcome = outcome_of(queue, job)
+        assert (state, outcome["from_quarantine"]) == ("done", 1)
+        assert outcome["handed_on"].keys() == {"ingest-2"}
+        assert not first.do_next()
+        assert second.do_next()
+        while second.under_way:
+            second.step()
+        state, outcome = outcome_of(queue, outcome["handed_on"]["ingest-2"])
+        assert (state, outcome["from_quarantine"]) == ("done", 1)
+        assert "handed_on" not in outcome
+        assert store.quarantine_depth() == left
+    readings = sum_readings(store.tallies())["north"]
+    assert readings.balanced
+    assert (readings.decoded, readings.stored) == (2, 2)
+
+
+def test_a_replay_whose_store_is_away_waits_and_goes_on(worker, queue, store, monkeypatch):
+    first = worker(1)
+    job = queue.ask(
+        "replay", {"from": "2000-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}, "bureau"
+    )
+    assert first.do_next()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "page_refused", away)
+        assert not first.step()
+    assert not first.under_way, "it pauses"
+    assert not first.do_next(), "one replay at a time"
+    first._resume_at = 0.0
+    while first.under_way:
+        first.step()
+    assert outcome_of(queue, job)[0] == "done"
+
+
+def test_a_replay_that_cannot_be_says_why(worker, queue):
+    first = worker(1)
+    job = queue.ask("replay", {"from": "2000-01-01T00:00:00", "to": "x"}, "bureau")
+    first.do_next()
+    state, outcome = outcome_of(queue, job)
+    assert state == "failed"
+    assert "from and to are instants" in outcome["error"]
+    assert not first.under_way
+
+
+def away(**_):
+    raise OSError("the store is away")

@@ -33,6 +33,8 @@ from water.tuples import make_tuple
 _TOPICS = 131_072
 """Topics that are remembered at once: 30 MB."""
 _DAY_S = 86_400
+_EVER_S = 1 << 60
+_FASTEST_BACK_M3_H = -FASTEST_M3_H
 _BEYOND_HIGHEST_M3 = math.nextafter(HIGHEST_REGISTER_M3, math.inf)
 _DIALECT = "jieshui"
 
@@ -42,8 +44,8 @@ class _Meter(NamedTuple):
 
     meter_id: str
     dial_end: float
-    begins: float
-    ends: float
+    begins: int
+    ends: int
 
 
 class _Lane(NamedTuple):
@@ -107,8 +109,8 @@ class PlainWay:
                     item.simulated
                     or not earliest <= at <= latest
                     or not begins <= at <= ends
-                    or (register is not None and not 0 <= register < dial_end)
-                    or (flow is not None and not -FASTEST_M3_H <= flow <= FASTEST_M3_H)
+                    or (register is not None and not 0.0 <= register < dial_end)
+                    or (flow is not None and not _FASTEST_BACK_M3_H <= flow <= FASTEST_M3_H)
                     or (pressure is not None and not LOWEST_MPA <= pressure <= HIGHEST_MPA)
                     or (level is not None and not LOWEST_M <= level <= HIGHEST_M)
                     or register is flow is pressure is level is None
@@ -148,6 +150,6 @@ def _make_meter(meter: KnownMeter) -> _Meter:
     return _Meter(
         meter.meter_id,
         _BEYOND_HIGHEST_M3 if modulus is None else min(modulus, _BEYOND_HIGHEST_M3),
-        -math.inf if begins is None else begins,
-        math.inf if ends is None else ends,
+        -_EVER_S if begins is None else begins,
+        _EVER_S if ends is None else ends,
     )

@@ -77,7 +77,7 @@ class Load:
         keys = self._keys.give(self._connection, {r[0] for r in readings})
         self.keys = keys
         rows: list[Row] = [
-            (at, keys[meter], received, register, flow, pressure, level, int(quality))
+            (at, keys[meter], received, register, flow, pressure, level, quality)
             for meter, at, received, register, flow, pressure, level, quality in readings
         ]
         ordered = sorted(rows, key=itemgetter(0))

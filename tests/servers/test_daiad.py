@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, deque
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -208,15 +208,18 @@ def publish(broker, households):
     client.max_inflight_messages_set(500)
     client.connect(broker.host, broker.port)
     client.loop_start()
-    sent = []
+    count, waiting = 0, deque()
     for number, (user, rows) in enumerate(households.items()):
         for topic, payload in messages(number, user, rows):
-            sent.append(client.publish(topic, json.dumps(payload), qos=1))
-    for one in sent:
-        one.wait_for_publish(120)
+            waiting.append(client.publish(topic, json.dumps(payload), qos=1))
+            count += 1
+            if len(waiting) > 2_000:
+                waiting.popleft().wait_for_publish(60)
+    for one in waiting:
+        one.wait_for_publish(60)
     client.disconnect()
     client.loop_stop()
-    return len(sent)
+    return count
 
 
 def is_ready(port):

@@ -14,6 +14,8 @@ T = TypeVar("T")
 
 MILLISECONDS_FROM = 100_000_000_000
 """A bare number from here on is milliseconds: as seconds it would be the year 5138."""
+LONGEST_INSTANT = 80
+"""Characters in which an instant is written at most, with room for fractions and blanks."""
 
 
 class Decoded(NamedTuple):
@@ -145,8 +147,11 @@ def read_instant(value: object) -> int:
 def parse_instant(text: str) -> int:
     """Whole epoch seconds of an instant written as text.
 
-    Meters read on the same quarter-hours: most texts come thousands of times.
+    Meters read on the same quarter-hours: most texts come thousands of times. Long ones are no
+    instants; remembered with the others, they would fill the memory.
     """
+    if len(text) > LONGEST_INSTANT:
+        raise _UnfitError(Refusal.BAD_TIME, text[:80])
     try:
         at = _parse_calendar(text.strip())
     except ValueError:

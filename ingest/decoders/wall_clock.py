@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
+from ingest.decoders.decoded import LONGEST_INSTANT
+
 _DAY = len("2026-11-23")
 _SAMPLE = datetime(2026, 11, 23, 14, 35, tzinfo=UTC)
 
@@ -22,7 +24,6 @@ def check_time_format(pattern: str) -> str:
     return pattern
 
 
-@lru_cache(maxsize=4096)
 def read_wall_clock(text: str, pattern: str, zone: tzinfo | None) -> int | None:
     """Epoch seconds of a time written as ISO 8601 (pattern "") or as strptime's pattern.
 
@@ -30,8 +31,16 @@ def read_wall_clock(text: str, pattern: str, zone: tzinfo | None) -> int | None:
     skip, not exactly one. A zone in the text wins. Without a pattern a day names no moment, and
     digits alone neither: they may as well be an epoch.
     """
+    if len(text) > LONGEST_INSTANT:
+        return None
     if not pattern and (len(text) <= _DAY or text.replace(".", "", 1).isdecimal()):
         return None
+    return _parse(text, pattern, zone)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str, pattern: str, zone: tzinfo | None) -> int | None:
+    """The same; meters read on the same quarter-hours, so most texts come thousands of times."""
     try:
         at = datetime.strptime(text, pattern) if pattern else datetime.fromisoformat(text)  # noqa: DTZ007 (see below)
     except ValueError:

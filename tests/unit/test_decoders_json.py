@@ -105,9 +105,10 @@ register_m3 = {path = "/value", unit = "m3"}
         ("1789430400000", Refusal.BAD_TIME),
         ("soon", Refusal.BAD_TIME),
         ("", Refusal.BAD_TIME),
+        ("2026-09-15T02:00:00" + "0" * 99, Refusal.BAD_TIME),
     ],
     ids=["local time", "an offset wins", "UTC", "the hour that comes twice", "the hour skipped",
-         "a day", "digits", "an epoch, where ISO is agreed", "a word", "never read yet"],
+         "a day", "digits", "an epoch", "a word", "never read yet", "too long"],
 )  # fmt: skip
 def test_local_time_is_that_of_the_zone_and_one_moment(tmp_path, timestamp, expected):
     payload = {"value": "521.277", "raw": "521.2770", "error": "no error", "timestamp": timestamp}

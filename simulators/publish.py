@@ -46,7 +46,7 @@ class BrokerAddress:
     port: int
     credentials: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     ca_file: Path | None = None
-    signing_keys: Mapping[str, str] = field(default_factory=dict[str, str])
+    signing_keys: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
 
 
 def receipt_id(payload: bytes) -> str:

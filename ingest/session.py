@@ -74,15 +74,15 @@ class Session:
         if reason_code.is_failure:
             self.refusal = f"broker refuses us: {reason_code}"
             return
+        if self._subscriptions:
+            before = self._subscriptions.load() if flags.session_present else set[str]()
+            self._subscriptions.keep(before.union(self._filters))
         state = self._state
-        state.connected, state.subscribed, state.trouble = True, False, ""
+        state.subscribed, state.connected, state.trouble = False, True, ""
         if self._known and not flags.session_present:
             log.error("the broker forgot our session: what it kept for us meanwhile is lost")
             state.sessions_lost += 1
         self._known = True
-        if self._subscriptions:
-            before = self._subscriptions.load() if flags.session_present else set[str]()
-            self._subscriptions.keep(before.union(self._filters))
         self._client.subscribe([(topic_filter, 1) for topic_filter in self._filters])
 
     def _on_subscribe(self, *about: Any) -> None:

@@ -109,7 +109,7 @@ class Ingest:
             time.sleep(0.02)
 
     def wait_connected(self):
-        self.wait(lambda: self.service.health()["connected"], "connected")
+        self.wait(lambda: self.service.health()["subscribed"], "connected and subscribed")
 
     def count(self, *tally):
         return self.store.tallies().get(Tally(*tally), 0)

@@ -4,10 +4,13 @@ from importlib.metadata import version
 import pytest
 from typer.testing import CliRunner
 
+from ingest.markers import FORGOTTEN
 from jieshui import main
+from jieshui.config import load_settings
 from jieshui.demo.installation import Installation
 from jieshui.errors import JieshuiError
 from jieshui.main import app
+from jieshui.wiring import open_stores
 
 runner = CliRunner()
 
@@ -23,7 +26,7 @@ def test_help_reads_like_a_table_of_contents():
         assert heading in text
     commands = (
         "init", "import", "broker", "backup", "restore", "upgrade", "downgrade", "demo", "serve",
-        "status", "health", "quarantine", "replay", "account", "key",
+        "status", "health", "journal", "quarantine", "replay", "account", "key",
     )  # fmt: skip
     for command in commands:
         assert re.search(rf"\b{command}\b", text)
@@ -137,6 +140,18 @@ def test_a_rerun_for_no_known_reason_or_supplier_is_refused(tmp_path, monkeypatc
         run("quarantine", "rerun", "--reason", "nope")
     with pytest.raises(JieshuiError, match="nope"):
         run("quarantine", "rerun", "--supplier", "nope")
+
+
+def test_a_journal_that_is_gone_for_good_is_forgotten_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("init")
+    with pytest.raises(JieshuiError, match="no folder of a journal 'ingest'"):
+        run("journal", "forget", "ingest")
+    with open_stores(load_settings(tmp_path / "jieshui.toml")) as stores:
+        stores.readings.swap_marker("ingest", "", "0123456789abcdef")
+    assert "begins anew" in run("journal", "forget", "ingest")
+    with open_stores(load_settings(tmp_path / "jieshui.toml")) as stores:
+        assert stores.readings.marker("ingest") == FORGOTTEN
 
 
 def test_one_demonstration_runs_in_a_folder_at_a_time(tmp_path):

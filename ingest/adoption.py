@@ -11,15 +11,16 @@ replay that broke off goes on behind it, and nothing is counted twice.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from ingest.accounting import tally_outcome
 from ingest.batch import accepted_parts
+from ingest.events import EVENT, list_events
 from ingest.journal.undecoded import note_adopted
-from ingest.ports import LoadTransaction, ReadingsSink
+from ingest.ports import LoadTransaction, MeterEvents, ReadingsSink
 from ingest.quota import Quota
 from ingest.replay import Change, Page
 from water.loading import Outcome, Position, Tally
@@ -44,12 +45,16 @@ class Offer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """Where a replay is adopted: the journal's folder, the mark of the replay, and the quota."""
+    """Where a replay is adopted: the journal's folder, the mark of the replay, and the quota.
+
+    `events`: where meter changes of suppliers go; None = nowhere.
+    """
 
     folder: Path
     mark: str
     sink: ReadingsSink
     quota: Quota
+    events: MeterEvents | None = None
 
     def adopt(self, page: Page, offers: Sequence[Offer], position: Position) -> Counter[str]:
         """Load what a page brings; how many of its readings became what.
@@ -71,12 +76,22 @@ class Adoption:
             return Counter()
         if counted:
             note_adopted(self.folder, position.segment, counted, self.mark)
+            self._take_events(page, counted.get(EVENT, ()))
         with self.sink.load() as load:
             tallies, became = self._load(load, page, offers)
             tallies.update(_count_messages(page))
             load.add_tallies(tallies)
             load.set_position(self.mark, position)
         return became
+
+    def _take_events(self, page: Page, entries: Collection[int]) -> None:
+        """Hand over what is known for a supplier's event by now; taken once under the mark."""
+        if self.events is None or not entries:
+            return
+        known = set(entries)
+        events = [event for event in list_events(page.batch) if event.entry in known]
+        if events:
+            self.events.take(self.mark, events)
 
     def _load(
         self, load: LoadTransaction, page: Page, offers: Sequence[Offer]

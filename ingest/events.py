@@ -19,7 +19,8 @@ from water.meters import MeterEvent
 from water.readings import Reading
 from water.refusals import SetAside
 
-_EVENT = f"set_aside/{SetAside.EVENT.value}"
+EVENT = f"set_aside/{SetAside.EVENT.value}"
+"""What a message with an event is counted as."""
 _METER_CHANGE = "meter_change"
 _LONGEST = 500
 """Characters of a supplier's words that are kept."""
@@ -38,7 +39,7 @@ _DECODER = msgspec.json.Decoder(_Event)
 
 def list_events(batch: Batch) -> list[MeterEvent]:
     """The meter changes among the messages of a batch, in its order, refused ones too."""
-    numbers = {number for number, counted in batch.undecoded if counted == _EVENT}
+    numbers = {number for number, counted in batch.undecoded if counted == EVENT}
     if not numbers:
         return []
     found = (read_event(entry, batch.rules) for entry in batch.entries if entry.entry in numbers)

@@ -10,7 +10,7 @@ from ingest.accounting import list_journals
 from ingest.batch import Rules
 from ingest.journal import JournalReader
 from ingest.places import is_of_imports
-from ingest.ports import JobQueue, ReadingsSink
+from ingest.ports import JobQueue, MeterEvents, ReadingsSink
 from ingest.replaying import Replay
 from ingest.rerun import RERUN_QUARANTINE, rerun_quarantine
 from ingest.settings import Limits
@@ -40,6 +40,7 @@ class IngestJobs:
         rules: what messages are judged by today.
         limits: the quota of the quarantine.
         loaded: how far the journal is loaded.
+        events: where meter changes of suppliers go.
         passing: whether this worker will soon be gone: it takes what only it can do.
     """
 
@@ -53,6 +54,7 @@ class IngestJobs:
         limits: Limits,
         loaded: Callable[[], Position],
         *,
+        events: MeterEvents | None = None,
         passing: bool = False,
     ) -> None:
         self._queue = queue
@@ -62,6 +64,7 @@ class IngestJobs:
         self._rules = rules
         self._limits = limits
         self._loaded = loaded
+        self._events = events
         anybodys = () if passing else _KINDS
         self._kinds = [*anybodys, *(_kind_for(kind, journal) for kind in _KINDS)]
         self._replay: tuple[Job, Replay] | None = None
@@ -101,7 +104,9 @@ class IngestJobs:
 
     def _make_replay(self, job: Job) -> Replay:
         loaded = self._loaded()
-        return Replay(job, self._journal, self._reader, loaded, self._sink, self._limits)
+        return Replay(
+            job, self._journal, self._reader, loaded, self._sink, self._limits, self._events
+        )
 
     def step(self) -> bool:
         """Do a page of the replay that is under way; whether counts may have changed."""

@@ -9,7 +9,7 @@ from ingest.batch import Rules
 from ingest.journal import Entry, JournalReader
 from ingest.journal.undecoded import CountedAs
 from ingest.journal.windows import Span, find_span
-from ingest.ports import ReadingsSink
+from ingest.ports import MeterEvents, ReadingsSink
 from ingest.quota import Quota
 from ingest.replay import Diff, Message, attribute_today, read_window
 from ingest.settings import Limits
@@ -29,6 +29,7 @@ class Replay:
         loaded: how far it is loaded; what comes later is judged by today's rules anyway.
         sink: where readings are.
         limits: the quota of the quarantine.
+        events: where meter changes of suppliers go that become known.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Replay:
         loaded: Position,
         sink: ReadingsSink,
         limits: Limits,
+        events: MeterEvents | None = None,
     ) -> None:
         """Nothing is read before the first step.
 
@@ -53,6 +55,7 @@ class Replay:
         self._loaded = loaded
         self._sink = sink
         self._limits = limits
+        self._events = events
         self._diff = Diff(remembers=not self._adopts)
         self._became: Counter[str] = Counter()
         self._from_quarantine = 0
@@ -151,7 +154,8 @@ class Replay:
         offers = choose(page, self._quarantined)
         if self._adopts:
             quota = Quota(self._limits, self._sink.quarantine_depth())
-            adoption = Adoption(self._reader.folder, self._mark, self._sink, quota)
+            folder = self._reader.folder
+            adoption = Adoption(folder, self._mark, self._sink, quota, self._events)
             self._became += adoption.adopt(page, offers, position)
         self._from_quarantine += sum(offer.row is not None for offer in offers)
         self._diff.count(page)

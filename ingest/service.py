@@ -256,6 +256,7 @@ class IngestService:
             self._rules,
             self._settings.limits,
             lambda: loader.position,
+            events=self._events,
             passing=self._intake.passing,
         )
 

@@ -1,7 +1,7 @@
 """A window of the journal judged anew, over any readings store: what is shown, what is adopted."""
 
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -69,12 +69,14 @@ class Plant:
         while self.loader.load_next(threading.Event()):
             pass
 
-    def begin(self, kind, sink=None, job=None, start=NOW - 1000, end=NOW + 10_000, **more):
+    def begin(
+        self, kind, sink=None, job=None, start=NOW - 1000, end=NOW + 10_000, events=None, **more
+    ):
         self.jobs += 1
         arguments = {"from": iso(start), "to": iso(end), **more}
         return Replay(
             Job(job or self.jobs, kind, arguments), "ingest", self.reader, self.loader.position,
-            sink or self.store, Limits(),
+            sink or self.store, Limits(), events,
         )  # fmt: skip
 
     def run(self, kind=REPLAY, **about):
@@ -373,6 +375,37 @@ def adopt_and_break_off(plant, mended, when, error):
     assert (readings.decoded, readings.stored, readings.quarantined) == (60, 60, 0)
     assert len(plant.registers()) == 60
     assert plant.run()["messages"]["newly_decoded"] == 0
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_meter_change_of_nobodys_is_handed_over_under_the_mark_of_its_replay(plant, when):
+    change = b'{"event":"meter_change","at":%d,"old_final_m3":9,"new_initial_m3":0}' % NOW
+    topic = "water/v1/{}/jieshui/{}/event"
+    plant.send(
+        ("?", topic.format("south", "s1"), change),
+        ("north", topic.format("north", "m1"), change),
+    )
+    plant.load()
+    plant.rules = rules("north", "south")
+    events = Events()
+    sink = Failing(plant.store, 1, when, OSError)
+    replay, more = plant.begin(ADOPT_REPLAY, sink=sink, events=events, job=5), True
+    while more:
+        with suppress(OSError):
+            more = replay.step(plant.rules)
+    assert {(mark, event.meter_id, event.entry) for mark, event in events} == {
+        ("replay/5/ingest", "s1", 1)
+    }
+    messages, _ = plant.sums("?")
+    assert (messages.set_aside, messages.undecodable) == (1, 0)
+
+
+class Events(list):
+    """Where meter changes go, with the name under which they came."""
+
+    def take(self, journal, events):
+        self.extend((journal, event) for event in events)
 
 
 @pytest.mark.embedded

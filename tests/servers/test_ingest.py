@@ -16,12 +16,15 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client import CollectorRegistry, generate_latest
 
+from ingest.agreements import Agreements
 from ingest.errors import JournalError
 from ingest.identity import receipt_id
 from ingest.journal import Message, open_journal, writer
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings, Source
+from ingest.signatures import Signing
 from jieshui.broker import Mosquitto, find_mosquitto, free_port
+from simulators.publish import sign
 from storage.readings import open_readings
 from water.accounting import sum_messages, sum_readings
 from water.city_time import CityTime
@@ -228,6 +231,23 @@ def test_a_reading_becomes_stored_with_what_it_said(mosquitto, ingest, supplier,
     running.wait_stored(49)
     running.wait(lambda: running.count("north", "readings", "duplicate") == 1, "the repeat")
     assert running.registers() == sorted([12.5, *range(2, 50)])
+
+
+def test_what_is_agreed_with_a_supplier_is_kept_by_the_running_service(mosquitto, ingest, supplier):
+    key, topic = "k" * 32, "water/v1/north/jieshui/m1/reading"
+    signatures = {"north": Signing((key.encode(),))}
+    running = ingest(mosquitto.port, agreements=Agreements(signatures=signatures))
+    running.wait_connected()
+    client = supplier(mosquitto)
+    send(client, reading(900, 1))
+    send(client, sign(key, topic, reading(901, 2), int(time.time())))
+    send(client, sign(key, topic, reading(902, 3), int(time.time()) - 400))
+    send(client, reading(903, 4), "water/v1/south/jieshui/s1/reading")
+    running.wait_stored(1)
+    running.wait_stored(1, "south")
+    for reason in ("unsigned", "signature_expired"):
+        assert running.count("north", "messages", "undecodable", reason) == 1
+    assert running.registers() == [2, 4]
 
 
 def test_the_packaged_broker_serves_as_well(embedded_broker, ingest, supplier):

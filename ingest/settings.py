@@ -154,8 +154,8 @@ class IngestSettings:
         shared_group: name of the shared subscription of several processes; "" = this one takes
             the whole stream.
         worker: tells the workers of one machine from those of another.
-        silent_s: after so long without a message (or three usual gaps) the broker is connected to
-            anew, and then the silence is told of; 0 = never.
+        silent_s: after so long without a message (where gaps are usual: longer) the broker is
+            connected to anew, and then the silence is told of; 0 = never.
     """
 
     mqtt: MqttSettings

@@ -8,6 +8,12 @@ quiet can't be known here; what is usual can be learned.
 from collections import deque
 from statistics import median
 
+_SLOTS, _FILLED = 15, 8
+"""Messages come all the time when they came in so many of the slots that `patience_s` is cut into
+before they ceased."""
+_SPARSE = 5
+"""Where they don't, silence may be so many times as long until what is usual is learned: meters
+that report hourly are quiet for an hour."""
 _TIMES = 3
 """Silence is told of after so many usual gaps."""
 _WEEK_S = 7 * 86_400.0
@@ -34,6 +40,7 @@ class Silence:
         self._patience_s = patience_s
         self._since = now
         self._expecting = expecting
+        self._slots = deque[int](maxlen=_SLOTS)
         self._long_gaps = deque[tuple[float, float]](maxlen=_KEPT)
         self._probed_at: float | None = None
         self.told = False
@@ -43,6 +50,9 @@ class Silence:
         gap = now - self._since
         if self._expecting and gap >= self._patience_s / _TIMES:
             self._long_gaps.append((now, gap))
+        slot = self._slot(now)
+        if not self._slots or self._slots[-1] != slot:
+            self._slots.append(slot)
         over, self.told = self.told, False
         self._since, self._expecting, self._probed_at = now, True, None
         return over
@@ -54,8 +64,16 @@ class Silence:
     def limit_s(self, now: float) -> float:
         """The silence that is no longer usual: three times the median of this week's long gaps."""
         gaps = [gap for at, gap in self._long_gaps if now - at <= _WEEK_S]
-        usual = median(gaps) if len(gaps) >= _LEARNED else 0.0
-        return max(self._patience_s, _TIMES * usual)
+        if len(gaps) >= _LEARNED:
+            return max(self._patience_s, _TIMES * median(gaps))
+        return self._patience_s if self._came_all_the_time() else _SPARSE * self._patience_s
+
+    def _came_all_the_time(self) -> bool:
+        first = self._slot(self._since) - _SLOTS
+        return sum(slot > first for slot in self._slots) >= _FILLED
+
+    def _slot(self, now: float) -> int:
+        return int(now * _SLOTS / self._patience_s) if self._patience_s else 0
 
     def wants_probe(self, now: float) -> bool:
         """Whether to connect anew now; once a limit."""

@@ -155,6 +155,7 @@ class Loader:
             if not self._ahead:
                 break
             batch.take(self._ahead, self._limits.batch_readings)
+        batch.offered = self._sink.prepare(batch.readings)
         return batch if batch.entries else None
 
     def _is_full(self, batch: Batch) -> bool:
@@ -234,7 +235,8 @@ class Loader:
         if self._events and (events := list_events(batch)):
             self._events.take(self._journal, events)
         with self._sink.load() as load:
-            outcomes = load.add_readings(batch.readings) if batch.readings else None
+            offered = batch.offered or batch.readings
+            outcomes = load.add_readings(offered) if offered else None
             refusals = load.refusals() if outcomes else dict[int, str]()
             kept, quota = self.quota.admit(batch.list_refused(refusals))
             if kept:

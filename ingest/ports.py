@@ -51,6 +51,10 @@ class LoadTransaction(Protocol):
 class ReadingsSink(Protocol):
     """The readings store as the loader sees it."""
 
+    def prepare(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """The same readings, with done of a load what waits for nothing; from any thread."""
+        ...
+
     def load(self) -> AbstractContextManager[LoadTransaction]:
         """Begin a load; leaving the block commits it, an exception undoes it."""
         ...

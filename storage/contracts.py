@@ -73,6 +73,10 @@ class ReadingsStore(Protocol):
         """Close every connection; nothing is lost without it."""
         ...
 
+    def prepare(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """The same readings, with done of a load what waits for nothing; from any thread."""
+        ...
+
     def load(self) -> AbstractContextManager[LoadTransaction]:
         """Begin a load; leaving the block commits it, an exception undoes it."""
         ...

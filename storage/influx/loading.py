@@ -31,6 +31,20 @@ LookUp = Callable[[Sequence[Identity]], dict[Identity, Row]]
 """The stored rows with one of these identities."""
 
 
+class Prepared(list[Reading]):
+    """Readings, at least one, with what a load writes of them in the usual case: all of them.
+
+    Attributes:
+        columns: they, in order of time.
+        lines: the columns as lines.
+    """
+
+    def __init__(self, readings: Sequence[Reading]) -> None:
+        super().__init__(readings)
+        self.columns = transpose(sorted(readings, key=_AT))
+        self.lines = format_readings(self.columns)
+
+
 class Load:
     """The transaction that ingest loads through (ingest.ports.LoadTransaction).
 
@@ -84,16 +98,18 @@ class Load:
         if not readings:
             return None
         first, self._added = self._added, self._added + len(readings)
-        columns = transpose(sorted(readings, key=_AT))
+        prepared = readings if isinstance(readings, Prepared) else Prepared(readings)
+        columns = prepared.columns
         outcomes, refused = None, dict[Identity, str]()
         if not self._unsettled and self._are_new(columns):
             parts = list(zip(columns.meters, columns.instants, columns.masks(), strict=True))
-            refused = self._write(columns, parts)
+            refused = self._write(columns, prepared.lines, parts)
         else:
             outcomes, rows, filled = self._merge(readings, self._find_late(readings))
             if rows:
                 columns = transpose(sorted(rows, key=_AT))
-                refused = self._write(columns, self._unsettled.unlisted(filled))
+                lines = self._format(columns)
+                refused = self._write(columns, lines, self._unsettled.unlisted(filled))
         if refused:
             outcomes = outcomes or [Outcome.STORED] * len(readings)
             self._refuse(readings, outcomes, refused, first)
@@ -144,7 +160,9 @@ class Load:
             if _mask(kept):
                 yield identity, kept
 
-    def _write(self, readings: Columns, parts: Sequence[Part]) -> dict[Identity, str]:
+    def _write(
+        self, readings: Columns, lines: pa.StringArray, parts: Sequence[Part]
+    ) -> dict[Identity, str]:
         """Write readings, which are in order of time; the refused ones with the server's reason.
 
         `parts` is what of them the ledger doesn't know yet for unsettled.
@@ -154,7 +172,7 @@ class Load:
                 self._own_rows.append(ledger_unsettled.add(self._connection, parts))
         # Before the request: if its answer gets lost, these readings may be there all the same.
         keep_newest(self._newest, dict(readings.identities))
-        refusals = write_lines(self._client, self._format(readings))
+        refusals = write_lines(self._client, lines)
         identities = readings.identities
         if not refusals:
             self._note_days(identities)

@@ -17,7 +17,7 @@ from storage.frames import to_instants, touched_frame, whole_seconds
 from storage.influx import flux
 from storage.influx.answers import InfluxAnswers
 from storage.influx.client import InfluxClient
-from storage.influx.loading import Load
+from storage.influx.loading import Load, Prepared
 from storage.influx.points import instants_of, meters_of, read_points
 from storage.lookup import find_conflicts, find_readings, look_up
 from storage.registry import ledger_rows, ledger_touched
@@ -54,6 +54,14 @@ class InfluxReadings(InfluxAnswers):
     def close(self) -> None:
         """Close every connection to InfluxDB; the engine is its opener's."""
         self._client.close()
+
+    def prepare(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """The same readings with their lines, made without a lock or the server."""
+        try:
+            return Prepared(readings) if readings else readings
+        except (ValueError, OverflowError, TypeError):
+            # One of them can't be a line: for the load to find out which, and put it aside.
+            return readings
 
     @contextmanager
     def load(self) -> Generator[Load]:

@@ -76,6 +76,10 @@ class ReadingsStore:
 
     # -- ingest.ports.ReadingsSink
 
+    def prepare(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """The same readings: nothing of a load can be done beforehand."""
+        return readings
+
     @contextmanager
     def load(self) -> Generator[Load]:
         """Begin a load; leaving the block commits it, an exception undoes it.

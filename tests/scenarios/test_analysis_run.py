@@ -303,6 +303,8 @@ def test_arrivals_are_counted_and_the_silent_have_none(house):
     assert (full.expected, full.received, full.valid) == (24, 24, 24)
     silent = arrivals["C2", LAST]
     assert (silent.expected, silent.received) == (24, 0)
+    assert (full.least_delay_s, full.median_delay_s, full.most_delay_s) == (30, 30, 30)
+    assert silent.p95_delay_s is None
 
 
 def test_what_ingest_has_counted_is_kept_by_the_day_and_only_what_changed(house, monkeypatch):

@@ -90,9 +90,10 @@ class CountedAs:
         self._begins = min((line.first for line in lines if not line.mark), default=None)
         self._labels: dict[int, str] = {}
         self._ends = 0
+        adopted = {mark: adopted_to(mark) for mark in {line.mark for line in lines} if mark}
         for line in lines:
             if line.mark:
-                self._adopt(line, adopted_to(line.mark))
+                self._adopt(line, adopted[line.mark])
             else:
                 self._load(line)
 

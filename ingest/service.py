@@ -225,6 +225,14 @@ class IngestService:
             if time.monotonic() > compress_at:
                 more = journal.compress_loaded(loader.position, _REST_S)
                 compress_at = time.monotonic() + (_COMPRESS_S if more else _COMPRESS_IDLE_S)
+        if self._intake.passing:
+            self._tidy(journal, loader.position)
+
+    def _tidy(self, journal: JournalWriter, loaded: Position) -> None:
+        """Do at once what would be due when this service is no longer there."""
+        self._drop_loaded(journal, loaded)
+        while journal.compress_loaded(loaded, rest_s=0):
+            pass
 
     def _drop_loaded(self, journal: JournalWriter, loaded: Position) -> None:
         """Delete old segments, but none that a row of the quarantine still points to."""

@@ -34,7 +34,8 @@ def logs_as_they_are(monkeypatch):
 def config(tmp_path):
     """An installation with supplier north, its meters M0 … M3, and a device of M0."""
     path = tmp_path / "jieshui.toml"
-    path.write_text('[store]\nfolder = "var"\n', encoding="utf-8")
+    text = '[store]\nfolder = "var"\n[journal]\nsegment_mb = 1\n'
+    path.write_text(text, encoding="utf-8")
     with open_stores(load_settings(path)) as stores, Session(stores.engine) as session:
         session.add(SupplierRow(id="north", name="north"))
         session.flush()
@@ -157,9 +158,11 @@ def test_an_import_that_is_killed_goes_on_and_nothing_is_lost_or_counted_twice(c
         os.kill(victim.pid, signal.SIGKILL)
         victim.wait()
     rows = METERS * quarter_hours
+    assert not list(journal.glob("*.zst"))
     said = run(config, path, "--supplier", "north")
     assert said["rows"] == rows
     assert said["earlier"] > 0
+    assert list(journal.glob("*.zst"))
     frame, tallies = stored(config)
     assert len(frame) == rows
     readings, messages = sum_readings(tallies)["north"], sum_messages(tallies)["north"]

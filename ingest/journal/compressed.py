@@ -1,6 +1,6 @@
 # pyright: standard
 # pyarrow ships no stubs: strict rules about unknown types have nothing to hold on to.
-"""The compressed form of a closed segment: bytes in, bytes out; no I/O.
+"""The compressed form of a closed segment; no I/O but by what is handed in.
 
 Each MiB of the plain segment is a zstd frame of its own, and before it stands a skippable frame
 that says which MiB it is:
@@ -14,8 +14,7 @@ Damage takes the MiB that it lies in; offsets of entries are those of the plain 
 """
 
 import struct
-from collections.abc import Iterator
-from mmap import mmap
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from zlib import crc32
 
@@ -32,6 +31,10 @@ _CHECK = struct.Struct("<I")
 _REST = _HEAD.size + _CHECK.size - 8
 _MAGIC = struct.pack("<II", _SKIPPABLE, _REST)
 _CODEC = pa.Codec("zstd", compression_level=_LEVEL)
+
+
+ReadAt = Callable[[int, int], bytes]
+"""Gives up to so many bytes (second) from an offset (first) of the file."""
 
 
 class _Block(NamedTuple):
@@ -59,12 +62,13 @@ class CompressedSegment:
         length: bytes of the plain segment; 0 when no block says them.
     """
 
-    def __init__(self, content: bytes | mmap) -> None:
-        self._content = content
+    def __init__(self, read_at: ReadAt, size: int) -> None:
+        """`size`: bytes of the file."""
+        self._read_at = read_at
         self._blocks: dict[int, _Block] = {}
         self._last: tuple[int, bytes] = (-1, b"")
         self.length = 0
-        for number, total, block in _find_blocks(content):
+        for number, total, block in _find_blocks(read_at, size):
             self._blocks[number] = block
             self.length = total
 
@@ -89,22 +93,31 @@ class CompressedSegment:
         block = self._blocks.get(number)
         if block is None:
             return None
-        packed = self._content[block.at : block.at + block.packed]
+        packed = self._read_at(block.at, block.packed)
         if crc32(packed) != block.checksum:
             return None
         return _CODEC.decompress(packed, block.length, asbytes=True)
 
 
-def _find_blocks(content: bytes | mmap) -> Iterator[tuple[int, int, _Block]]:
+def _find_blocks(read_at: ReadAt, size: int) -> Iterator[tuple[int, int, _Block]]:
     """(number, bytes of the whole segment, block) of every block with a sound head."""
     at = 0
-    while 0 <= at <= len(content) - _HEAD.size - _CHECK.size:
-        head = content[at : at + _HEAD.size]
-        (check,) = _CHECK.unpack_from(content, at + _HEAD.size)
-        if crc32(head) != check:
-            at = content.find(_MAGIC, at + 1)
+    while 0 <= at <= size - _HEAD.size - _CHECK.size:
+        found = read_at(at, _HEAD.size + _CHECK.size)
+        head, check = found[: _HEAD.size], found[_HEAD.size :]
+        if len(check) < _CHECK.size or crc32(head) != _CHECK.unpack(check)[0]:
+            at = _find_magic(read_at, at + 1)
             continue
         _, _, _, offset, length, total, packed, checksum = _HEAD.unpack(head)
-        begin = at + _HEAD.size + _CHECK.size
+        begin = at + len(found)
         yield offset // BLOCK_BYTES, total, _Block(begin, packed, checksum, length)
         at = begin + packed
+
+
+def _find_magic(read_at: ReadAt, at: int) -> int:
+    """Where a head may begin next, or -1."""
+    while len(chunk := read_at(at, BLOCK_BYTES)) >= len(_MAGIC):
+        if (found := chunk.find(_MAGIC)) >= 0:
+            return at + found
+        at += len(chunk) - len(_MAGIC) + 1
+    return -1

@@ -2,7 +2,6 @@
 
 import os
 from contextlib import suppress
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +49,7 @@ def list_segments(folder: Path) -> list[int]:
 class SegmentFiles:
     """Reads segments of a folder, plain or compressed, by offsets of the plain one.
 
-    Keeps the compressed segment that was read last open: who reads it once mostly reads on.
+    Keeps the places of the compressed segment that was read last: who reads it mostly reads on.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,14 +87,18 @@ class SegmentFiles:
 
 
 def open_compressed(path: Path) -> CompressedSegment:
-    """A compressed segment, mapped into memory.
+    """A compressed segment; its file is opened anew for each read.
 
     Raises:
         FileNotFoundError: it is not there.
     """
-    with path.open("rb") as file:
-        empty = not os.fstat(file.fileno()).st_size
-        return CompressedSegment(b"" if empty else mmap(file.fileno(), 0, access=ACCESS_READ))
+
+    def read_at(offset: int, size: int) -> bytes:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+    return CompressedSegment(read_at, path.stat().st_size)
 
 
 def read_header(folder: Path, segment: int) -> tuple[bytes, SegmentHeader, int] | None:

@@ -225,12 +225,16 @@ def test_a_compressed_segment_of_which_nothing_can_be_read_is_damage_as_a_whole(
     assert (reader.damage.bytes, reader.damage.places) == (5_000, 1)
 
 
+def of_bytes(content):
+    return CompressedSegment(lambda at, size: content[at : at + size], len(content))
+
+
 def test_a_block_cut_off_at_the_end_reads_as_zeros():
     plain = os.urandom(BLOCK_BYTES + 1000)
     blocks = [
         pack_block(MARKER, plain[at : at + BLOCK_BYTES], at, len(plain)) for at in (0, BLOCK_BYTES)
     ]
-    whole, cut = CompressedSegment(b"".join(blocks)), CompressedSegment(blocks[0] + blocks[1][:500])
+    whole, cut = of_bytes(b"".join(blocks)), of_bytes(blocks[0] + blocks[1][:500])
     assert whole.read(BLOCK_BYTES - 5, 10) == plain[BLOCK_BYTES - 5 : BLOCK_BYTES + 5]
     assert whole.read(0, 1 << 30) == plain
     assert cut.length == whole.length

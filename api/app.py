@@ -39,6 +39,7 @@ from api.problems import (
 from api.routes import (
     administration,
     alerts,
+    billing,
     city,
     edits,
     ingest,
@@ -65,7 +66,7 @@ Instants carry their zone (ISO 8601), volumes are m³, flows m³/h, rates fracti
 comes in pages (items, next) and as CSV (?format=csv); errors are RFC 9457 problem documents."""
 
 _SUBJECTS = (
-    session, users, zones, meters, edits, alerts, city,
+    session, users, zones, meters, edits, billing, alerts, city,
     ingest, scorecards, replays, readings_in, administration,
 )  # fmt: skip
 

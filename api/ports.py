@@ -277,6 +277,10 @@ class EditQueries(Protocol):
         """
         ...
 
+    def billing_reads(self, viewer: Viewer, first: date, last: date) -> list[Row]:
+        """Periods billed that touch the days: meter_id, first, last, billed_m3, note."""
+        ...
+
     def meter_events(
         self, viewer: Viewer, *, state: str = "", cursor: str | None = None, limit: int = 100
     ) -> Page:

@@ -72,6 +72,11 @@ def _check_return(row: Row) -> Iterator[Problem]:
         yield row.problem("", f"{used:g} m³ used of {supplied:g} m³ supplied", warning=True)
 
 
+def _check_billing(row: Row) -> Iterator[Problem]:
+    if row.values["last"] < row.values["first"]:
+        yield row.problem("last", "this lies before first")
+
+
 def _check_works(row: Row) -> Iterator[Problem]:
     if row.values["ends"] <= row.values["begins"]:
         yield row.problem("ends", "this lies not after begins")
@@ -84,6 +89,7 @@ _RULES: Mapping[str, Callable[[Row], Iterator[Problem]]] = {
     "devices": _check_device,
     "plans": _check_plan,
     "monthly_returns": _check_return,
+    "billing_reads": _check_billing,
     "works": _check_works,
 }
 

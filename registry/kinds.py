@@ -297,6 +297,20 @@ _MONTHLY_RETURNS = Kind(
     ("月报",),
 )  # fmt: skip
 
+_BILLING_READS = Kind(
+    "billing_reads",
+    "抄表计费",
+    ("meter_id", "first"),
+    (
+        _link("meter_id", "表号", "meters", "M0001"),
+        Column("first", "计费起日", "day", as_day, "2026-01-01", aliases=("起日",)),
+        Column("last", "计费止日", "day", as_day, "2026-01-31", aliases=("止日",)),
+        _volume("billed_m3", "计费水量", "3120"),
+        _note("note", "说明", "1月账单"),
+    ),
+    ("计费",),
+)
+
 _WORKS = Kind(
     "works",
     "工况登记",
@@ -315,7 +329,7 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         _SUPPLIERS, _ZONES, _USERS, _METERS, _DEVICES, _METER_CHANGES, _PLANS, _MONTHLY_RETURNS,
-        _WORKS,
+        _BILLING_READS, _WORKS,
     )
 }  # fmt: skip
 """Every kind by its name, in the order in which they are written."""

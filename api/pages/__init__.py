@@ -15,6 +15,7 @@ from api.context import ApiContext
 from api.pages import (
     alert,
     alerts,
+    billing,
     edit,
     edits,
     home,
@@ -39,6 +40,7 @@ PAGES = {
     "/zones": zones.PAGE,
     "/zones/{zone_id}": zone.PAGE,
     "/meters/{meter_id}": meter.PAGE,
+    "/billing": billing.PAGE,
     "/edits": edits.PAGE,
     "/edits/{edit_id}": edit.PAGE,
     "/alerts": alerts.PAGE,

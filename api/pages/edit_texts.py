@@ -64,6 +64,21 @@ EDIT_TEXTS: dict[str, tuple[str, str]] = {
         "Who contradicts what stands waits for a person; what can't be used is counted by reason.",
     ),
     "decide_event": ("处理上报的换表", "Decide about a change that was sent"),
+    # billing reads
+    "billing": ("计费比对", "Billing reads"),
+    "billing_of_days": ("近 {days} 天的计费周期", "Billed periods of the last {days} days"),
+    "first_day": ("起日", "First day"),
+    "last_day": ("止日", "Last day"),
+    "billed_m3": ("计费水量（m³）", "Billed (m³)"),
+    "difference_m3": ("本平台 − 计费（m³）", "Ours − billed (m³)"),
+    "difference_share": ("差异率", "Difference"),
+    "billing_rule": (
+        "差异超过计费水量的 5% 且超过 1 m³ 为超差；缺失超过十分之一的周期不作比对。",
+        "Beyond: more than 5 % of the bill and 1 m³; not compared where a tenth is missing.",
+    ),
+    "billing_state.beyond": ("超差", "Beyond"),
+    "billing_state.within": ("相符", "Within"),
+    "billing_state.incomplete": ("数据不足", "Incomplete"),
     # words for stored codes
     "edit_kind.manual": ("人工抄表", "Manual reading"),
     "edit_kind.correction": ("更正", "Correction"),

@@ -57,6 +57,7 @@ def draw(visit: Visit, said: Said) -> None:
     """The edits with their filter, then what suppliers sent."""
     texts = visit.texts
     parts.title(texts["edits"])
+    ui.link(texts["billing"], "/billing")
     with parts.panel(texts["edits"]) as side:
         states = {"": texts["all"]} | {str(s): texts.word("edit_state", s) for s in EditState}
         wanted = visit.query("state")

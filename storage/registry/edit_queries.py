@@ -1,12 +1,18 @@
-"""Edits, decided conflicts and suppliers' meter changes, as people and programs ask for them."""
+"""Edits, decisions, suppliers' meter changes and billing reads, as people and programs ask."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Engine, Select, false, select, true
 
 from storage.registry.cursors import columns_of, fetch_page
 from storage.registry.engine import for_reading
-from storage.registry.models import ConflictDecisionRow, EditRow, MeterEventRow, MeterRow
+from storage.registry.models import (
+    BillingReadRow,
+    ConflictDecisionRow,
+    EditRow,
+    MeterEventRow,
+    MeterRow,
+)
 from storage.registry.sight import meters_in_sight
 from water.edits import EditState
 from water.pages import Page, Row
@@ -61,6 +67,20 @@ class EditQueries:
                 ConflictDecisionRow.at < end,
                 EditRow.id.is_(None) | (EditRow.state == EditState.APPROVED),
             )
+        )
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+    def billing_reads(self, viewer: Viewer, first: date, last: date) -> list[Row]:
+        """Billing reads of which a day lies within first to last, by meter and first day."""
+        query = (
+            select(*columns_of(BillingReadRow))
+            .where(
+                BillingReadRow.meter_id.in_(_meters(viewer)),
+                BillingReadRow.first <= last,
+                BillingReadRow.last >= first,
+            )
+            .order_by(BillingReadRow.meter_id, BillingReadRow.first)
         )
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]

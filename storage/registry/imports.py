@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, upd
 from storage.registry.consequences import RECOMPUTE, recompute_jobs
 from storage.registry.models import (
     AuditRow,
+    BillingReadRow,
     DeviceRow,
     JobRow,
     MeterChangeRow,
@@ -41,6 +42,7 @@ _TABLES: dict[str, Table] = {
     "meter_changes": table_of(MeterChangeRow),
     "plans": table_of(PlanRow),
     "monthly_returns": table_of(MonthlyReturnRow),
+    "billing_reads": table_of(BillingReadRow),
     "works": _WORKS,
 }
 _WORKS_KEY = ("zone_id", "kind", "begins")

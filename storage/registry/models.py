@@ -244,6 +244,17 @@ class MonthlyReturnRow(Base):
     outlet_pressure_mpa: Mapped[float]
 
 
+class BillingReadRow(Base):
+    """What the utility billed for a meter over local days, both included."""
+
+    __tablename__ = "billing_read"
+    meter_id: Mapped[str] = mapped_column(ForeignKey("meter.id"), primary_key=True)
+    first: Mapped[date] = mapped_column(primary_key=True)
+    last: Mapped[date]
+    billed_m3: Mapped[float]
+    note: Mapped[str] = mapped_column(default="")
+
+
 class WorksRow(Base):
     """Works in a zone; see water.zones.Works."""
 

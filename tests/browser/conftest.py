@@ -201,6 +201,15 @@ def _seed_users(session):
                                     in_service_from=NOW - timedelta(days=400)))  # fmt: skip
 
 
+def _seed_bills(session):
+    session.flush()
+    for month, billed in ((7, 3_300.0), (8, 2_000.0)):
+        first, last = date(2026, month, 1), date(2026, month, 31)
+        bill = models.BillingReadRow(meter_id="M-U003", first=first, last=last, note="")
+        bill.billed_m3 = billed
+        session.add(bill)
+
+
 def _seed_zones(session):
     for z, name in enumerate(("稠江片区", "北苑片区", "城西片区", "福田片区"), start=1):
         session.add(models.ZoneRow(id=f"Z{z}", name=name, mains_km=18.4 * z, connections=1_450 * z,
@@ -307,6 +316,7 @@ def service(tmp_path_factory):
         session.flush()
         _seed_users(session)
         _seed_rates(session)
+        _seed_bills(session)
         session.commit()
     readings = open_readings(folder / "readings", CITY, CLOCK)
     volumes = open_volumes(folder / "volumes", CITY, CLOCK)

@@ -20,6 +20,7 @@ PATHS = {
     "meter": "/meters/M-U003",
     "edits": "/edits",
     "edit": "/edits/1",
+    "billing": "/billing",
     "alerts": "/alerts",
     "alert": "/alerts/1",
     "ingest": "/ingest",

@@ -38,6 +38,7 @@ from storage.registry.engine import migrate, open_registry
 from storage.registry.jobs import JobStore
 from storage.registry.models import (
     AlertRow,
+    BillingReadRow,
     CityRateRow,
     EditRow,
     MeterEventRow,
@@ -152,6 +153,10 @@ def _seed_user(session, supplier, name, number):
                 state="approved", register_m3=1.5, approved_at=NOW, **said,
             )
         )  # fmt: skip
+    for day in DAYS:
+        session.add(
+            BillingReadRow(meter_id=f"meter-{name}", first=day, last=day, billed_m3=9.0, note="")
+        )
     session.add(
         MeterEventRow(
             supplier_id=supplier, state="open", meter_id=f"meter-{name}", at=NOW, count=1,

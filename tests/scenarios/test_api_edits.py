@@ -128,6 +128,21 @@ def test_a_conflict_is_decided_and_its_correction_shown(house):
     assert {row["meter_id"]: row["decision"] for row in rows}[METER] is None
 
 
+def test_what_was_billed_is_held_against_our_volumes(house):
+    client = house.city.client("north")
+    days = {"first": "2026-09-13", "last": "2026-09-13"}
+    rows = client.get(f"{V1}/billing", params=days).json()["items"]
+    assert rows[0] == {
+        "meter_id": METER, "first": "2026-09-13", "last": "2026-09-13", "billed_m3": 9.0,
+        "note": "", "volume_m3": 2.0, "difference_m3": -7.0, "difference_share": -7 / 9,
+        "estimated_share": 0.0, "missing_share": 0.0, "state": "beyond",
+    }  # fmt: skip
+    within = client.get(f"{V1}/billing", params=days | {"state": "within"}).json()["items"]
+    assert (len(rows), within) == (2, [])
+    wrong = client.get(f"{V1}/billing", params={"first": "2026-09-13", "last": "2026-09-12"})
+    assert wrong.status_code == 422
+
+
 def test_a_meter_change_is_entered_and_a_sent_one_decided(house):
     client = house.person("li")
     body = {

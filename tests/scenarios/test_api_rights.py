@@ -19,6 +19,7 @@ LISTS = {
     "/edits": "meter_id",
     "/edits?state=approved": "meter_id",
     "/meter-events": "supplier_id",
+    f"/billing?{DAYS}": "meter_id",
     "/ingest/status": "supplier",
     "/quarantine": "supplier",
     f"/conflicts?{SPAN}": "meter_id",

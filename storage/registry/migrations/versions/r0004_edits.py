@@ -1,4 +1,4 @@
-"""Edits of readings, conflicts decided, meter changes that suppliers send."""
+"""Edits of readings, conflicts decided, meter changes that suppliers send, billing reads."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -89,12 +89,25 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_meter_event")),
     )
+    op.create_table(
+        "billing_read",
+        sa.Column("meter_id", sa.String(), nullable=False),
+        sa.Column("first", sa.Date(), nullable=False),
+        sa.Column("last", sa.Date(), nullable=False),
+        sa.Column("billed_m3", _real(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["meter_id"], ["meter.id"], name=op.f("fk_billing_read_meter_id_meter")
+        ),
+        sa.PrimaryKeyConstraint("meter_id", "first", name=op.f("pk_billing_read")),
+    )
     op.create_index(op.f("ix_meter_event_supplier_id"), "meter_event", ["supplier_id"])
     op.create_index(op.f("ix_meter_event_meter_id"), "meter_event", ["meter_id"])
 
 
 def downgrade() -> None:
     """What people decided is lost; readings are as meters sent them."""
+    op.drop_table("billing_read")
     op.drop_table("meter_event")
     op.drop_table("conflict_decision")
     op.drop_table("edit")

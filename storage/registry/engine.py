@@ -6,6 +6,7 @@ with "database is locked" while other processes write too; they wait for each ot
 reads asks for an engine that doesn't: `for_reading(engine)`.
 """
 
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from storage.registry.postgresql import open_postgresql
 
@@ -93,7 +95,14 @@ def _scripts() -> Config:
     return config
 
 
+@retry(
+    retry=retry_if_exception_type(sqlite3.OperationalError),
+    stop=stop_after_delay(BUSY_TIMEOUT_MS / 1000),
+    wait=wait_fixed(0.05),
+    reraise=True,
+)
 def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
+    # SQLite doesn't wait when two processes switch a new file to WAL at once.
     # The driver must not begin transactions by itself: it leaves schema changes outside of them.
     dbapi_connection.isolation_level = None
     for pragma in (

@@ -22,6 +22,8 @@ from ingest.errors import UnaskedQosError
 from ingest.packets import MalformedPacketError, Packet, PacketBuffer, Take
 
 _RECEIVE_BYTES = 256 * 1024
+_RECORD_BYTES = 16 * 1024
+"""What a TLS record holds at most (RFC 8446, section 5.1)."""
 _PUBACK = 0x4002
 """The first two bytes of a PUBACK that says "success": its kind, and that two bytes follow."""
 
@@ -45,7 +47,7 @@ class FastClient(mqtt.Client):
         if self._sock is None:
             return MQTTErrorCode.MQTT_ERR_NO_CONN
         try:
-            chunk = self._sock_recv(_RECEIVE_BYTES)
+            chunk = self._receive_records() if self._ssl else self._sock_recv(_RECEIVE_BYTES)
         except BlockingIOError:
             return MQTTErrorCode.MQTT_ERR_SUCCESS
         except OSError:
@@ -65,6 +67,24 @@ class FastClient(mqtt.Client):
             if code > 0:
                 return self._loop_rc_handle(code)
         return MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _receive_records(self) -> bytes:
+        """What TLS has, one record after the other: Mosquitto writes one for each message.
+
+        An end or an error that comes after some of them is met again by the next call.
+
+        Raises:
+            OSError: the first record brings it; BlockingIOError: there is none yet.
+        """
+        records = [self._sock_recv(_RECORD_BYTES)]
+        held = len(records[0])
+        while records[-1] and held < _RECEIVE_BYTES:
+            try:
+                records.append(self._sock_recv(_RECORD_BYTES))
+            except OSError:
+                break
+            held += len(records[-1])
+        return b"".join(records)
 
     def acknowledge(self, packet_ids: Sequence[int]) -> MQTTErrorCode:
         """Send a PUBACK for each, in this order, in one write."""

@@ -119,9 +119,18 @@ Editor = Annotated[
 ]
 
 
-def _in_person(request: Request, viewer: Editor) -> Viewer:
+def require_person(request: Request) -> None:
+    """Refuse an API key: a person who has one would be two people.
+
+    Raises:
+        ProblemError: the request carries a key (403).
+    """
     if key_of(request) is not None:
-        raise ProblemError(FORBIDDEN, "people who are logged in decide this, no API key does")
+        raise ProblemError(FORBIDDEN, "people who are logged in do this, no API key does")
+
+
+def _in_person(request: Request, viewer: Editor) -> Viewer:
+    require_person(request)
     return viewer
 
 

@@ -47,6 +47,12 @@ def meter_address(row: Row) -> str:
     return f"/meters/{quote(row['meter_id'], safe='')}" if row.get("meter_id") else ""
 
 
+def decision_word(visit: Visit, conflict: Row) -> str:
+    """How a conflict was decided, or that it is open."""
+    decided = conflict["decision"]
+    return visit.texts.word("decision", decided) if decided else visit.texts["open_conflict"]
+
+
 def load(visit: Visit) -> Said:
     """One page of the edits that the address asks for, and the newest events."""
     events = visit.context.edits.meter_events(visit.viewer, limit=PAGE_ROWS).rows

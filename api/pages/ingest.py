@@ -5,13 +5,14 @@ from datetime import timedelta
 
 from nicegui import ui
 
+from api.conflicts import load_conflicts
 from api.pages import parts
+from api.pages.edits import decision_word, meter_address
 from api.pages.frame import PageKind
 from api.pages.replays import draw_replays, load_replays
 from api.pages.scorecard import address_of
 from api.pages.tables import Column, instant, number, show_table, word
 from api.pages.visit import Visit
-from api.tables import rows_of
 from water.pages import Page, Row
 from water.refusals import Refusal
 
@@ -103,18 +104,19 @@ def _load_conflicts(visit: Visit) -> list[Row]:
     """Contradicting values of the meters in sight, newest first."""
     now = visit.context.clock.now()
     start, end = now - timedelta(days=CONFLICT_DAYS), now + timedelta(days=1)
-    rows = rows_of(visit.context.readings.conflicts(visit.viewer, start, end))
+    rows = load_conflicts(visit.context, visit.viewer, start, end)
     return sorted(rows, key=lambda row: row["at"], reverse=True)
 
 
 def _draw_conflicts(visit: Visit, newest: list[Row], side: ui.element) -> None:
     texts = visit.texts
     columns = [
-        Column("meter_id", texts["meter_id"]),
+        Column("meter_id", texts["meter_id"], href=meter_address),
         instant("at", texts["measured_at"], visit),
         Column("quantity", texts["quantity"]),
         number("kept", texts["kept"], 3),
         number("offered", texts["offered"], 3),
+        Column("decision", texts["decision"], lambda row: decision_word(visit, row)),
         instant("received_at", texts["received_at"], visit),
     ]
     show_table(

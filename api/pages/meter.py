@@ -8,7 +8,7 @@ from nicegui import ui
 from api.conflicts import load_conflicts
 from api.pages import parts
 from api.pages.charts import series_chart
-from api.pages.edits import edit_columns
+from api.pages.edits import decision_word, edit_columns
 from api.pages.figures import write_instant, write_number
 from api.pages.frame import NotVisibleError, PageKind
 from api.pages.meter_forms import draw_change_form, draw_conflict_form, draw_edit_form
@@ -161,12 +161,6 @@ def _draw_conflicts(visit: Visit, conflicts: list[Row], side: ui.element) -> Non
     show_table(visit, "conflicts", columns, Page(conflicts), side=side)
     if conflicts and visit.viewer.may_edit:
         draw_conflict_form(visit, conflicts)
-
-
-def decision_word(visit: Visit, conflict: Row) -> str:
-    """How a conflict was decided, or that it is open."""
-    decided = conflict["decision"]
-    return visit.texts.word("decision", decided) if decided else visit.texts["open_conflict"]
 
 
 def _scrolled() -> ui.element:

@@ -20,11 +20,11 @@ from api.edit_models import (
 from api.models import MeterDetail
 from api.paging import Cursor, Limit, Listing, list_described
 from api.problems import CONFLICT, FORBIDDEN, NOT_FOUND, ProblemError, described
-from api.rights import Asker, Context, Editor, EditorInPerson, NotUser, found
+from api.rights import Asker, Context, Editor, EditorInPerson, NotUser, found, require_person
 from api.routes import PREFIX
 from api.sent import find_sent
 from api.tables import Format, answer, cleaned
-from water.edits import EditState, EventState, RefusedEditError
+from water.edits import EditKind, EditState, EventState, RefusedEditError
 from water.meters import MeterChange
 from water.pages import Row
 from water.readings import QUANTITIES
@@ -93,8 +93,15 @@ def get_edit(edit_id: Number, viewer: Asker, context: Context) -> Row:
     summary="提出修改 Make an edit",
     responses=described(FORBIDDEN, NOT_FOUND, CONFLICT),
 )
-def post_edit(meter_id: str, body: NewEdit, viewer: Editor, context: Context) -> Row:
-    """A manual reading counts at once; the others once somebody else approved them."""
+def post_edit(
+    request: Request, meter_id: str, body: NewEdit, viewer: Editor, context: Context
+) -> Row:
+    """A manual reading counts at once; the others once somebody else approved them.
+
+    An API key brings manual readings only.
+    """
+    if body.kind is not EditKind.MANUAL:
+        require_person(request)
     found(context.registry.meter(viewer, meter_id), "meter")
     with _said():
         edit_id = context.editing.propose(

@@ -52,14 +52,14 @@ def test_a_correction_is_made_by_one_person_and_approved_by_another(house):
     assert newest == withdrawn
 
 
-def test_a_key_may_bring_manual_readings_but_approves_nothing(house):
+def test_a_key_brings_manual_readings_and_nothing_that_needs_two_people(house):
     keys = house.city.client("utility")
     later = {"at": "2026-09-14T01:00:00+08:00", "kind": "manual"}
     made = house.edit(keys, **later).json()
     assert (made["state"], made["author"].startswith("key ")) == ("approved", True)
-    proposed = house.edit(keys).json()
     for path, body in (
-        (f"edits/{proposed['id']}/approve", None),
+        (f"meters/{METER}/edits", {"at": AT, "kind": "void", "reason": "x"}),
+        ("edits/1/approve", None),
         ("conflicts/decide", CONFLICT | {"decision": "keep"}),
         ("meter-events/1/decide", {"decision": "keep", "reason": "x"}),
     ):
@@ -100,7 +100,7 @@ def test_suppliers_and_users_edit_nothing_and_see_what_was_edited(house, role):
     ],
 )  # fmt: skip
 def test_what_can_not_be_is_refused_with_a_sentence(house, body, status):
-    answer = house.edit(house.city.client("bureau"), **body)
+    answer = house.edit(house.person("li"), **body)
     assert (answer.status_code, bool(answer.json()["detail"])) == (status, True)
 
 

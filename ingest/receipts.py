@@ -175,6 +175,8 @@ class Receipts:
         if reason_code.is_failure:
             self.dropped += 1
             self._say(f"broker refuses a receipt: {reason_code}")
+        elif self.trouble:
+            self._say("")
 
     def _say(self, trouble: str) -> None:
         """Log what is wrong once, and that it is over."""

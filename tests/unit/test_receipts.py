@@ -82,3 +82,15 @@ def test_an_oversized_payload_is_receipted_under_the_id_of_what_was_sent():
     kept = cut_oversize(sent)
     assert len(kept) < 2_000
     assert receipt_id(kept, OVERSIZE) == receipt_id(sent)
+
+
+def test_what_waits_for_its_receipt_is_bounded_by_its_bytes_too():
+    receipts = Receipts(MqttSettings(), SystemClock())
+    group = [Message("north", "t", bytes(1 << 20), 1)] * 40
+    for _ in range(3):
+        receipts.journalled(group)
+    assert receipts.dropped == 1, "40 MiB wait, then 80; more is dropped"
+    receipts._publish_next()
+    receipts._publish_next()
+    receipts.journalled(group)
+    assert receipts.dropped == 1, "and what was sent makes room"

@@ -143,7 +143,7 @@ def test_quarantined_rows_are_run_again_without_a_file(config, tmp_path):
 
 def test_an_import_that_is_killed_goes_on_and_nothing_is_lost_or_counted_twice(config, tmp_path):
     path = tmp_path / "history.csv"
-    quarter_hours = 15_000
+    quarter_hours = 10_000
     write_history(path, quarter_hours)
     command = [sys.executable, "-m", "jieshui", "import", "readings", str(path)]
     command += ["--supplier", "north", "--config", str(config), "--json"]

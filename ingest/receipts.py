@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import structlog
+from paho.mqtt.enums import MQTTErrorCode
 
 from ingest.accounting import ACCOUNTS
 from ingest.batch import Batch, Judgement, accepted_parts
@@ -214,5 +215,7 @@ class Receipts:
         for supplier, items in by_supplier.items():
             for first in range(0, len(items), _ITEMS):
                 text = msgspec.json.encode({"at": at, kind: items[first : first + _ITEMS]})
-                if self._client.publish(f"receipts/v1/{supplier}", text, qos=1).rc:
+                told = self._client.publish(f"receipts/v1/{supplier}", text, qos=1)
+                # Without a connection the client keeps it and sends it on the next one.
+                if told.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
                     self.dropped += 1

@@ -66,12 +66,9 @@ class SlowStore:
     def __init__(self, store: ReadingsStore, delay_s: float) -> None:
         self._store = store
         self._delay_s = delay_s
-        self.position = store.position
-        self.marker = store.marker
-        self.swap_marker = store.swap_marker
-        self.tallies = store.tallies
-        self.quarantine_depth = store.quarantine_depth
-        self.oldest_refused_segment = store.oldest_refused_segment
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
 
     @contextmanager
     def load(self) -> Iterator:

@@ -17,6 +17,7 @@ from jieshui.errors import JieshuiError
 if TYPE_CHECKING:
     from ingest.history import Import, Tale
     from ingest.history_files import HistoryFile
+    from jieshui.wiring import Stores
 
 
 def import_readings(
@@ -60,9 +61,7 @@ def import_readings(
         stores = stack.enter_context(open_stores(settings := settings_from(config)))
         what = file = None
         if path is not None:
-            if not supplier or supplier not in stores.registry.suppliers():
-                known = ", ".join(sorted(stores.registry.suppliers())) or "none yet"
-                raise JieshuiError(f"--supplier names whose meters these are; there are: {known}")
+            supplier = _check_owner(stores, supplier, dialect)
             what, file = _open(stack, path, supplier, dialect, timezone, encoding, ignore, again)
         history = History(what)
         service = build_import(settings, stores, CollectorRegistry(), history)
@@ -78,6 +77,19 @@ def import_readings(
     _print(history.tale, ended=ended, as_json=as_json)
     if not ended:
         raise typer.Exit(1)
+
+
+def _check_owner(stores: "Stores", supplier: str | None, dialect: str) -> str:
+    """The supplier, when it is there and has meters that this dialect can name."""
+    suppliers = stores.registry.suppliers()
+    if supplier is None or supplier not in suppliers:
+        known = ", ".join(sorted(suppliers)) or "none yet"
+        raise JieshuiError(f"--supplier names whose meters these are; there are: {known}")
+    spoken = {spoken for owner, spoken, _ in stores.registry.devices() if owner == supplier}
+    if dialect not in spoken | {"jieshui"}:
+        known = ", ".join(sorted(spoken | {"jieshui"}))
+        raise JieshuiError(f"{supplier} has no device of dialect {dialect!r}, only of: {known}")
+    return supplier
 
 
 def _open(

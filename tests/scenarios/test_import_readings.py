@@ -14,7 +14,9 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
+from ingest.errors import IngestError
 from jieshui.config import load_settings
+from jieshui.errors import JieshuiError
 from jieshui.main import app
 from jieshui.wiring import build_analysis, open_stores
 from storage.registry.models import DeviceRow, MeterRow, SupplierRow
@@ -123,6 +125,25 @@ def test_rows_may_name_the_addresses_of_devices_and_local_instants(config, tmp_p
     assert frame[["meter_id", "at", "register_m3"]].to_numpy().tolist() == [
         ["M0", pd.Timestamp(FIRST), 12.5]
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "there are: north"),
+        (["--supplier", "south"], "there are: north"),
+        (["--supplier", "north", "--dialect", "chirpstack"], "only of: jieshui, wmbusmeters"),
+        (["--supplier", "north", "--timezone", "Asia/Yiwu"], "Asia/Yiwu"),
+        (["--supplier", "north"], "register_l"),
+    ],
+)
+def test_what_would_only_fill_the_quarantine_is_said_at_once(config, tmp_path, options, said):
+    path = tmp_path / "history.csv"
+    path.write_text("meter,at,register_l\nM0,2019-03-01T00:00:00Z,1\n", encoding="utf-8")
+    command = ["import", "readings", str(path), *options, "--config", str(config)]
+    error = CliRunner().invoke(app, command).exception
+    assert said in str(error)
+    assert isinstance(error, JieshuiError | IngestError)
 
 
 def test_quarantined_rows_are_run_again_without_a_file(config, tmp_path):

@@ -18,6 +18,9 @@ RUN_LEAST, RUN_MOST = 3, 300
 """… or so few readings, of a meter that seldom reads; and never more than so many."""
 BLOCK_LEAST = 3
 """So many different values in the order in which they stood before are no coincidence."""
+SOURCES_MOST = 8
+"""Places that may be the block's origin, the newest ones: a register that goes up and down for
+ever has as many as readings."""
 WITNESSES = 12
 """Readings on either side that decide between two values either of which could be wrong."""
 
@@ -161,15 +164,20 @@ def _block_length(dials: Dials, high: int) -> int:
         & (dials.dial[oldest:begin] == dials.dial[begin])
         & (dials.at[oldest:begin] >= dials.at[begin] - RUN_S)
     )
+    moved = np.flatnonzero(register[begin : begin + RUN_MOST] != register[begin])
+    if not moved.size:
+        return 0
+    sources = oldest + np.flatnonzero(alike)
+    sources = sources[register[sources + moved[0]] == register[begin + moved[0]]]
     longest = 0
-    for source in oldest + np.flatnonzero(alike):
+    for source in sources[-SOURCES_MOST:]:
         most = min(begin - source, dials.at.size - begin)
         block = register[begin : begin + most]
         same = block == register[source : source + most]
         same &= dials.dial[begin : begin + most] == dials.dial[begin]
         same &= dials.at[begin : begin + most] <= dials.at[begin] + RUN_S
         length = int(most if same.all() else same.argmin())
-        if np.unique(block[:length]).size >= BLOCK_LEAST:
+        if length >= BLOCK_LEAST and np.unique(block[:length]).size >= BLOCK_LEAST:
             longest = max(longest, length)
     return longest
 

@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import quantiles
 
 from installation import FORKS, GuardedBroker, Installation, make_broker
-from measures import Memory
+from measures import Memory, read_cpu_seconds
 from raw_mqtt import Publisher
 from stored import load_registers
 from storm import LAST_WILLS, Hostile, Storm
@@ -175,6 +175,7 @@ def run(arguments: argparse.Namespace, folder: Path) -> list[str]:
         )
         witness.measure("without the storm", arguments.quiet)
         files = list_files(place)
+        used = read_cpu_seconds(place.ingest.pid)
         with memory.span("in the storms"):
             sent = [
                 _run_storm(broker, meters, witness, count, pace, f"{arguments.seed} {pace}")
@@ -185,6 +186,8 @@ def run(arguments: argparse.Namespace, folder: Path) -> list[str]:
         ended = time.monotonic()
         hostile = sum(one.allowed for one in sent)
         _wait(lambda: _all_loaded(place, hostile + witness.sent))
+        used = (read_cpu_seconds(place.ingest.pid) - used) / hostile
+        print(f"ingest took {used * 1e6:.0f} µs of CPU time a hostile message")
         print(f"everything loaded {time.monotonic() - ended:.1f} s after the last message")
         problems = account(place, hostile, witness)
         if place.ingest.ended:

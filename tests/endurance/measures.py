@@ -1,5 +1,6 @@
 """What a process uses, from outside."""
 
+import os
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -58,6 +59,12 @@ class Memory:
             except OSError:  # it has ended; whoever asks finds that out
                 return
             self._samples.append(pages * _PAGE)
+
+
+def read_cpu_seconds(pid: int) -> float:
+    """What a process has had of the processors' time so far, for itself and in the kernel."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def measure_folder(folder: Path) -> int:

@@ -1,16 +1,18 @@
 """Edits, conflicts decided and meter changes, over the real registry database."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from registry.edits import Edits
 from registry.meter_changes import MOST_OPEN, MeterChanges
+from storage.registry.edit_queries import EditQueries
 from storage.registry.edits import EditStore
 from storage.registry.store import RegistryStore
 from water.edits import Decision, EditKind, EditState, EventState, RefusedEditError
 from water.meters import Meter, MeterChange, MeterEvent, MeterRole
+from water.viewer import Role, Viewer
 
 NOW = datetime(2026, 9, 15, 4, tzinfo=UTC)
 AT = datetime(2026, 9, 10, 8, tzinfo=UTC)
@@ -289,3 +291,28 @@ def test_refused_events_are_counted_by_reason_and_open_ones_are_bounded(registry
     assert ("refused", "unknown_meter", 2) in found
     assert ("refused", "too_many_open", 3) in found
     assert sum(state == EventState.OPEN for state, *_ in found) == MOST_OPEN
+
+
+def test_lists_hold_what_is_in_sight_and_decisions_that_hold(registry):
+    asked = EditQueries(registry.engine)
+    bureau, own = Viewer("b", Role.BUREAU), Viewer("s", Role.SUPPLIER, "s1")
+    other, user = Viewer("o", Role.SUPPLIER, "s2"), Viewer("u", Role.USER, "u1")
+    registry.propose(EditKind.MANUAL)
+    registry.decide(Decision.TAKE)
+    registry.changes.take("ingest", [event(1)])
+    bill = {"meter_id": "m1", "first": date(2026, 8, 1), "last": date(2026, 8, 31)}
+    with registry.store.transaction() as rows:
+        rows.put("billing_reads", [bill | {"billed_m3": 31.0, "note": ""}])
+    month = date(2026, 8, 31), date(2026, 9, 30)
+    for viewer, seen in ((bureau, True), (own, True), (other, False), (user, False)):
+        page = asked.edits(viewer, limit=1)
+        rest = asked.edits(viewer, cursor=page.next, limit=1) if page.next else page
+        assert [row["version"] for row in [*page.rows, *rest.rows]] == ([2, 1] if seen else [])
+        assert len(asked.decisions(viewer, AT, NOW)) == seen
+        assert len(asked.meter_events(viewer, state="applied").rows) == seen
+        assert [row["billed_m3"] for row in asked.billing_reads(viewer, *month)] == [31.0] * seen
+        assert (asked.edit(viewer, 1) is not None) == seen
+    assert asked.decisions(bureau, NOW, NOW + timedelta(days=1)) == []
+    assert asked.billing_reads(bureau, date(2026, 9, 1), date(2026, 9, 30)) == []
+    registry.edits.withdraw("li", 2, "no")
+    assert asked.decisions(bureau, AT, NOW) == []

@@ -162,3 +162,11 @@ def test_one_demonstration_runs_in_a_folder_at_a_time(tmp_path):
         Installation(tmp_path / "demo").held(),
     ):
         pass
+
+
+def test_import_takes_a_registry_where_no_kind_of_import_is_named(tmp_path):
+    path = tmp_path / "users.csv"
+    result = CliRunner().invoke(app, ["import", "--template", "--kind", "users", str(path)])
+    assert result.exit_code == 0, result.output
+    assert path.read_text("utf-8-sig").startswith("id,")
+    assert "registry" in CliRunner().invoke(app, ["import", "--help"]).output

@@ -35,10 +35,11 @@ class Tier:
             "PRIMARY KEY (at, meter)) WITHOUT ROWID, STRICT"
         )
 
-    def insert(self, collision: str) -> str:
-        """An INSERT of one whole row; `collision` is IGNORE or REPLACE."""
+    def insert(self, collision: str, rows: int = 1) -> str:
+        """An INSERT of whole rows; `collision` is IGNORE or REPLACE."""
         marks = ", ".join("?" * len(self.columns))
-        return f"INSERT OR {collision} INTO {self.name} VALUES ({marks})"  # noqa: S608 - our own names
+        values = ", ".join([f"({marks})"] * rows)
+        return f"INSERT OR {collision} INTO {self.name} VALUES {values}"  # noqa: S608 - our own names
 
 
 def readings_tier(partitioning: Partitioning) -> Tier:

@@ -270,7 +270,7 @@ def came_through(tmp_path_factory, households, mosquitto):
         register_households(stores, households)
         ingest = Ingest(path)
         try:
-            ingest.wait(lambda: is_ready(health), 30)
+            ingest.wait(lambda: is_ready(health), 90)
             count = publish(mosquitto, households)
 
             def is_all_loaded():

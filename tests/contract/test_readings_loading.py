@@ -22,6 +22,14 @@ def test_a_repeated_reading_is_stored_once(store, load, reading, instant):
     assert list(load_all(store, instant)["register_m3"]) == [0, 1, 2, 3, 4]
 
 
+def test_of_a_batch_of_hundreds_every_reading_is_stored_once(store, load, reading, instant):
+    batch = [reading(f"m{n}", 1, 1, register_m3=n) for n in range(250)]
+    assert load(store, batch) == [STORED] * 250
+    assert load(store, [reading("m7", 1, 2, register_m3=8), *batch]) == [STORED, *[DUPLICATE] * 250]
+    kept = store.load_readings([f"m{n}" for n in range(250)], instant(1, 1), instant(1, 2))
+    assert sorted(kept["register_m3"]) == sorted([8, *range(250)])
+
+
 def test_a_reading_repeated_within_one_batch_is_stored_once(store, load, reading, instant):
     one = reading("m1", 1, 1, register_m3=7)
     assert load(store, [one, one]) == [STORED, DUPLICATE]

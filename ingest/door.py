@@ -146,7 +146,11 @@ class Door:
         """Journals that another door has left with messages in them, then any that is free."""
         return each_door(settings, position)
 
-    def find_abandoned(self, *_: object) -> dict[str, str]:
+    def find_abandoned(
+        self,
+        settings: IngestSettings,  # noqa: ARG002 (it is not ours to say)
+        position: Callable[[str], Position],  # noqa: ARG002 (likewise)
+    ) -> dict[str, str]:
         """The ingest process says it."""
         return {}
 

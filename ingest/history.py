@@ -135,7 +135,11 @@ class History:
         """The one journal of imports."""
         yield import_place(settings)
 
-    def find_abandoned(self, *_: object) -> dict[str, str]:
+    def find_abandoned(
+        self,
+        settings: IngestSettings,  # noqa: ARG002 (it is not ours to say)
+        position: Callable[[str], Position],  # noqa: ARG002 (likewise)
+    ) -> dict[str, str]:
         """The ingest process says it."""
         return {}
 

@@ -6,7 +6,7 @@ one fdatasync, and only then lets the senders know.
 
 import queue
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -86,7 +86,8 @@ class Door:
         self._offered: queue.SimpleQueue[Ticket] = queue.SimpleQueue()
         self._waiting: Counter[str] = Counter()
         self._backlog: Counter[str] = Counter()
-        self._begun_at = 0
+        self._newest_durable = self._newest_loaded = 0
+        self._durable: deque[tuple[int, Counter[str]]] = deque()
         self._asking: dict[int, Ticket] = {}
 
     # -- for whoever serves requests
@@ -162,7 +163,7 @@ class Door:
     ) -> Sequence[Body]:
         """One thread, which writes the journal."""
         self._precedence = precedence
-        self._begun_at = group.newest_entry
+        self._newest_durable = group.newest_entry
         with self._lock:
             self._group, self._shut = group, None
         return [Body("ingest-door", self._run)]
@@ -179,16 +180,19 @@ class Door:
 
     def journalled(self, messages: Sequence[Message]) -> None:
         """What is durable waits for the store from now on."""
+        sizes = Counter[str]()
+        for message in messages:
+            sizes[message.supplier] += len(message.payload)
         with self._lock:
-            for message in messages:
-                self._backlog[message.supplier] += len(message.payload)
+            self._newest_durable += len(messages)
+            self._durable.append((self._newest_durable, sizes))
+            self._backlog.update(sizes)
+            self._drop_loaded()
 
     def loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
         """Tell those who have waited for it."""
+        self.passed(batch.position.entry, 0)
         with self._lock:
-            for entry in batch.entries:
-                if entry.entry > self._begun_at:
-                    self._backlog[entry.supplier] -= len(entry.payload)
             told = {
                 entry.entry: self._asking.pop(entry.entry)
                 for entry in batch.entries
@@ -196,6 +200,16 @@ class Door:
             }
         if told:
             _tell(told, batch, outcomes)
+
+    def passed(self, entry: int, messages: int) -> None:  # noqa: ARG002 (who waits asks again)
+        """What is loaded waits no more: a group at a time, once all of it is."""
+        with self._lock:
+            self._newest_loaded = entry
+            self._drop_loaded()
+
+    def _drop_loaded(self) -> None:
+        while self._durable and self._durable[0][0] <= self._newest_loaded:
+            self._backlog.subtract(self._durable.popleft()[1])
 
     def health(self) -> Mapping[str, object]:
         """Whether messages are taken."""

@@ -54,6 +54,8 @@ class Tale:
         earlier: of `rows`, those that an import that broke off (or ended) had journalled.
         counts: what became of the readings that were loaded meanwhile, by account.
         quarantined: those of them that a check refused, by reason.
+        untold: messages that were loaded meanwhile while the store's answer got lost: what became
+            of their rows only the stored sums show.
     """
 
     rows: int = 0
@@ -62,6 +64,7 @@ class Tale:
     earlier: int = 0
     counts: Counter[str] = field(default_factory=Counter[str])
     quarantined: Counter[str] = field(default_factory=Counter[str])
+    untold: int = 0
 
     def describe(self) -> dict[str, Any]:
         """As programs read it."""
@@ -70,6 +73,7 @@ class Tale:
             "earlier": self.earlier,
             **{account: self.counts[account] for account in ("stored", "duplicate", "conflict")},
             "quarantined": dict(self.quarantined),
+            "loaded_untold": self.untold,
             "unfit": {reason.value: count for reason, count in self.unfit.items()},
             "lines": {reason.value: numbers for reason, numbers in self.places.items()},
         }
@@ -171,8 +175,13 @@ class History:
         """Count what became of the rows, and let the file go on."""
         for judgement in batch.judgements:
             _count(self.tale, judgement.refused, _of(outcomes, judgement.first, judgement.end))
+        self.passed(batch.position.entry, 0)
+
+    def passed(self, entry: int, messages: int) -> None:
+        """Count the messages of which nobody heard what became, and let the file go on."""
+        self.tale.untold += messages
         with self._loaded:
-            self._newest_loaded = batch.entries[-1].entry
+            self._newest_loaded = entry
             self._loaded.notify()
 
     def health(self) -> Mapping[str, object]:

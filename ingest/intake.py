@@ -68,6 +68,10 @@ class Intake(Protocol):
         """A batch is stored."""
         ...
 
+    def passed(self, entry: int, messages: int) -> None:
+        """All up to `entry` is stored; what became of the last `messages` of it nobody heard."""
+        ...
+
     def health(self) -> Mapping[str, object]:
         """What people and probes are told; `ready` = messages are received and kept."""
         ...

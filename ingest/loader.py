@@ -49,9 +49,12 @@ class Loader:
         limits: Limits,
         settled: Settled,
         events: MeterEvents | None = None,
+        passed: Callable[[int, int], None] = lambda *_: None,
     ) -> None:
         """Begin at the position that the store keeps under the name `journal`.
 
+        `settled` is told of each load; of one that the store kept without saying so `passed` is
+        told instead: the newest entry that is loaded, and how many messages nobody can tell of.
         Without `events` the meter changes that suppliers send are counted and left in the journal.
         """
         self._journal = journal
@@ -62,6 +65,7 @@ class Loader:
         self._limits = limits
         self._settled = settled
         self._events = events
+        self._passed = passed
         self.totals: Counter[Tally] = Counter(sink.tallies())
         self.quota = Quota(limits, sink.quarantine_depth())
         self.position = sink.position(journal)
@@ -201,7 +205,9 @@ class Loader:
         if position.entry > self.position.entry:
             log.warning("a load was kept though the store did not say so", entry=position.entry)
             self.recount()
+            messages = position.entry - self.position.entry
             self.position, self._loaded = position, find_loaded(self._journal, self.totals)
+            self._passed(position.entry, messages)
         self._unsure = False
 
     def _loaded_of(self, batch: Batch) -> int:

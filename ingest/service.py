@@ -253,6 +253,7 @@ class IngestService:
             self._settings.limits,
             self._note_loaded,
             self._events,
+            self._intake.passed,
         )
 
     def _make_jobs(self, loader: Loader, reader: JournalReader) -> IngestJobs:

@@ -88,6 +88,9 @@ class Stream:
         if self._receipts:
             self._receipts.loaded(batch, outcomes)
 
+    def passed(self, entry: int, messages: int) -> None:
+        """No receipt: who has none sends again, and hears what it comes to."""
+
     def health(self) -> Mapping[str, object]:
         """How it stands with the broker."""
         state = self._state

@@ -136,6 +136,8 @@ def _print(tale: "Tale", *, ended: bool, as_json: bool) -> None:
         table.add_row(account, str(tale.counts[account]))
     for reason, count in sorted(tale.quarantined.items()):
         table.add_row(f"quarantined: {reason}", str(count))
+    if tale.untold:
+        table.add_row("loaded, outcome not known", f"{tale.untold} messages")
     for reason, count in tale.unfit.items():
         table.add_row(f"line refused: {reason}", str(count))
     out.print(table)

@@ -93,6 +93,7 @@ def test_every_line_is_stored_or_has_a_reason_and_history_may_be_old(config, tmp
         "duplicate": 1,
         "conflict": 1,
         "quarantined": {"unknown_meter": 1, "too_old": 1},
+        "loaded_untold": 0,
         "unfit": {"bad_time": 1, "fields": 1},
         "lines": {"bad_time": [20], "fields": [21]},
     }

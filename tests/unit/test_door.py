@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures import wait
+from contextlib import contextmanager
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -49,10 +50,13 @@ class Registry:
 
 
 class Away:
-    """A store whose loads fail as long as `gone`; everything else is the real one's."""
+    """A store whose loads fail as long as `gone`; everything else is the real one's.
+
+    `mute`: so many loads are kept, and a failure is all that is heard.
+    """
 
     def __init__(self, store):
-        self._store, self.gone = store, False
+        self._store, self.gone, self.mute = store, False, 0
 
     def __getattr__(self, name):
         return getattr(self._store, name)
@@ -60,7 +64,14 @@ class Away:
     def load(self):
         if self.gone:
             raise OSError("the store is away")
-        return self._store.load()
+        return self._mute_load() if self.mute else self._store.load()
+
+    @contextmanager
+    def _mute_load(self):
+        self.mute -= 1
+        with self._store.load() as load:
+            yield load
+        raise OSError("the answer got lost")
 
 
 @pytest.fixture
@@ -221,6 +232,14 @@ def test_while_the_store_is_away_messages_are_kept_up_to_a_backlog(open_door, st
     assert ticket.loaded.result(60)["stored"] == 3
     wait_until(lambda: door._backlog["north"] == 0)
     push(door, batch(4)).durable.result(10)
+
+
+def test_a_load_that_was_kept_though_its_answer_got_lost_waits_no_longer(open_door, store):
+    door = open_door()
+    store.mute = 1
+    push(door, batch(1, 2, 3)).durable.result(10)
+    wait_until(lambda: sum_readings(store.tallies()).get("north") and not store.mute)
+    wait_until(lambda: door._backlog["north"] == 0)
 
 
 def test_who_gives_up_waiting_leaves_nothing_behind(open_door, store):

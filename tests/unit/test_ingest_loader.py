@@ -10,6 +10,7 @@ import pytest
 
 from ingest.batch import Batch, Rules
 from ingest.checks import make_directory
+from ingest.history import History
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal.segments import segment_path
 from ingest.loader import Loader, begin_after
@@ -171,6 +172,20 @@ def test_a_load_that_was_kept_without_an_answer_is_counted_once(journal, sink, a
     }  # fmt: skip
     assert loader.totals == Counter(sink.tallies())
     assert loader.position.entry == 21
+
+
+def test_an_import_goes_on_after_a_load_of_which_nobody_heard_what_became(journal, sink):
+    append(journal, *range(10))
+    history = History(None)
+    reader = JournalReader(journal._folder, journal.marker, journal.committed)
+    loader = Loader(
+        "ingest", reader, journal.received, sink, lambda: judge_by(DIRECTORY),
+        Limits(batch_readings=4), history.loaded, passed=history.passed,
+    )  # fmt: skip
+    sink.mute = 1
+    load_all(loader)
+    assert (history.tale.untold, history.tale.counts["stored"]) == (4, 6)
+    assert history._newest_loaded == 10
 
 
 def test_a_store_that_is_away_is_tried_until_it_is_back(journal, sink):

@@ -74,7 +74,8 @@ def check_series(
             there are such columns.
         meters: the meters of the readings; others are taken to have neither dial nor Q3.
         changes: recorded meter changes; those of other meters are ignored.
-        contested: columns meter_id, at of the readings for whose register another value was sent.
+        contested: columns meter_id, at, quantity of the values beside which another one was sent,
+            and nobody decided: such a register carries nothing, such a flow is no evidence.
         policy: the city's limits.
 
     Returns:
@@ -86,11 +87,15 @@ def check_series(
     told = np.zeros(len(checked), dtype=np.int8)
     _tell(told, Verdict.CLOCK_OFF, np.flatnonzero(_clocks_off(checked, policy.clock_limit_s)))
     dials = place_on_dials(checked, meter_ids, meters, changes)
-    dials = _set_aside(dials, told, {Verdict.CONFLICT: _contested(dials, checked, contested)})
+    dials = _set_aside(
+        dials, told, {Verdict.CONFLICT: _contested(dials, checked, contested, REGISTER_M3)}
+    )
     repeated, spikes, backward = find_contradicted(dials)
     wrong = {Verdict.REPEATED: repeated, Verdict.SPIKE: spikes, Verdict.BACKWARD: backward}
     dials = _set_aside(dials, told, wrong)
-    stuck = find_stuck(dials, _flows(dials, checked), stuck_m3=policy.stuck_m3)
+    flows = _flows(dials, checked)
+    flows[_contested(dials, checked, contested, FLOW_M3_H)] = np.nan
+    stuck = find_stuck(dials, flows, stuck_m3=policy.stuck_m3)
     dials = _set_aside(dials, told, {Verdict.STUCK: np.flatnonzero(stuck)})
     for verdict, points in _remarkable(dials).items():
         _tell(told, verdict, dials.row[points])
@@ -151,16 +156,17 @@ def _clocks_off(checked: pd.DataFrame, clock_limit_s: float) -> Flags:
 
 
 def _contested(
-    dials: Dials, checked: pd.DataFrame, contested: pd.DataFrame | None
+    dials: Dials, checked: pd.DataFrame, contested: pd.DataFrame | None, quantity: str
 ) -> NDArray[np.int64]:
-    """The points for which another value was sent too."""
+    """The points for which another value of a quantity was sent too."""
     if contested is None or contested.empty:
         return np.empty(0, dtype=np.int64)
-    check_columns(contested, (METER_ID, AT), "contested readings")
-    ids = pd.Index(contested[METER_ID].unique())
+    check_columns(contested, (METER_ID, AT, "quantity"), "contested readings")
+    twice = contested.loc[contested["quantity"] == quantity, [METER_ID, AT]]
+    ids = pd.Index(twice[METER_ID].unique())
     code = ids.get_indexer(pd.Index(checked[METER_ID]))
     sent_twice = pd.MultiIndex.from_arrays(
-        [ids.get_indexer(pd.Index(contested[METER_ID])), to_seconds(contested, AT)]
+        [ids.get_indexer(pd.Index(twice[METER_ID])), to_seconds(twice, AT)]
     )
     rows = np.flatnonzero(code >= 0)
     there = pd.MultiIndex.from_arrays([code[rows], to_seconds(checked, AT)[rows]])

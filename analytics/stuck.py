@@ -9,14 +9,23 @@ from analytics.frames import Flags, Floats
 
 Points = NDArray[np.int64]
 
+STEPS_OVERLOOKED = 2
+"""So many steps of the dial may pass unseen: one that the dial hasn't shown yet, and as much again
+because a flow is what the meter says of an instant, not the mean since the reading before."""
+FINEST_M3, COARSEST = 0.001, 5
+"""A dial's step is the finest, or ten, a hundred … up to ten to the COARSEST times as much."""
+NEAR = 2
+"""Readings on either side of a standstill that show the dial's step; no more than CONTEXT_READINGS
+allow, so that a chunk says the same as the whole series."""
+
 
 def find_stuck(dials: Dials, flow_m3_h: Floats, *, stuck_m3: float) -> Flags:
     """Points at which the register stood still although water flowed.
 
     Two kinds of evidence: the meter's own flow, where the slower of the flows at both ends would
-    have brought `stuck_m3` since the reading before; and the register itself, where it stands
-    still over several readings and then catches up with more than Q4 lets through in that step,
-    but possible since it stopped.
+    have brought `stuck_m3` since the reading before, and STEPS_OVERLOOKED steps of the dial; and
+    the register itself, where it stands still over several readings and then catches up with more
+    than Q4 lets through in that step, but possible since it stopped.
 
     Args:
         dials: points without the contradicted ones.
@@ -34,8 +43,27 @@ def _against_flow(dials: Dials, flow_m3_h: Floats, stuck_m3: float) -> Flags:
         return stuck
     unmoved = (np.diff(dials.register_m3) == 0) & (np.diff(dials.dial) == 0)
     slower = np.minimum(flow_m3_h[1:], flow_m3_h[:-1])
-    stuck[1:] = unmoved & (slower * np.diff(dials.at) / 3600 >= stuck_m3)
+    passed_m3 = slower * np.diff(dials.at) / 3600
+    stuck[1:] = unmoved & (passed_m3 >= stuck_m3)
+    if stuck.any():
+        stuck[1:] &= passed_m3 >= STEPS_OVERLOOKED * _dial_steps(dials)
     return stuck
+
+
+def _dial_steps(dials: Dials) -> Floats:
+    """The dial's step, m³, as it shows around each two points that follow each other.
+
+    The largest power of ten of which the registers at both, and at the NEAR points on either side,
+    are whole multiples: a dial in steps of 10 m³ shows nothing else.
+    """
+    whole = np.rint(dials.register_m3 / FINEST_M3).astype(np.int64)
+    power = np.sum([whole % 10**n == 0 for n in range(1, COARSEST + 1)], axis=0)
+    same_dial = np.diff(dials.dial) == 0
+    for _ in range(NEAR):  # each time the least of one point further
+        lower = np.where(same_dial, np.minimum(power[1:], power[:-1]), COARSEST)
+        power[1:] = np.minimum(power[1:], lower)
+        power[:-1] = np.minimum(power[:-1], lower)
+    return FINEST_M3 * 10.0 ** np.minimum(power[1:], power[:-1])
 
 
 def _before_catching_up(dials: Dials) -> Points:

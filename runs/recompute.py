@@ -19,7 +19,7 @@ from runs.edits import Edits, days_edited, group_edits, load_edited
 from runs.ports import Figures, Readings, Registry, Volumes
 from runs.spans import Span, widened
 from water.city_time import CityTime
-from water.columns import AT, DAY, METER_ID, QUALITY, REGISTER_M3, START, VERDICT
+from water.columns import AT, DAY, FLOW_M3_H, METER_ID, QUALITY, REGISTER_M3, START, VERDICT
 from water.meters import Meter, MeterChange, MeterRole
 from water.policy import Policy
 from water.readings import Quality
@@ -196,17 +196,20 @@ def _contested(
     readings: pd.DataFrame,
     decided: frozenset[tuple[str, datetime, str, float]],
 ) -> pd.DataFrame:
-    """The readings (meter_id, at) for whose register another value was sent, and nobody decided."""
-    of_register = conflicts["quantity"] == REGISTER_M3
-    offered = conflicts[of_register & conflicts[METER_ID].isin(readings[METER_ID].unique())]
+    """The registers and flows (meter_id, at, quantity) that nobody decided between two values of.
+
+    A register that people overruled is settled whatever was sent.
+    """
+    judged = conflicts["quantity"].isin([REGISTER_M3, FLOW_M3_H])
+    offered = conflicts[judged & conflicts[METER_ID].isin(readings[METER_ID].unique())]
     overruled = readings[(readings[QUALITY].to_numpy() & Quality.OVERRULED) != 0]
     settled = set(zip(overruled[METER_ID], overruled[AT], strict=True))
     stands = [
-        (row.meter_id, row.at) not in settled
-        and (row.meter_id, row.at, REGISTER_M3, row.offered) not in decided
+        (row.quantity != REGISTER_M3 or (row.meter_id, row.at) not in settled)
+        and (row.meter_id, row.at, row.quantity, row.offered) not in decided
         for row in offered.itertuples()
     ]
-    return offered.loc[stands, [METER_ID, AT]]
+    return offered.loc[stands, [METER_ID, AT, "quantity"]]
 
 
 def _meters_of(zone_ids: frozenset[str], known: Known) -> list[Meter]:

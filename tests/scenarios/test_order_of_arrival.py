@@ -199,6 +199,8 @@ def check(make, seed, late):
     readings = [reading for m in METERS for reading in series(m, rng, start)]
     contested = rng.choice(len(readings), size=12, replace=False)
     readings += [readings[i]._replace(register_m3=readings[i].register_m3 + 3) for i in contested]
+    again = rng.choice(len(readings), size=100, replace=False)
+    readings += [readings[i]._replace(flow_m3_h=readings[i].flow_m3_h + 9) for i in again]
     at_once = arrive(now, later, [readings])
     compare(at_once, arrive(*make(), *shuffled(readings, rng, late)))
 

@@ -238,9 +238,48 @@ def test_a_register_is_stuck_where_the_flow_says_that_water_passed():
     assert set(never["verdict"]) == {"good"}
 
 
+def coarse(step_m3, mean_m3, flow_m3_h):
+    """A sound meter that reads every quarter of an hour, on a dial with such steps."""
+    frame = readings(np.floor(np.cumsum(mean_m3) / step_m3) * step_m3, step_h=0.25)
+    return frame.assign(flow_m3_h=flow_m3_h)
+
+
+def test_a_coarse_dial_is_not_stuck_between_its_steps():
+    plant = replace(METER, q3_m3_h=100)
+    for step_m3 in (0.01, 1, 10):
+        frame = coarse(step_m3, np.full(384, 1.5), 6.0)
+        assert set(check_series(frame, [plant], [])["verdict"]) == {"good"}
+    rng = np.random.default_rng(1)
+    count = 96 * 30
+    flow = np.clip(rng.normal(4, 1, count), 0, None)
+    frame = coarse(1, rng.normal(4, 0.4, count) / 4, flow)
+    assert set(check_series(frame, [replace(METER, q3_m3_h=25)], [])["verdict"]) == {"good"}
+
+
+def test_a_coarse_dial_is_stuck_once_it_overlooks_two_steps():
+    frame = readings([90, 100, 100, 110]).assign(flow_m3_h=[10.0, 20, 20, 10])
+    assert check_series(frame, [METER], [])["verdict"].tolist() == only(2, "stuck", 4)
+    slower = frame.assign(flow_m3_h=[10.0, 19, 20, 10])
+    assert set(check_series(slower, [METER], [])["verdict"]) == {"good"}
+
+
+def test_a_fine_dial_that_stands_at_a_round_number_is_stuck():
+    frame = readings([99.5, 100, 100, 101.2]).assign(flow_m3_h=1.5)
+    assert check_series(frame, [METER], [])["verdict"].tolist() == only(2, "stuck", 4)
+
+
+@pytest.mark.parametrize("first_come", [0.0, 5.0])
+def test_a_contested_flow_is_no_evidence(first_come):
+    frame = readings([10, 11, 12, 12, 12, 12, 13, 14])
+    frame = frame.assign(flow_m3_h=[1, 1, 0.1, first_come, 5, 0.1, 1, 1])
+    contested = frame.loc[[3], ["meter_id", "at"]].assign(quantity="flow_m3_h")
+    checked = check_series(frame, [METER], [], contested)
+    assert set(checked["verdict"]) == {"good"}
+
+
 def test_a_contested_reading_decides_nothing_until_a_person_has():
     frame = readings([100, 101, 5_000, 103, 104])
-    contested = frame.loc[[2, 3], ["meter_id", "at"]]
+    contested = frame.loc[[2, 3], ["meter_id", "at"]].assign(quantity="register_m3")
     checked = check_series(frame, [METER], [], contested)
     assert checked["verdict"].tolist() == ["good", "good", "conflict", "conflict", "good"]
     others = contested.assign(meter_id="m2")

@@ -6,7 +6,7 @@ The sums themselves are water.accounting's.
 from collections.abc import Mapping
 
 from water.loading import Outcome, Tally
-from water.refusals import Refusal
+from water.refusals import Refusal, Undecodable
 
 ACCOUNTS = {
     Outcome.STORED: "stored",
@@ -51,6 +51,17 @@ def find_loaded(journal: str, tallies: Mapping[Tally, int]) -> dict[str, int]:
         supplier: count - tallies.get(Tally(supplier, "messages", "waiting", name), 0)
         for supplier, count in received.items()
     }
+
+
+def count_lost(journal: str, tallies: Mapping[Tally, int]) -> dict[Tally, int]:
+    """What to add so that the messages that wait in a journal count as lost with it."""
+    lost = dict[Tally, int]()
+    for tally, count in tallies.items():
+        if tally[1:] == ("messages", "waiting", name_in_tallies(journal)) and count:
+            lost[tally] = -count
+            reason = Undecodable.JOURNAL_LOST.value
+            lost[Tally(tally.supplier, "messages", "undecodable", reason)] = count
+    return lost
 
 
 def count_journal(

@@ -8,6 +8,7 @@ this folder is gone for good.
 
 from pathlib import Path
 
+from ingest.accounting import count_lost
 from ingest.errors import JournalError
 from ingest.ports import ReadingsSink
 
@@ -46,9 +47,18 @@ def require_known(folder: Path, name: str, known: str, marker: str, *, begun: bo
     )
 
 
-def forget(sink: ReadingsSink, name: str) -> bool:
-    """Let a journal begin anew in an empty folder; whether the store knew one by that name."""
+def forget(sink: ReadingsSink, name: str) -> dict[str, int] | None:
+    """Let a journal begin anew in an empty folder; what waited in it is counted as lost.
+
+    Returns:
+        Messages that are now counted as lost, a supplier; None: the store knew none by that name.
+    """
     known = sink.marker(name)
     if known in {UNKNOWN, FORGOTTEN}:
-        return False
-    return sink.swap_marker(name, known, FORGOTTEN) == FORGOTTEN
+        return None
+    lost = count_lost(name, sink.tallies())
+    if sink.swap_marker(name, known, FORGOTTEN, lost) != FORGOTTEN:
+        return None
+    return {
+        tally.supplier: count for tally, count in lost.items() if tally.account == "undecodable"
+    }

@@ -67,10 +67,13 @@ class ReadingsSink(Protocol):
         """The marker that a journal is known by; "" = none yet."""
         ...
 
-    def swap_marker(self, journal: str, known: str, marker: str) -> str:
+    def swap_marker(
+        self, journal: str, known: str, marker: str, tallies: Mapping[Tally, int] | None = None
+    ) -> str:
         """Put another marker in the place of the known one; the one that stands there now.
 
         Atomic over all processes: of two that claim an unknown journal one reads the other's.
+        `tallies` are added to the counts together with the marker, or not at all.
         """
         ...
 
@@ -120,6 +123,7 @@ class MeterEvents(Protocol):
     def take(self, journal: str, events: Sequence[MeterEvent]) -> None:
         """Take events in the order of the journal; each of its entries is taken once.
 
+        `journal` names one journal that ever was: its name and marker, or the mark of a replay.
         Raises OSError while the registry is away: hand them over again.
         """
         ...

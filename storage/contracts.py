@@ -89,10 +89,13 @@ class ReadingsStore(Protocol):
         """The marker that a journal is known by; "" = none yet."""
         ...
 
-    def swap_marker(self, journal: str, known: str, marker: str) -> str:
+    def swap_marker(
+        self, journal: str, known: str, marker: str, tallies: Mapping[Tally, int] | None = None
+    ) -> str:
         """Put another marker in the place of the known one; the one that stands there now.
 
         Atomic over all processes: of two that claim an unknown journal one reads the other's.
+        `tallies` are added to the counts together with the marker, or not at all.
         """
         ...
 

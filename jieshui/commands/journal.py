@@ -26,6 +26,11 @@ def forget(
     from jieshui.wiring import open_stores
 
     with open_stores(settings_from(config)) as stores:
-        if not forget_marker(stores.readings, name):
+        lost = forget_marker(stores.readings, name)
+        if lost is None:
             raise JieshuiError(f"the store knows no folder of a journal {name!r}")
-    Console().print(f"Journal {name} begins anew; start ingest with an empty folder.")
+    out = Console(soft_wrap=True)
+    out.print(f"Journal {name} begins anew; start ingest with an empty folder.")
+    for supplier, count in sorted(lost.items()):
+        out.print(f"{supplier}: {count} messages that waited now count as lost (journal_lost).")
+    out.print("What came after its last load was never counted, and is lost without a number.")

@@ -3,7 +3,7 @@
 """The readings store in InfluxDB: what it answers, and how it is loaded."""
 
 import secrets
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
@@ -21,7 +21,7 @@ from storage.influx.loading import Load, Prepared
 from storage.influx.points import instants_of, meters_of, read_points
 from storage.lookup import find_conflicts, find_readings, look_up
 from storage.registry import ledger_rows, ledger_touched
-from storage.registry.ledger import Conflict, Ledger, swap_marker, translated
+from storage.registry.ledger import Conflict, Ledger, add_tallies, swap_marker, translated
 from storage.registry.ledger_session import loading_alone, require_alone
 from storage.registry.ledger_unsettled import Identity, Unsettled
 from water import columns
@@ -114,10 +114,15 @@ class InfluxReadings(InfluxAnswers):
         """The marker that a journal is known by; "" = none yet."""
         return self._ledger.marker(journal)
 
-    def swap_marker(self, journal: str, known: str, marker: str) -> str:
-        """Put another marker in the place of the known one; the one that stands there now."""
+    def swap_marker(
+        self, journal: str, known: str, marker: str, tallies: Mapping[Tally, int] | None = None
+    ) -> str:
+        """Put another marker in the place of the known one, and count; the one there now."""
         with translated(), self._engine.begin() as connection:
-            return swap_marker(connection, journal, known, marker)
+            stands = swap_marker(connection, journal, known, marker)
+            if stands == marker and tallies:
+                add_tallies(connection, tallies)
+            return stands
 
     def tallies(self) -> dict[Tally, int]:
         """Every count kept so far."""

@@ -128,10 +128,15 @@ class ReadingsStore:
         with self._database.reading() as connection:
             return counts.load_marker(connection, journal)
 
-    def swap_marker(self, journal: str, known: str, marker: str) -> str:
-        """Put another marker in the place of the known one; the one that stands there now."""
+    def swap_marker(
+        self, journal: str, known: str, marker: str, tallies: Mapping[Tally, int] | None = None
+    ) -> str:
+        """Put another marker in the place of the known one, and count; the one there now."""
         with self._database.writing() as connection:
-            return counts.swap_marker(connection, journal, known, marker)
+            stands = counts.swap_marker(connection, journal, known, marker)
+            if stands == marker and tallies:
+                counts.add_tallies(connection, tallies)
+            return stands
 
     def tallies(self) -> dict[Tally, int]:
         """Every count kept so far."""

@@ -121,6 +121,15 @@ def test_a_journals_marker_is_swapped_only_for_the_known_one(store):
     assert store.position("j") == Position(1, 2, 3)
 
 
+def test_what_is_counted_with_a_marker_is_counted_only_where_it_is_swapped(store):
+    tally = Tally("s1", "messages", "undecodable", "journal_lost")
+    store.swap_marker("j", "", "a")
+    store.swap_marker("j", "other", "b", {tally: 6})
+    assert tally not in store.tallies()
+    store.swap_marker("j", "a", "b", {tally: 6})
+    assert store.tallies()[tally] == 6
+
+
 def test_of_many_that_claim_a_journal_at_once_one_has_it(store):
     with ThreadPoolExecutor(4) as several:
         claimed = several.map(lambda marker: store.swap_marker("j", "", marker), "abcdefgh")

@@ -15,9 +15,10 @@ from ingest.markers import forget
 from ingest.opening import open_own_journal
 from ingest.settings import JournalSettings
 from storage.readings import open_readings
+from water.accounting import sum_messages
 from water.city_time import CityTime
 from water.clock import SystemClock
-from water.loading import Position
+from water.loading import Position, Tally
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def test_of_two_that_claim_a_name_at_once_one_is_refused(sink, opened, monkeypat
 def test_a_folder_that_is_gone_for_good_is_forgotten_and_an_empty_one_goes_on(sink, opened):
     old, end = opened(messages=4)
     load_all(sink, end)
-    assert forget(sink, "ingest")
+    assert forget(sink, "ingest") == {}
     new, begun = opened("new")
     assert new != old
     assert begun.entry == end.entry, "its entries are counted on, so that places never repeat"
@@ -125,8 +126,29 @@ def test_a_folder_that_is_gone_for_good_is_forgotten_and_an_empty_one_goes_on(si
         opened()
 
 
+def test_what_waited_in_a_forgotten_journal_stays_in_the_sum_as_lost(sink, opened):
+    opened(messages=10)
+    with sink.load() as load:
+        load.set_position("ingest", Position(1, 100, 4))
+        load.add_tallies(
+            {
+                Tally("north", "messages", "received"): 10,
+                Tally("north", "messages", "decoded"): 4,
+                Tally("north", "messages", "waiting"): 6,
+                Tally("north", "messages", "waiting", "ingest-2"): 3,
+            }
+        )
+    assert forget(sink, "ingest") == {"north": 6}
+    tallies = sink.tallies()
+    north = sum_messages(tallies)["north"]
+    assert (north.received, north.decoded, north.undecodable, north.waiting) == (10, 4, 6, 3)
+    assert tallies[Tally("north", "messages", "undecodable", "journal_lost")] == 6
+    assert begin_after(sink, "ingest")[1] == {"north": 10}, "the next one numbers on"
+    assert forget(sink, "ingest") is None
+
+
 def test_what_the_store_does_not_know_is_not_forgotten(sink):
-    assert not forget(sink, "nobody")
+    assert forget(sink, "nobody") is None
     assert sink.marker("nobody") == ""
 
 

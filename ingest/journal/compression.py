@@ -1,6 +1,7 @@
 """Compressing a closed segment; a crash at any step leaves a sound one under its name."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -30,16 +31,17 @@ def compress_segment(folder: Path, segment: int, marker: bytes) -> bool:
         os.utime(aside, ns=(times.st_atime_ns, times.st_mtime_ns))
         aside.rename(packed)
         sync_folder(folder)
+        if not _is_same(path, packed):
+            log.error("segment not compressed: it reads back differently", file=path.name)
+            packed.unlink()
+            return False
+        path.unlink()
+        sync_folder(folder)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         log.warning("segment not compressed", file=path.name, error=repr(error))
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
         return False
-    if not _is_same(path, packed):
-        log.error("segment not compressed: it reads back differently", file=path.name)
-        packed.unlink()
-        return False
-    path.unlink()
-    sync_folder(folder)
     return True
 
 

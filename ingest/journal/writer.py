@@ -58,6 +58,7 @@ class JournalWriter:
         self._received = dict(received)
         self._file: int | None = None
         self._abandoned = -1
+        self._incompressible: set[int] = set()
 
     def committed(self) -> Position:
         """The end of what is durable."""
@@ -112,6 +113,8 @@ class JournalWriter:
     def compress_loaded(self, loaded: Position, rest_s: float) -> bool:
         """Compress the oldest plain segment that is loaded and was closed `rest_s` ago.
 
+        One that could not be is left as it is until the next start: its disk may be bad there.
+
         Returns:
             Whether one was compressed: there may be more.
         """
@@ -121,8 +124,13 @@ class JournalWriter:
             path = segment_path(self._folder, segment)
             if segment >= end:
                 return False
-            if path.exists() and path.stat().st_mtime <= oldest:
-                return compress_segment(self._folder, segment, self.marker)
+            if segment in self._incompressible or not path.exists():
+                continue
+            if path.stat().st_mtime <= oldest:
+                compressed = compress_segment(self._folder, segment, self.marker)
+                if not compressed:
+                    self._incompressible.add(segment)
+                return compressed
         return False
 
     def close(self) -> None:

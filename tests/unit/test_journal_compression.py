@@ -174,6 +174,27 @@ def fail_after(monkeypatch, name, calls, error):
     monkeypatch.setattr(owner, attribute, fail)
 
 
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [
+        ("ingest.journal.compression.open_compressed", 0),
+        ("pathlib.Path.unlink", 0),
+        ("ingest.journal.compression.sync_folder", 1),
+    ],
+)
+def test_a_bad_disk_leaves_the_segment_sound_and_the_later_ones_are_compressed(
+    journal, folder, monkeypatch, name, calls
+):
+    before = read_all(make_reader(journal))
+    with monkeypatch.context() as patched:
+        fail_after(patched, name, calls, OSError)
+        assert not journal.compress_loaded(journal.committed(), CLOSED)
+    compress_all(journal)
+    for segment in (2, 3, 4):
+        assert not segment_path(folder, segment).exists()
+    assert read_all(make_reader(journal)) == before
+
+
 def test_a_disk_that_is_full_leaves_the_segment_plain(journal, folder, monkeypatch):
     fail_after(monkeypatch, "ingest.journal.compression.pack_block", 1, OSError)
     assert not journal.compress_loaded(journal.committed(), CLOSED)

@@ -151,7 +151,11 @@ class IngestService:
     def _take_place(self, stop: threading.Event) -> JournalWriter:
         """Take the first place whose journal no other process has; its settings are ours now."""
         refused = JournalTakenError("there is no journal to take")
-        for settings in self._intake.each_place(self._settings, self._sink.position):
+
+        def position(journal: str) -> Position:
+            return until_it_answers(lambda: self._sink.position(journal), stop)
+
+        for settings in self._intake.each_place(self._settings, position):
             try:
                 journal = open_own_journal(settings.journal, self._sink, stop)
             except JournalTakenError as error:

@@ -61,7 +61,17 @@ class SegmentFiles:
 
         Raises:
             FileNotFoundError: the segment is not kept any more.
+            JournalError: its disk does not give it; names the file.
         """
+        try:
+            return self._read(segment, offset, size)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            path = kept_path(self.folder, segment)
+            raise JournalError(f"{path}: can't be read: {error.strerror}") from error
+
+    def _read(self, segment: int, offset: int, size: int) -> bytes:
         try:
             with segment_path(self.folder, segment).open("rb") as file:
                 file.seek(offset)

@@ -123,12 +123,15 @@ def _append(folder: Path, segment: int, line: _Line) -> None:
     """Append a line; the newline comes first, so that it ends one that a crash tore."""
     path = undecoded_path(folder, segment)
     new = not path.exists()
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640), "ab") as file:
-        file.write(b"\n" + msgspec.json.encode(line))
-        file.flush()
-        os.fdatasync(file.fileno())
-    if new:
-        sync_folder(folder)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640), "ab") as file:
+            file.write(b"\n" + msgspec.json.encode(line))
+            file.flush()
+            os.fdatasync(file.fileno())
+        if new:
+            sync_folder(folder)
+    except OSError as error:
+        raise OSError(error.errno, f"can't be written: {error.strerror}", str(path)) from error
 
 
 def _read_lines(folder: Path, segment: int) -> list[_Line]:

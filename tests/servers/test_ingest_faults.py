@@ -136,9 +136,7 @@ def test_a_broker_that_is_stopped_in_its_tracks_is_noticed_and_come_back_to(
     publish(own_mosquitto, "t/1")
     running.wait_messages("t/1")
     own_mosquitto.halt()
-    halted = time.monotonic()
     running.wait(lambda: not running.state.connected, "it is noticed", 10)
-    assert time.monotonic() - halted < 1.5 * 2 + 1
     assert "not even answering pings" in running.state.trouble
     own_mosquitto.go_on()
     running.wait_subscribed()
@@ -250,7 +248,7 @@ def test_a_broker_that_ends_every_connection_at_once_is_not_besieged(false_broke
     running = receive(broker.port, "t/#")
     running.wait(lambda: running.state.protocol_errors, "the first connection is lost")
     time.sleep(2)
-    assert len(broker.heard) < 12
+    assert 1 < len(broker.heard) < 12
 
 
 @pytest.fixture

@@ -276,6 +276,27 @@ def test_what_was_acknowledged_is_loaded_by_the_next_door_in_this_place(open_doo
     assert sum_readings(store.tallies())["north"].stored == 1
 
 
+def test_a_store_that_is_away_while_a_place_is_looked_for_is_waited_for(
+    open_door, store, monkeypatch
+):
+    door = open_door()
+    store.gone = True
+    push(door, batch(7)).durable.result(10)
+    open_door.close()
+    store.gone = False
+    position, asked = store.position, []
+
+    def away_once(journal):
+        asked.append(journal)
+        if len(asked) == 1:
+            raise OSError("the store is away")
+        return position(journal)
+
+    monkeypatch.setattr(store, "position", away_once, raising=False)
+    assert open_door().service.health()["worker"] == "ingest-http-1"
+    assert len(asked) > 1
+
+
 def test_each_api_process_has_a_journal_of_its_own_and_takes_over_what_is_left(
     open_door, tmp_path, store
 ):

@@ -1,5 +1,6 @@
 """The re-run of quarantine over several workers: everyone does the rows of its own journal."""
 
+import errno
 import threading
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ from ingest.batch import Rules
 from ingest.checks import make_directory
 from ingest.jobs import IngestJobs
 from ingest.journal import JournalReader, Message, open_journal
+from ingest.journal.segments import SegmentFiles
 from ingest.loader import Loader
 from ingest.settings import Limits
 from storage.readings import open_readings
@@ -154,6 +156,25 @@ def test_a_replay_whose_store_is_away_waits_and_goes_on(worker, queue, store, mo
     while first.under_way:
         first.step()
     assert outcome_of(queue, job)[0] == "done"
+
+
+def test_a_replay_of_a_journal_that_its_disk_does_not_give_fails_and_names_the_file(
+    worker, queue, monkeypatch
+):
+    first = worker(1)
+    span = {"from": "2000-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
+    job = queue.ask("replay", span, "bureau")
+    assert first.do_next()
+
+    def bad_sector(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(SegmentFiles, "_read", bad_sector)
+    while first.under_way:
+        first.step()
+    state, outcome = outcome_of(queue, job)
+    assert state == "failed"
+    assert "000000000001.journal: can't be read: Input/output error" in outcome["error"]
 
 
 def test_a_replay_that_cannot_be_says_why(worker, queue):

@@ -1,7 +1,10 @@
 """What the journal remembers of messages that were not decoded."""
 
+import errno
+
 import pytest
 
+from ingest.journal import undecoded
 from ingest.journal.entries import Entry
 from ingest.journal.segments import segment_path, undecoded_path
 from ingest.journal.undecoded import DECODED, UNKNOWN, CountedAs, UndecodedLog, note_adopted
@@ -73,6 +76,15 @@ def test_an_adopted_message_is_decoded_once_the_store_has_counted_it(folder):
     note_adopted(folder, 1, {DECODED: [3, 8]}, "replay/5/ingest")
     found = counted(folder, marks={"replay/5/ingest": 5})
     assert (found[3], found[8]) == (DECODED, MALFORMED)
+
+
+def test_a_full_disk_is_told_with_the_file_that_it_is_about(folder, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(undecoded.os, "fdatasync", full)
+    with pytest.raises(OSError, match=r"No space left on device.*000001\.undecoded"):
+        UndecodedLog(folder).note(entries(1, 3), [(2, MALFORMED)])
 
 
 def test_a_torn_line_costs_only_itself(folder):

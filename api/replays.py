@@ -11,6 +11,8 @@ from water.pages import Row
 
 _KINDS = (REPLAY, ADOPT_REPLAY)
 _SHOWN = 100
+_AWAY: Row = {"state": "waiting", "outcome": None, "ended_at": None}
+"""A part that can't be found: nobody can say that it was done."""
 
 
 def ask_replay(
@@ -42,8 +44,9 @@ def ask_adoption(jobs: Jobs, asked_by: str, replay_id: int) -> int:
         raise KeyError(replay_id)
     if job["kind"] == ADOPT_REPLAY:
         raise ValueError(f"job {replay_id} is an adoption itself")
-    if job["state"] != "done":
-        raise ValueError(f"replay {replay_id} is {job['state']}, not done")
+    state = _sum_up(jobs, job)["state"]
+    if state != "done":
+        raise ValueError(f"replay {replay_id} is {state}, not done")
     return jobs.ask(ADOPT_REPLAY, {**job["arguments"], "replay": replay_id}, asked_by)
 
 
@@ -62,7 +65,8 @@ def list_replays(jobs: Jobs) -> list[Row]:
 
 def _sum_up(jobs: Jobs, job: Row) -> Row:
     handed_on: Mapping[str, int] = (job["outcome"] or {}).get("handed_on") or {}
-    parts = [job, *filter(None, (jobs.job(part) for part in handed_on.values()))]
+    of_others = {name: jobs.job(part) or _AWAY for name, part in handed_on.items()}
+    parts = [job, *of_others.values()]
     outcomes: list[dict[str, Any]] = [part["outcome"] or {} for part in parts]
     arguments = job["arguments"]
     return {
@@ -85,7 +89,7 @@ def _sum_up(jobs: Jobs, job: Row) -> Row:
         "moved": [row for outcome in outcomes for row in outcome.get("moved", ())],
         "sample": _join(outcomes),
         "errors": [outcome["error"] for outcome in outcomes if "error" in outcome],
-        "parts": {name: part["state"] for name, part in zip(handed_on, parts[1:], strict=False)},
+        "parts": {name: part["state"] for name, part in of_others.items()},
     }
 
 

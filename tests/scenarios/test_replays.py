@@ -170,6 +170,22 @@ def test_the_parts_of_several_workers_are_summed_up():
         ask_adoption(jobs, "li", adoption)
 
 
+def test_a_replay_is_adopted_once_every_worker_has_done_its_part():
+    jobs = Jobs()
+    instants = [datetime.fromtimestamp(n, UTC) for n in (1, 2)]
+    replay = ask_replay(jobs, "li", *instants, "", undecodable=False)
+    part = jobs.ask("replay/w3", {}, "job 1")
+    jobs.end(replay, handed_on={"w2": 99, "w3": part})
+    jobs.end(part)
+    shown = find_replay(jobs, replay)
+    assert (shown["state"], shown["parts"]) == ("waiting", {"w2": "waiting", "w3": "done"})
+    with pytest.raises(ValueError, match="is waiting, not done"):
+        ask_adoption(jobs, "li", replay)
+    jobs.end(part, "failed", error="disk")
+    with pytest.raises(ValueError, match="is failed, not done"):
+        ask_adoption(jobs, "li", replay)
+
+
 def test_replays_are_asked_for_and_adopted_by_http(open_api_city):
     client = open_api_city().client("utility")
     window = {"start": "2026-09-13T00:00:00+08:00", "end": "2026-09-14T00:00:00+08:00"}

@@ -239,7 +239,8 @@ class Loader:
         self._undecoded.note(batch.entries, batch.undecoded)
         # Before the load: after a crash between the two they are handed over again, and taken once.
         if self._events and (events := list_events(batch)):
-            self._events.take(self._journal, events)
+            # A new journal may bear the name of an old one, and begins its numbers anew.
+            self._events.take(f"{self._journal}.{self._reader.marker.hex()}", events)
         with self._sink.load() as load:
             offered = batch.offered or batch.readings
             outcomes = load.add_readings(offered) if offered else None

@@ -202,6 +202,18 @@ def test_a_load_that_breaks_off_after_the_event_was_taken_takes_it_once(intake):
     assert sum_messages(intake.store.tallies())["north"].balanced
 
 
+def test_a_new_journal_under_the_old_name_has_its_events_taken(intake, tmp_path):
+    intake.send(CHANGE)
+    intake.load()
+    intake.journal.close()
+    intake.store.close()
+    intake.journal = open_journal(tmp_path / "journal-2", 1 << 20)
+    intake.store = open_readings(tmp_path / "store-2", CityTime(ZoneInfo("UTC")), SystemClock())
+    intake.send(CHANGE.replace(b"%d" % AT, b"%d" % (AT - 200_000)))
+    intake.load()
+    assert len(intake.registry.meter_changes()) == 2
+
+
 def test_while_the_registry_is_away_the_event_waits_in_the_journal(intake):
     intake.send(CHANGE)
     away = Failing(intake.events, "take", times=4)

@@ -291,7 +291,7 @@ class EditQueries(Protocol):
 class Editing(Protocol):
     """What people do to readings; wired to the registry room, which holds the rules.
 
-    KeyError: there is no such meter or edit; RefusedEditError: it can't be done, in a sentence.
+    NotFoundError: no such meter or edit; RefusedEditError: it can't be done, in a sentence.
     """
 
     def propose(
@@ -309,7 +309,10 @@ class Editing(Protocol):
         """Make an edit; its id. `sent` is what the meter sent of that instant, None = nothing."""
         ...
 
-    def approve(self, actor: str, edit_id: int) -> None: ...
+    def approve(self, actor: str, edit_id: int, *, sent: Mapping[str, float | None] | None) -> None:
+        """Let an edit count; `sent` as of `propose`."""
+        ...
+
     def withdraw(self, actor: str, edit_id: int, reason: str) -> None: ...
     def decide(
         self, actor: str, conflict: Mapping[str, Any], decision: Decision, reason: str

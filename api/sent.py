@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from api.context import ApiContext
 from api.tables import rows_of
+from water.pages import Row
 from water.readings import QUANTITIES
 from water.viewer import Viewer
 
@@ -23,3 +24,15 @@ def find_sent(
     for row in rows_of(frame):
         return {name: row[name] for name in QUANTITIES}
     return None
+
+
+def approve_held(context: ApiContext, viewer: Viewer, edit: Row) -> None:
+    """Let an edit count, held against what its meter has sent by now.
+
+    Raises:
+        NotFoundError: there is no such edit.
+        KeyError: its meter is out of sight.
+        RefusedEditError: it can't be approved, or not by this viewer.
+    """
+    sent = find_sent(context, viewer, edit["meter_id"], edit["at"])
+    context.editing.approve(viewer.name, edit["id"], sent=sent)

@@ -12,7 +12,7 @@ import structlog
 
 from registry.ports import EditRows, EditTransaction
 from water.clock import Clock
-from water.edits import Decision, EditKind, EditState, RefusedEditError
+from water.edits import Decision, EditKind, EditState, NotFoundError, RefusedEditError
 from water.limits import check_quantities
 from water.readings import QUANTITIES
 
@@ -57,13 +57,13 @@ class Edits:
             evidence: where the proof lies.
 
         Raises:
-            KeyError: there is no such meter.
+            NotFoundError: there is no such meter.
             RefusedEditError: it can't be what anybody read there and then.
         """
         with self._store.transaction() as rows:
             meter = rows.meter(meter_id)
             if meter is None:
-                raise KeyError(meter_id)
+                raise NotFoundError(meter_id)
             at = at.replace(microsecond=0)
             self._check(meter, at, kind, values, reason)
             _check_sent(kind, values, sent, rows.edits_at(meter_id, at))
@@ -72,13 +72,18 @@ class Edits:
                 edit |= {"state": EditState.APPROVED, "approved_at": edit["made_at"]}
             return _add(rows, actor, edit)
 
-    def approve(self, actor: str, edit_id: int) -> None:
+    def approve(self, actor: str, edit_id: int, *, sent: Mapping[str, float | None] | None) -> None:
         """Let a proposed edit count.
 
+        Args:
+            actor: who approves it.
+            edit_id: the edit.
+            sent: the quantities that the meter has sent of its instant; None = it sent nothing.
+
         Raises:
-            KeyError: there is no such edit.
+            NotFoundError: there is no such edit.
             RefusedEditError: it is the actor's own, or not proposed any more, or a later edit of
-                the same reading counts already.
+                the same reading counts already, or an estimate would change nothing.
         """
         with self._store.transaction() as rows:
             edit = _edit(rows, edit_id)
@@ -88,16 +93,15 @@ class Edits:
                 raise RefusedEditError(
                     "somebody else than its author approves an edit 修改须由他人审核"
                 )
-            later = [
-                other["version"]
-                for other in rows.edits_at(edit["meter_id"], edit["at"])
-                if other["version"] > edit["version"] and other["state"] == EditState.APPROVED
-            ]
+            counting = _counting_beside(rows, edit)
+            later = [e["version"] for e in counting if e["version"] > edit["version"]]
             if later:
                 raise RefusedEditError(
                     f"version {later[-1]} of this reading's edits counts already: withdraw it "
                     "first 该读数已有更新的修改生效，请先撤回"
                 )
+            if edit["kind"] == EditKind.ESTIMATE:
+                _check_free(edit, sent, counting)
             now = self._clock.now()
             step = {"state": EditState.APPROVED, "approver": actor, "approved_at": now}
             rows.change_edit(edit_id, step)
@@ -108,14 +112,17 @@ class Edits:
         """Let an edit count no more, or never; it stays to be seen.
 
         Raises:
-            KeyError: there is no such edit.
-            RefusedEditError: it is withdrawn already, or no reason is given.
+            NotFoundError: there is no such edit.
+            RefusedEditError: it is withdrawn already, or a void that an estimate rests on, or no
+                reason is given.
         """
         _need_reason(reason)
         with self._store.transaction() as rows:
             edit = _edit(rows, edit_id)
             if edit["state"] == EditState.WITHDRAWN:
                 raise RefusedEditError("it is withdrawn already 该修改已撤回")
+            if edit["kind"] == EditKind.VOID and edit["state"] == EditState.APPROVED:
+                _check_bare(rows, edit)
             self._withdraw(rows, actor, edit, reason)
 
     def decide(
@@ -214,6 +221,7 @@ class Edits:
     ) -> int:
         """The correction that puts the offered value in the place of the one that stands."""
         quantity, offered = conflict["quantity"], conflict["offered"]
+        self._clear(rows, actor, conflict, reason)
         evidence = f"conflict: {quantity} {offered!r} was sent where {conflict['kept']!r} stands"
         edit = self._new(
             rows, actor, conflict["meter_id"], conflict["at"], EditKind.CORRECTION,
@@ -221,6 +229,26 @@ class Edits:
         )  # fmt: skip
         approved = {"state": EditState.APPROVED, "approver": actor, "approved_at": edit["made_at"]}
         return _add(rows, actor, edit | approved)
+
+    def _clear(
+        self, rows: EditTransaction, actor: str, conflict: Mapping[str, Any], reason: str
+    ) -> None:
+        """Withdraw what was taken before of the same quantity: only one value can count.
+
+        The conflict that it came of is decided with this one: its value is not the one.
+        """
+        key = {name: conflict[name] for name in ("meter_id", "at", "quantity")}
+        for edit in rows.edits_at(key["meter_id"], key["at"]):
+            offered = edit[key["quantity"]]
+            taken = None if offered is None else rows.decision(**key, offered=offered)
+            if _correction_of(rows, taken) != edit:
+                continue
+            self._withdraw(rows, actor, edit, reason)
+            step = {"decision": Decision.KEEP, "reason": reason, "edit_id": None}
+            step |= {"decided_by": actor, "decided_at": self._clock.now()}
+            rows.put_decision(key | {"offered": offered} | step)
+            detail = {"quantity": key["quantity"], "offered": offered, "decision": Decision.KEEP}
+            rows.audit(actor, [("conflict.decided", _subject(key), detail | {"reason": reason})])
 
     def _withdraw(self, rows: EditTransaction, actor: str, edit: Row, reason: str) -> None:
         step = {"withdrawn_by": actor, "withdrawn_at": self._clock.now()}
@@ -247,18 +275,62 @@ def _check_sent(
         raise RefusedEditError("at: the meter sent no reading of this instant 该时刻没有上报的读数")
     if kind is EditKind.VOID and (sent or {}).get("register_m3") is None:
         raise RefusedEditError("at: the reading carries no register 该读数没有表底数")
-    void = any(
-        edit["kind"] == EditKind.VOID and edit["state"] != EditState.WITHDRAWN for edit in earlier
-    )
-    measured = [name for name in values if sent and sent.get(name) is not None]
-    if (
-        kind is EditKind.ESTIMATE
-        and any(values[name] is not None for name in measured)
-        and not void
-    ):
+    if kind is EditKind.ESTIMATE:
+        waiting = [edit for edit in earlier if edit["state"] != EditState.WITHDRAWN]
+        voids = [edit for edit in waiting if edit["kind"] == EditKind.VOID]
+        _check_free(values, sent, voids)
+
+
+def _check_free(
+    values: Mapping[str, Any], sent: Mapping[str, float | None] | None, below: Sequence[Row]
+) -> None:
+    """See that nothing stands where an estimate is laid: it sets what there is no value for.
+
+    Args:
+        values: the quantities of the estimate.
+        sent: what the meter sent of that instant.
+        below: the edits that are laid over it before the estimate, in their order.
+
+    Raises:
+        RefusedEditError: a value stands there.
+    """
+    standing = dict(sent or {})
+    for edit in below:
+        if edit["kind"] == EditKind.VOID:
+            standing["register_m3"] = None
+        standing |= {name: edit[name] for name in QUANTITIES if edit[name] is not None}
+    for name in QUANTITIES:
+        if values.get(name) is None or standing.get(name) is None:
+            continue
+        if (sent or {}).get(name) is None:
+            raise RefusedEditError(
+                f"{name}: an edit of this instant counts already 该时刻已有生效的修改"
+            )
         raise RefusedEditError(
-            f"{measured[0]} was measured: make a correction, or a void first 已有实测值"
+            f"{name} was measured: make a correction, or have a void of the register approved "
+            "first 已有实测值，请更正，或先作废表底数并经审核"
         )
+
+
+def _check_bare(rows: EditTransaction, void: Row) -> None:
+    """See that no estimate that counts rests on a void.
+
+    Raises:
+        RefusedEditError: one does, and would count no more without saying so.
+    """
+    for edit in _counting_beside(rows, void):
+        above = edit["version"] > void["version"] and edit["register_m3"] is not None
+        if above and edit["kind"] == EditKind.ESTIMATE:
+            raise RefusedEditError(
+                f"the estimate of version {edit['version']} rests on this void: withdraw it first "
+                "估抄依据该作废，请先撤回估抄"
+            )
+
+
+def _counting_beside(rows: EditTransaction, edit: Row) -> list[Row]:
+    """The other edits of the same reading that count, by version."""
+    beside = rows.edits_at(edit["meter_id"], edit["at"])
+    return [e for e in beside if e["state"] == EditState.APPROVED and e["id"] != edit["id"]]
 
 
 def _add(rows: EditTransaction, actor: str, edit: Row) -> int:
@@ -275,7 +347,7 @@ def _add(rows: EditTransaction, actor: str, edit: Row) -> int:
 def _edit(rows: EditTransaction, edit_id: int) -> Row:
     edit = rows.edit(edit_id)
     if edit is None:
-        raise KeyError(edit_id)
+        raise NotFoundError(edit_id)
     return edit
 
 

@@ -13,7 +13,7 @@ import structlog
 
 from registry.ports import EditRows, EditTransaction
 from water.clock import Clock
-from water.edits import Decision, EventState, RefusedEditError
+from water.edits import Decision, EventState, NotFoundError, RefusedEditError
 from water.limits import check_quantities
 from water.meters import MeterChange, MeterEvent
 
@@ -23,6 +23,9 @@ Row = dict[str, Any]
 
 APART = timedelta(days=1)
 """Two changes of one meter that lie closer than this are taken for one that is told differently."""
+
+MOST_APPLIED = 20
+"""Changes of one meter that one batch brings and that count at once; further ones wait."""
 
 MOST_OPEN = 20
 """Events of one meter that wait for a person; further ones are refused and counted."""
@@ -41,7 +44,7 @@ class MeterChanges:
         """Register a meter change that a person enters; False when it stands there already.
 
         Raises:
-            KeyError: there is no such meter.
+            NotFoundError: there is no such meter.
             RefusedEditError: it can't have been so, or it contradicts one that stands.
         """
         if not change.reason.strip():
@@ -49,7 +52,7 @@ class MeterChanges:
         with self._store.transaction() as rows:
             meter = rows.meter(change.meter_id)
             if meter is None:
-                raise KeyError(change.meter_id)
+                raise NotFoundError(change.meter_id)
             at = change.at.replace(microsecond=0)
             row = {name: getattr(change, name) for name in ("meter_id", *_VALUES, "reason")}
             row |= {"at": at, "reason": change.reason.strip()}
@@ -69,6 +72,10 @@ class MeterChanges:
     def take(self, journal: str, events: Sequence[MeterEvent]) -> None:
         """Take what suppliers sent, in the order of the journal; each is taken once.
 
+        Args:
+            journal: what no other journal is called, also none that takes its place.
+            events: what they sent, by their numbers in it.
+
         Raises:
             OSError: the registry is away; nothing was taken, hand them over again.
         """
@@ -77,11 +84,17 @@ class MeterChanges:
             new = [event for event in events if event.entry > taken]
             if not new:
                 return
+            accepted: dict[str, list[Row]] = {}
             refused: dict[tuple[str, str], list[MeterEvent]] = {}
             for (supplier, meter_id), some in _by_meter(new).items():
-                left = some if meter_id is None else _take_of_meter(rows, meter_id, some)
+                left = some
+                if meter_id is not None:
+                    of_meter = accepted.setdefault(meter_id, [])
+                    left = _take_of_meter(rows, meter_id, some, of_meter)
+                    _audit_created(rows, f"supplier {supplier}", of_meter)
                 for event in left:
                     refused.setdefault((supplier, event.refusal), []).append(event)
+            rows.put("meter_changes", [row for some in accepted.values() for row in some])
             for some in refused.values():
                 _count_refused(rows, some)
             rows.set_taken_to(journal, new[-1].entry)
@@ -90,7 +103,7 @@ class MeterChanges:
         """Decide between a change that stands and one that a supplier sent.
 
         Raises:
-            KeyError: there is no such event.
+            NotFoundError: there is no such event.
             RefusedEditError: nothing is to be decided about it, or no reason is given.
         """
         if not reason.strip():
@@ -98,7 +111,7 @@ class MeterChanges:
         with self._store.transaction() as rows:
             event = rows.event(event_id)
             if event is None:
-                raise KeyError(event_id)
+                raise NotFoundError(event_id)
             if event["state"] != EventState.OPEN:
                 raise RefusedEditError(f"it is {event['state']} 该事件无需处理")
             state = EventState.KEPT
@@ -142,43 +155,54 @@ def _by_meter(events: Sequence[MeterEvent]) -> dict[tuple[str, str | None], list
 
 
 def _take_of_meter(
-    rows: EditTransaction, meter_id: str, events: Sequence[MeterEvent]
+    rows: EditTransaction, meter_id: str, events: Sequence[MeterEvent], accepted: list[Row]
 ) -> list[MeterEvent]:
     """Take what was sent of one meter; what is refused because too much waits already.
 
     One look at what was sent before serves all of them: a sender that floods costs little.
+
+    Args:
+        rows: the registry.
+        meter_id: the meter.
+        events: what its supplier sent, in order.
+        accepted: filled with the changes that count at once, which the caller writes.
     """
-    supplier = events[0].supplier_id
-    sent = rows.events(supplier, meter_id, "")
-    again = Counter[int]()
-    left: list[MeterEvent] = []
+    before = rows.events(events[0].supplier_id, meter_id, "")
+    sent, again, left = list(before), Counter[int](), list[MeterEvent]()
+    waiting = sum(each["state"] == EventState.OPEN for each in sent)
     for event in events:
-        row = _change_of(event, meter_id)
-        earlier = next((each for each in sent if _same(row, each)), None)
+        change = _change_of(event, meter_id)
+        earlier = next((n for n, each in enumerate(sent) if _same(change, each)), None)
         if earlier is not None:
-            again[earlier["id"]] += 1
-        elif sum(each["state"] == EventState.OPEN for each in sent) >= MOST_OPEN:
+            again[earlier] += 1
+            continue
+        state = _judge(rows, change, accepted)
+        if state is EventState.OPEN and waiting >= MOST_OPEN:
             detail = f"{meter_id}: {MOST_OPEN} wait for a decision already"
             left.append(event._replace(refusal="too_many_open", detail=detail))
-        else:
-            _take_new(rows, supplier, event, row)
-            sent = rows.events(supplier, meter_id, "")
-    for row in sent:
-        if again[row["id"]]:
-            rows.change_event(row["id"], {"count": row["count"] + again[row["id"]]})
+            continue
+        waiting += state is EventState.OPEN
+        sent.append(_as_row(event, {**change, "state": state}, 1))
+        log.info("meter change sent", meter=meter_id, state=state.value)
+    for n, row in enumerate(sent):
+        count = row["count"] + again[n]
+        if n >= len(before):
+            rows.add_event(row | {"count": count})
+        elif again[n]:
+            rows.change_event(row["id"], {"count": count})
     return left
 
 
-def _take_new(
-    rows: EditTransaction, supplier: str, event: MeterEvent, row: Mapping[str, Any]
-) -> None:
-    near = rows.changes_near(row["meter_id"], row["at"], APART)
-    stands = any(_same(row, standing) for standing in near)
-    state = EventState.OPEN if near and not stands else EventState.APPLIED
-    if not near:
-        _apply(rows, f"supplier {supplier}", row)
-    rows.add_event(_as_row(event, {**row, "state": state}, 1))
-    log.info("meter change sent", meter=row["meter_id"], state=state.value)
+def _judge(rows: EditTransaction, change: Row, accepted: list[Row]) -> EventState:
+    """Whether a change counts at once, and is then accepted, or waits for a person."""
+    near = rows.changes_near(change["meter_id"], change["at"], APART)
+    near += [other for other in accepted if abs(other["at"] - change["at"]) < APART]
+    if any(_same(change, standing) for standing in near):
+        return EventState.APPLIED
+    if near or len(accepted) >= MOST_APPLIED:
+        return EventState.OPEN
+    accepted.append(change)
+    return EventState.APPLIED
 
 
 def _count_refused(rows: EditTransaction, events: Sequence[MeterEvent]) -> None:
@@ -201,7 +225,11 @@ def _count_refused(rows: EditTransaction, events: Sequence[MeterEvent]) -> None:
 def _apply(rows: EditTransaction, actor: str, row: Mapping[str, Any]) -> None:
     """Write a change; what it makes wrong is computed again."""
     rows.put("meter_changes", [row])
-    rows.audit(actor, [("meter_changes.created", _subject(row), _plain(row))])
+    _audit_created(rows, actor, [row])
+
+
+def _audit_created(rows: EditTransaction, actor: str, changes: Sequence[Mapping[str, Any]]) -> None:
+    rows.audit(actor, [("meter_changes.created", _subject(row), _plain(row)) for row in changes])
 
 
 def _change_of(event: MeterEvent, meter_id: str) -> Row:

@@ -82,5 +82,9 @@ class Edit:
     approved_at: datetime | None = None
 
 
+class NotFoundError(KeyError):
+    """There is no such meter, edit or event: apart from a KeyError, which may be a bug."""
+
+
 class RefusedEditError(ValueError):
     """What somebody wants to do to an edit, a conflict or a meter change can't be done: why."""

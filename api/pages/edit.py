@@ -5,9 +5,10 @@ from nicegui import ui
 from api.pages import parts
 from api.pages.edits import meter_address
 from api.pages.figures import write_instant, write_number
-from api.pages.forms import act, field
+from api.pages.forms import act, field, read_words
 from api.pages.frame import NotVisibleError, PageKind
 from api.pages.visit import Visit
+from api.sent import approve_held
 from water.edits import EditState
 from water.pages import Row
 
@@ -53,11 +54,14 @@ def _draw_steps(visit: Visit, edit: Row) -> None:
     texts, edit_id = visit.texts, edit["id"]
 
     async def approve() -> None:
-        await act(visit, lambda now: now.context.editing.approve(now.viewer.name, edit_id))
+        await act(visit, lambda now: approve_held(now.context, now.viewer, edit))
 
     async def withdraw() -> None:
-        why = reason.value or ""
-        await act(visit, lambda now: now.context.editing.withdraw(now.viewer.name, edit_id, why))
+        why = reason.value
+        await act(
+            visit,
+            lambda now: now.context.editing.withdraw(now.viewer.name, edit_id, read_words(why)),
+        )
 
     with ui.element("div").classes("js-filters"):
         if edit["state"] == EditState.PROPOSED:

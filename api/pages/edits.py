@@ -6,7 +6,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from api.pages import parts
-from api.pages.forms import act, field
+from api.pages.forms import act, field, read_words
 from api.pages.frame import PageKind
 from api.pages.tables import Column, instant, number, show_table, word
 from api.pages.visit import Visit
@@ -132,10 +132,12 @@ def _draw_decision(visit: Visit, waiting: dict[int, str]) -> None:
         reason = field(texts["reason"])
 
         async def decide() -> None:
-            event_id, taken, why = event.value, Decision(decision.value), reason.value or ""
+            event_id, taken, why = event.value, Decision(decision.value), reason.value
             await act(
                 visit,
-                lambda now: now.context.changes.decide(now.viewer.name, event_id, taken, why),
+                lambda now: now.context.changes.decide(
+                    now.viewer.name, event_id, taken, read_words(why)
+                ),
             )
 
         ui.button(texts["decide_event"], on_click=decide).props("unelevated no-caps color=primary")

@@ -2,11 +2,17 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Annotated
 
 from nicegui import run, ui
+from pydantic import Field, TypeAdapter, ValidationError
 
 from api.pages.visit import Visit, reopen
-from water.edits import RefusedEditError
+from api.parameters import Instant, Text
+from water.edits import NotFoundError, RefusedEditError
+
+_INSTANT = TypeAdapter[datetime](Instant)
+_WORDS = TypeAdapter[str](Annotated[Text, Field(max_length=2000)])
 
 
 def field(label: str) -> ui.input:
@@ -15,12 +21,25 @@ def field(label: str) -> ui.input:
 
 
 def read_local_time(visit: Visit, text: str) -> datetime | None:
-    """An instant written on the city's clock; None where it is none."""
+    """An instant written on the city's clock; None where the API would take none."""
     try:
         at = datetime.fromisoformat(text.strip())
-    except ValueError:
+        at = at if at.tzinfo else at.replace(tzinfo=visit.zone)
+        return _INSTANT.validate_python(at.isoformat())
+    except (ValueError, OverflowError):
         return None
-    return at if at.tzinfo else at.replace(tzinfo=visit.zone)
+
+
+def read_words(typed: str | None) -> str:
+    """What somebody typed.
+
+    Raises:
+        RefusedEditError: the API would not take it: too long, or no database holds it.
+    """
+    try:
+        return _WORDS.validate_python(typed or "")
+    except ValidationError as refusal:
+        raise RefusedEditError(refusal.errors()[0]["msg"]) from None
 
 
 def read_number(text: str) -> float | None:
@@ -38,7 +57,7 @@ async def act(visit: Visit, what: Callable[[Visit], object]) -> None:
     """
     try:
         await run.io_bound(_act, visit, what)
-    except KeyError:
+    except NotFoundError:
         ui.notify(visit.texts["not_found"], type="negative")
     except RefusedEditError as refusal:
         ui.notify(f"{visit.texts['not_done']}: {refusal}", type="negative", multi_line=True)

@@ -1,9 +1,12 @@
 """The forms of a meter's page: an edit, a decision about a conflict, a meter change."""
 
+from zoneinfo import ZoneInfo
+
 from nicegui import ui
 
 from api.pages.figures import write_instant, write_number
-from api.pages.forms import act, field, read_local_time, read_number
+from api.pages.forms import act, field, read_local_time, read_number, read_words
+from api.pages.texts import Texts
 from api.pages.visit import Visit
 from api.sent import find_sent
 from water.edits import Decision, EditKind
@@ -33,13 +36,13 @@ def draw_edit_form(visit: Visit, meter_id: str) -> None:
             if typed and value is None:
                 ui.notify(texts["number_needed"], type="warning")
                 return
-            why, where = reason.value or "", proof.value or ""
+            why, where = reason.value, proof.value
             await act(
                 visit,
                 lambda now: now.context.editing.propose(
                     now.viewer.name, meter_id, at, chosen, {"register_m3": value},
                     sent=find_sent(now.context, now.viewer, meter_id, at),
-                    reason=why, evidence=where,
+                    reason=read_words(why), evidence=read_words(where),
                 ),
             )  # fmt: skip
 
@@ -47,20 +50,14 @@ def draw_edit_form(visit: Visit, meter_id: str) -> None:
 
 
 def draw_conflict_form(visit: Visit, conflicts: list[Row]) -> None:
-    """Decide about one of the conflicts."""
+    """Decide about one of the conflicts that are open."""
     texts = visit.texts
-    named = {
-        number: texts.say(
-            "conflict_choice",
-            at=write_instant(row["at"], visit.zone),
-            kept=write_number(row["kept"], 3),
-            offered=write_number(row["offered"], 3),
-        )
-        for number, row in enumerate(conflicts)
-    }
+    named = name_open(texts, visit.zone, conflicts)
+    if not named:
+        return
     decisions = {str(d): texts.word("decision", d) for d in Decision}
     with ui.element("div").classes("js-filters"):
-        chosen = ui.select(named, label=texts["decide_conflict"], value=0)
+        chosen = ui.select(named, label=texts["decide_conflict"], value=next(iter(named)))
         decision = ui.select(decisions, label=texts["decision"], value=str(Decision.KEEP))
         for choice in (chosen, decision):
             choice.props("outlined dense options-dense")
@@ -68,13 +65,30 @@ def draw_conflict_form(visit: Visit, conflicts: list[Row]) -> None:
 
         async def decide() -> None:
             conflict, taken = conflicts[chosen.value], Decision(decision.value)
-            why = reason.value or ""
+            why = reason.value
             await act(
                 visit,
-                lambda now: now.context.editing.decide(now.viewer.name, conflict, taken, why),
+                lambda now: now.context.editing.decide(
+                    now.viewer.name, conflict, taken, read_words(why)
+                ),
             )
 
         ui.button(texts["decide_conflict"], icon="gavel", on_click=decide).props(_PRIMARY)
+
+
+def name_open(texts: Texts, zone: ZoneInfo, conflicts: list[Row]) -> dict[int, str]:
+    """What to call each conflict that nobody decided, by its place in the list."""
+    return {
+        number: texts.say(
+            "conflict_choice",
+            at=write_instant(row["at"], zone),
+            quantity=texts.word("quantity", row["quantity"]),
+            kept=write_number(row["kept"], 3),
+            offered=write_number(row["offered"], 3),
+        )
+        for number, row in enumerate(conflicts)
+        if row["decision"] is None
+    }
 
 
 def draw_change_form(visit: Visit, meter_id: str) -> None:
@@ -94,7 +108,12 @@ def draw_change_form(visit: Visit, meter_id: str) -> None:
             if final is None or initial is None:
                 ui.notify(texts["number_needed"], type="warning")
                 return
-            change = MeterChange(meter_id, at, final, initial, reason.value or "")
-            await act(visit, lambda now: now.context.changes.enter(now.viewer.name, change))
+            why = reason.value
+            await act(
+                visit,
+                lambda now: now.context.changes.enter(
+                    now.viewer.name, MeterChange(meter_id, at, final, initial, read_words(why))
+                ),
+            )
 
         ui.button(texts["enter_change"], icon="swap_horiz", on_click=enter).props(_PRIMARY)

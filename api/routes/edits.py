@@ -22,9 +22,9 @@ from api.paging import Cursor, Limit, Listing, list_described
 from api.problems import CONFLICT, FORBIDDEN, NOT_FOUND, ProblemError, described
 from api.rights import Asker, Context, Editor, EditorInPerson, NotUser, found, require_person
 from api.routes import PREFIX
-from api.sent import find_sent
+from api.sent import approve_held, find_sent
 from api.tables import Format, answer, cleaned
-from water.edits import EditKind, EditState, EventState, RefusedEditError
+from water.edits import EditKind, EditState, EventState, NotFoundError, RefusedEditError
 from water.meters import MeterChange
 from water.pages import Row
 from water.readings import QUANTITIES
@@ -39,7 +39,7 @@ def _said() -> Iterator[None]:
     """What the rules refuse is a conflict (409) with their sentence."""
     try:
         yield
-    except KeyError:
+    except NotFoundError:
         raise ProblemError(NOT_FOUND, "no such record within your sight") from None
     except RefusedEditError as refusal:
         raise ProblemError(CONFLICT, str(refusal)) from None
@@ -125,8 +125,9 @@ def post_edit(
 )
 def approve_edit(edit_id: Number, viewer: EditorInPerson, context: Context) -> Row:
     """Let it count; only people, and never the author of the edit, may do this."""
+    edit = found(context.edits.edit(viewer, edit_id), "edit")
     with _said():
-        context.editing.approve(viewer.name, edit_id)
+        approve_held(context, viewer, edit)
     return get_edit(edit_id, viewer, context)
 
 

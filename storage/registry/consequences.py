@@ -9,6 +9,9 @@ RECOMPUTE = "recompute"
 
 Rows = Mapping[tuple[Any, ...], Mapping[str, Any]]
 
+COMPARED = frozenset({"meters", "zones"})
+"""Kinds of which the jobs depend on the rows that stood before."""
+
 _OF_VOLUMES = (
     "role", "modulus_m3", "q3_m3_h", "interval_s", "in_service_from", "in_service_to",
 )  # fmt: skip
@@ -26,7 +29,7 @@ def recompute_jobs(
     Args:
         kind: the import kind.
         rows: rows that are created or changed.
-        standing: the rows of that kind before, by key.
+        standing: the rows of that kind before, by key; needed of COMPARED only.
     """
     if kind == "meter_changes":
         return _of_changes(rows)
@@ -47,12 +50,15 @@ def edit_job(meter_id: str, at: datetime) -> dict[str, Any]:
 
 
 def _of_changes(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """From the local day before each change; two days of UTC hold that everywhere."""
-    meters: dict[str, set[str]] = {}
+    """From the local day before each meter's first change; two days of UTC hold that everywhere."""
+    earliest: dict[str, datetime] = {}
     for row in rows:
-        at: datetime = row["at"]
+        meter_id = row["meter_id"]
+        earliest[meter_id] = min(row["at"], earliest.get(meter_id, row["at"]))
+    meters: dict[str, set[str]] = {}
+    for meter_id, at in earliest.items():
         first = (at - timedelta(days=2)).date().isoformat()
-        meters.setdefault(first, set()).add(row["meter_id"])
+        meters.setdefault(first, set()).add(meter_id)
     return [{"meter_ids": sorted(ids), "first": first} for first, ids in sorted(meters.items())]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
-from storage.registry.consequences import RECOMPUTE, recompute_jobs
+from storage.registry.consequences import COMPARED, RECOMPUTE, recompute_jobs
 from storage.registry.models import (
     AuditRow,
     BillingReadRow,
@@ -79,7 +79,7 @@ class RegistryTransaction:
         """Write rows, replacing those of the same key; what they make wrong is computed again."""
         if not rows:
             return
-        jobs = recompute_jobs(kind, rows, self.rows(kind))
+        jobs = recompute_jobs(kind, rows, self.rows(kind) if kind in COMPARED else {})
         if kind == "works":
             self._put_works(rows)
         else:

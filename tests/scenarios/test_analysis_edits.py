@@ -71,17 +71,23 @@ class City:
         values = {} if register is None else {"register_m3": register}
         edit = self.propose(hour, kind, values, meter)
         if kind is not EditKind.MANUAL:
-            self.edits.approve("wang", edit)
+            self.approve(edit, hour, meter)
         self.analyse()
         return edit
 
     def propose(self, hour, kind, values, meter="M"):
+        sent = self.sent(hour, meter)
+        return self.edits.propose("li", meter, self.at(hour), kind, values, sent=sent, reason="r")
+
+    def approve(self, edit, hour, meter="M"):
+        self.edits.approve("wang", edit, sent=self.sent(hour, meter))
+
+    def sent(self, hour, meter):
         at = self.at(hour)
         found = self.stores.readings.load_page(
             meter, at, at + timedelta(seconds=1), after=None, limit=1
         )
-        sent = None if found.empty else {"register_m3": float(found["register_m3"].iloc[0])}
-        return self.edits.propose("li", meter, at, kind, values, sent=sent, reason="r")
+        return None if found.empty else {"register_m3": float(found["register_m3"].iloc[0])}
 
     def withdraw(self, edit):
         self.edits.withdraw("li", edit, "r")
@@ -236,7 +242,7 @@ def test_withdrawing_edits_in_any_order_gives_the_figures_from_before(city, made
         with contextlib.suppress(RefusedEditError):
             numbers.append(city.propose(hour, kind, values))
             if kind is not EditKind.MANUAL:
-                city.edits.approve("wang", numbers[-1])
+                city.approve(numbers[-1], hour)
     city.analyse()
     for edit in data.draw(st.permutations(numbers)):
         city.edits.withdraw("li", edit, "r")

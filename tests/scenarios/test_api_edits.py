@@ -1,6 +1,14 @@
 """Edits over HTTP: who may make one count, conflicts decided, meter changes entered."""
 
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
 import pytest
+
+from api.pages.forms import read_local_time, read_words
+from storage.registry.edits import EditTransaction
+from water.edits import RefusedEditError
 
 V1 = "/api/v1"
 METER = "meter-north-0"
@@ -126,6 +134,43 @@ def test_a_conflict_is_decided_and_its_correction_shown(house):
     client.post(f"{V1}/edits/{taken['edit_id']}/withdraw", json={"reason": "x"})
     rows = client.get(f"{V1}/conflicts", params=span).json()["items"]
     assert {row["meter_id"]: row["decision"] for row in rows}[METER] is None
+
+
+def test_a_bug_in_the_rules_is_no_record_that_is_not_found(house, monkeypatch):
+    client = house.person("li")
+
+    def broken(*_):
+        raise KeyError("a column")
+
+    monkeypatch.setattr(EditTransaction, "edits_at", broken)
+    with pytest.raises(KeyError, match="a column"):
+        house.edit(client, kind="manual")
+
+
+def test_an_estimate_over_a_measured_value_waits_for_its_void(house):
+    li, wang = house.person("li"), house.person("wang")
+    void = house.edit(li, kind="void", register_m3=None).json()["id"]
+    estimate = house.edit(li, kind="estimate").json()["id"]
+    early = wang.post(f"{V1}/edits/{estimate}/approve")
+    assert (early.status_code, "was measured" in early.json()["detail"]) == (409, True)
+    for edit in (void, estimate):
+        assert wang.post(f"{V1}/edits/{edit}/approve").json()["state"] == "approved"
+    under = li.post(f"{V1}/edits/{void}/withdraw", json={"reason": "x"})
+    assert (under.status_code, "rests on this void" in under.json()["detail"]) == (409, True)
+
+
+@pytest.mark.parametrize("typed", ["0001-01-01T00:00:00", "9999-12-31 23:59", "yesterday", ""])
+def test_a_page_takes_no_instant_that_the_api_would_not(typed):
+    visit = SimpleNamespace(zone=ZoneInfo("Asia/Shanghai"))
+    assert read_local_time(visit, typed) is None
+    assert read_local_time(visit, "2026-09-14 00:00") == datetime(2026, 9, 13, 16, tzinfo=UTC)
+
+
+def test_a_page_says_why_it_takes_no_such_words():
+    assert read_words(None) == ""
+    for typed in ("a\x00b", "x" * 2001):
+        with pytest.raises(RefusedEditError):
+            read_words(typed)
 
 
 def test_what_was_billed_is_held_against_our_volumes(house):

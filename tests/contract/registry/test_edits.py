@@ -1,12 +1,13 @@
 """Edits, conflicts decided and meter changes, over the real registry database."""
 
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from registry.edits import Edits
-from registry.meter_changes import MOST_OPEN, MeterChanges
+from registry.meter_changes import MOST_APPLIED, MOST_OPEN, MeterChanges
 from storage.registry.edit_queries import EditQueries
 from storage.registry.edits import EditStore
 from storage.registry.store import RegistryStore
@@ -53,6 +54,9 @@ class Registry:
         at, meter_id = words.pop("at"), words.pop("meter_id")
         return self.edits.propose(author, meter_id, at, kind, values, **words)
 
+    def approve(self, actor, edit, sent=None):
+        self.edits.approve(actor, edit, sent=sent)
+
     def decide(self, decision, actor="wang", offered=7.5):
         conflict = {
             "meter_id": "m1", "at": AT, "quantity": "register_m3", "kept": 1.5, "offered": offered
@@ -83,13 +87,13 @@ def test_other_edits_count_once_somebody_else_approved_them(registry, kind):
     edit = registry.propose(kind, None if kind is EditKind.VOID else 5.0)
     assert registry.store.edits() == []
     with pytest.raises(RefusedEditError, match="somebody else"):
-        registry.edits.approve("li", edit)
+        registry.approve("li", edit)
     assert registry.jobs() == []
-    registry.edits.approve("wang", edit)
+    registry.approve("wang", edit)
     assert [e.kind for e in registry.store.edits()] == [kind]
     assert len(registry.jobs()) == 1
     with pytest.raises(RefusedEditError, match="it is approved"):
-        registry.edits.approve("zhao", edit)
+        registry.approve("zhao", edit)
 
 
 def test_a_withdrawn_edit_is_kept_and_its_days_are_computed_again(registry):
@@ -109,7 +113,7 @@ def test_a_proposal_that_is_withdrawn_changes_no_figure(registry):
 
 def test_every_step_is_in_the_audit_log_with_its_reason(registry):
     edit = registry.propose()
-    registry.edits.approve("wang", edit)
+    registry.approve("wang", edit)
     registry.edits.withdraw("zhao", edit, "误判")
     log = registry.read("SELECT actor, action, subject, detail FROM audit ORDER BY id")
     assert [row[:3] for row in log] == [
@@ -122,11 +126,11 @@ def test_every_step_is_in_the_audit_log_with_its_reason(registry):
 
 def test_an_edit_below_one_that_counts_is_not_approved(registry):
     first, second = registry.propose(), registry.propose(register=6.0)
-    registry.edits.approve("wang", second)
+    registry.approve("wang", second)
     with pytest.raises(RefusedEditError, match="version 2"):
-        registry.edits.approve("wang", first)
+        registry.approve("wang", first)
     registry.edits.withdraw("li", second, "no")
-    registry.edits.approve("wang", first)
+    registry.approve("wang", first)
     assert (5.0, EditState.APPROVED, 1) in registry.standing()
 
 
@@ -170,11 +174,44 @@ def test_what_is_void_may_be_estimated(registry):
     assert registry.propose(EditKind.ESTIMATE, 5.0, sent={"register_m3": 9.0}) == 2
 
 
+def test_an_estimate_over_a_measured_value_counts_only_after_its_void(registry):
+    sent = {"register_m3": 9.0}
+    void = registry.propose(EditKind.VOID, None)
+    estimate = registry.propose(EditKind.ESTIMATE, 5.0, sent=sent)
+    with pytest.raises(RefusedEditError, match="register_m3 was measured"):
+        registry.approve("wang", estimate, sent)
+    registry.approve("wang", void, sent)
+    registry.approve("wang", estimate, sent)
+    with pytest.raises(RefusedEditError, match="the estimate of version 2 rests on this void"):
+        registry.edits.withdraw("li", void, "no")
+    registry.edits.withdraw("li", estimate, "no")
+    registry.edits.withdraw("li", void, "no")
+
+
+def test_an_estimate_below_which_a_value_stands_is_not_approved(registry):
+    estimate = registry.propose(EditKind.ESTIMATE, 5.0)
+    with pytest.raises(RefusedEditError, match="was measured"):
+        registry.approve("wang", estimate, {"register_m3": 9.0})  # it arrived late
+    registry.approve("wang", estimate)
+    second = registry.propose(EditKind.ESTIMATE, 6.0)
+    with pytest.raises(RefusedEditError, match="an edit of this instant counts already"):
+        registry.approve("wang", second)
+
+
+def test_a_void_of_the_register_lets_no_other_quantity_be_estimated(registry):
+    sent = {"register_m3": 9.0, "flow_m3_h": 2.0}
+    registry.propose(EditKind.VOID, None, sent=sent)
+    with pytest.raises(RefusedEditError, match="flow_m3_h was measured"):
+        registry.edits.propose(
+            "li", "m1", AT, EditKind.ESTIMATE, {"flow_m3_h": 3.0}, sent=sent, reason="x"
+        )
+
+
 def test_an_edit_of_a_meter_that_there_is_not_is_a_key_error(registry):
     with pytest.raises(KeyError):
         registry.propose(meter_id="m9")
     with pytest.raises(KeyError):
-        registry.edits.approve("wang", 99)
+        registry.approve("wang", 99)
 
 
 def test_taking_the_offered_value_makes_a_correction_that_counts(registry):
@@ -194,6 +231,18 @@ def test_keeping_after_all_withdraws_the_correction(registry):
     assert rows == [("keep", "zhao", None)]
     with pytest.raises(RefusedEditError, match="decided so already"):
         registry.decide(Decision.KEEP)
+
+
+def test_taking_a_third_value_withdraws_the_one_taken_before(registry):
+    registry.decide(Decision.TAKE)
+    registry.decide(Decision.TAKE, offered=8.5)
+    assert registry.standing() == {(7.5, EditState.WITHDRAWN, 1), (8.5, EditState.APPROVED, 2)}
+    assert registry.store.decided_conflicts() == {
+        ("m1", AT, "register_m3", 7.5), ("m1", AT, "register_m3", 8.5)
+    }  # fmt: skip
+    registry.decide(Decision.TAKE)
+    assert (7.5, EditState.APPROVED, 3) in registry.standing()
+    assert (8.5, EditState.WITHDRAWN, 2) in registry.standing()
 
 
 def test_a_conflict_whose_correction_was_withdrawn_is_open_again(registry):
@@ -291,6 +340,27 @@ def test_refused_events_are_counted_by_reason_and_open_ones_are_bounded(registry
     assert ("refused", "unknown_meter", 2) in found
     assert ("refused", "too_many_open", 3) in found
     assert sum(state == EventState.OPEN for state, *_ in found) == MOST_OPEN
+
+
+def test_a_flood_of_changes_is_bounded_and_asks_for_one_computation_a_meter(registry):
+    days = MOST_APPLIED + MOST_OPEN + 5
+    flood = [event(1 + n, at=AT - timedelta(days=2 * n)) for n in range(days)]
+    registry.changes.take("ingest", flood)
+    assert len(registry.store.meter_changes()) == MOST_APPLIED
+    assert Counter(state for state, *_ in events(registry)) == {
+        "applied": MOST_APPLIED, "open": MOST_OPEN, "refused": 1
+    }  # fmt: skip
+    assert ("refused", "too_many_open", 5) in events(registry)
+    assert len(registry.jobs()) == 1
+    first = AT - timedelta(days=2 * (MOST_APPLIED - 1) + 2)
+    assert first.date().isoformat() in str(registry.jobs()[0])
+
+
+def test_what_contradicts_a_change_of_its_own_batch_waits_and_repeats_are_counted(registry):
+    batch = [event(1), event(2), event(3, old=901.0, at=AT + timedelta(hours=2)), event(4)]
+    registry.changes.take("ingest", batch)
+    assert registry.store.meter_changes() == [change(reason="sent")]
+    assert events(registry) == [("applied", "", 3), ("open", "", 1)]
 
 
 def test_lists_hold_what_is_in_sight_and_decisions_that_hold(registry):

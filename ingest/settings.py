@@ -154,6 +154,7 @@ class IngestSettings:
         shared_group: name of the shared subscription of several processes; "" = this one takes
             the whole stream.
         worker: tells the workers of one machine from those of another.
+        pushing: whether API processes take pushed readings, and load the journals of these doors.
         silent_s: after so long without a message (where gaps are usual: longer) the broker is
             connected to anew, and then the silence is told of; 0 = never.
     """
@@ -165,6 +166,7 @@ class IngestSettings:
     receipts: bool = True
     shared_group: str = ""
     worker: str = ""
+    pushing: bool = True
     silent_s: float = 900
     agreements: Agreements = NO_AGREEMENTS
 

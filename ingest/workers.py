@@ -43,7 +43,8 @@ def list_filters(settings: IngestSettings) -> list[str]:
 def find_abandoned(settings: IngestSettings, position: Callable[[str], Position]) -> dict[str, str]:
     """Journals with unloaded messages beside ours that no place of this configuration reads.
 
-    A changed `shared_group` or `worker`, or a restore, leaves them. Each is logged as an error.
+    A changed `shared_group`, `worker` or `pushing`, or a restore, leaves them. Each is logged as
+    an error.
 
     Args:
         settings: as configured, before a place is taken.
@@ -64,8 +65,8 @@ def find_abandoned(settings: IngestSettings, position: Callable[[str], Position]
 
 
 def _is_place(settings: IngestSettings, ending: str) -> bool:
-    if DOORS.fullmatch(ending):
-        return True
+    if door := DOORS.fullmatch(ending):
+        return settings.pushing and (door[1] or "") == settings.worker
     if not settings.shared_group:
         return not ending
     numbered = _PLACE.fullmatch(ending)
@@ -75,6 +76,10 @@ def _is_place(settings: IngestSettings, ending: str) -> bool:
 def _how_to_load(ending: str) -> str:
     if IMPORTS.fullmatch(ending):
         return "where no import is running: jieshui import readings, without a file"
+    until = "until jieshui status shows nothing waiting"
+    if door := DOORS.fullmatch(ending):
+        worker = f'ingest.worker = "{door[1] or ""}"'
+        return f"start api with api.push = true and {worker} {until}"
     numbered = _PLACE.fullmatch(ending)
     if ending and not numbered:
         return "ingest names no journal so: move the folder elsewhere"
@@ -82,4 +87,4 @@ def _how_to_load(ending: str) -> str:
     if numbered:
         worker = f'ingest.worker = "{numbered[1] or ""}"'
         start = f"start ingest {numbered[2]} times with ingest.shared_group and {worker}"
-    return f"{start} until jieshui status shows nothing waiting"
+    return f"{start} {until}"

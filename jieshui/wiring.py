@@ -196,6 +196,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         ),
         shared_group=settings.ingest.shared_group,
         worker=settings.ingest.worker,
+        pushing=settings.api.push,
         silent_s=settings.ingest.silent_s,
         agreements=make_agreements(mqtt),
     )

@@ -67,11 +67,34 @@ def test_a_worker_is_not_called_like_another_door(name):
         settings(worker=name)
 
 
-def test_journals_of_http_doors_are_no_business_of_ingest(tmp_path, capsys):
-    writer = open_journal(tmp_path / "journal-http-2", 1 << 20)
+DOORS = ("journal-http-2", "journal-http-a-1", "journal-http-a-b-2")
+DOORS_SEEN_BY = {
+    "no worker": ({}, DOORS[1:]),
+    "a worker": ({"worker": "a"}, (DOORS[0], DOORS[2])),
+    "a worker of a group": ({"worker": "a-b", "shared_group": "g"}, DOORS[:2]),
+    "nothing is pushed": ({"pushing": False}, DOORS),
+}
+
+
+@pytest.mark.parametrize(("more", "abandoned"), DOORS_SEEN_BY.values(), ids=DOORS_SEEN_BY)
+def test_a_journal_of_a_door_that_no_api_process_opens_is_abandoned(tmp_path, more, abandoned):
+    for name in DOORS:
+        writer = open_journal(tmp_path / name, 1 << 20)
+        writer.append([Message("north", "t", b"1", 1)])
+        writer.close()
+    found = find_abandoned(settings(tmp_path, **more), load_nothing)
+    assert sorted(found) == sorted(str(tmp_path / name) for name in abandoned)
+
+
+def test_how_a_doors_journal_is_brought_in_names_its_worker(tmp_path):
+    writer = open_journal(tmp_path / "journal-http-old-1", 1 << 20)
     writer.append([Message("north", "t", b"1", 1)])
     writer.close()
-    assert find_abandoned(settings(tmp_path), load_nothing) == {}
+    (mend,) = find_abandoned(settings(tmp_path), load_nothing).values()
+    assert mend == (
+        'start api with api.push = true and ingest.worker = "old" '
+        "until jieshui status shows nothing waiting"
+    )
 
 
 def test_what_an_import_left_is_told_with_what_to_do(tmp_path):

@@ -1,13 +1,18 @@
 """What a row must be as a whole, and among the others: rules, keys, references."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from registry import credit_code
 from registry.kinds import KINDS, Kind
 from registry.report import Problem
 from registry.tables import Row
+from water.clock import SystemClock
 from water.dialects import Dialect
+
+LONGEST_BILL_DAYS = 400
+"""A meter is billed once a year at least; a longer period is a day mistyped (own rule)."""
 
 
 def check_row(kind: Kind, row: Row) -> Iterator[Problem]:
@@ -73,8 +78,14 @@ def _check_return(row: Row) -> Iterator[Problem]:
 
 
 def _check_billing(row: Row) -> Iterator[Problem]:
-    if row.values["last"] < row.values["first"]:
+    first, last = row.values["first"], row.values["last"]
+    # Of a day that has begun somewhere on earth, a city may bill.
+    if last > SystemClock().now().date() + timedelta(days=1):
+        yield row.problem("last", "this lies in the future")
+    elif last < first:
         yield row.problem("last", "this lies before first")
+    elif last - first >= timedelta(days=LONGEST_BILL_DAYS):
+        yield row.problem("last", f"a billed period has at most {LONGEST_BILL_DAYS} days")
 
 
 def _check_works(row: Row) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """The utility's billing reads beside our volumes; what is beyond the tolerance first."""
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 
 from nicegui import ui
@@ -14,13 +15,22 @@ from water.pages import Page, Row
 
 DAYS = 92
 """Periods that touch so many days back are shown; the API gives others."""
+PAGE_ROWS = 50
+"""Periods that are shown; the CSV file has more."""
 TONES = {"beyond": "warning", "incomplete": "plain", "within": "good"}
+_STATES = list(TONES)
 
 
 def load(visit: Visit) -> list[Row]:
-    """The billed periods of the last days."""
+    """The billed periods of the last days, those beyond the tolerance first."""
     today: date = visit.context.city.day_of(visit.context.clock.now())
-    return load_billing(visit.context, visit.viewer, today - timedelta(days=DAYS), today)
+    rows = load_billing(visit.context, visit.viewer, today - timedelta(days=DAYS), today)
+    return order_rows(rows)
+
+
+def order_rows(rows: Sequence[Row]) -> list[Row]:
+    """What is beyond the tolerance first, then what is not known, then what is within."""
+    return sorted(rows, key=lambda row: _STATES.index(row["state"]))
 
 
 def draw(visit: Visit, rows: list[Row]) -> None:
@@ -44,7 +54,10 @@ def draw(visit: Visit, rows: list[Row]) -> None:
                 tone=lambda row: TONES[row["state"]],
             ),
         ]
-        show_table(visit, "billing", columns, Page(rows), side=side)
+        show_table(
+            visit, "billing", columns, Page(rows[:PAGE_ROWS]),
+            fetch=lambda _cursor: Page(rows), side=side,
+        )  # fmt: skip
         ui.label(texts["billing_rule"]).classes("js-note")
 
 

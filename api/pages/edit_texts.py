@@ -53,15 +53,19 @@ EDIT_TEXTS: dict[str, tuple[str, str]] = {
     "decided_by": ("处理人", "Decided by"),
     "decide_conflict": ("处理冲突", "Decide a conflict"),
     "conflict_choice": (
-        "{at} · 保留 {kept} · 后到 {offered}",
-        "{at} · kept {kept} · offered {offered}",
+        "{at} · {quantity} · 保留 {kept} · 后到 {offered}",
+        "{at} · {quantity} · kept {kept} · offered {offered}",
     ),
     "open_conflict": ("待处理", "Open"),
+    "quantity.register_m3": ("表底数（m³）", "Register (m³)"),
+    "quantity.flow_m3_h": ("流量（m³/h）", "Flow (m³/h)"),
+    "quantity.pressure_mpa": ("压力（MPa）", "Pressure (MPa)"),
+    "quantity.level_m": ("液位（m）", "Level (m)"),
     # meter changes that suppliers send
     "meter_events": ("供水单位上报的换表", "Meter changes that suppliers sent"),
     "meter_events_rule": (
         "与已登记记录矛盾的由人处理；不能采用的按原因计数。",
-        "Who contradicts what stands waits for a person; what can't be used is counted by reason.",
+        "What contradicts what stands waits for a person; what can't be used is counted by reason.",
     ),
     "decide_event": ("处理上报的换表", "Decide about a change that was sent"),
     # billing reads
@@ -73,8 +77,8 @@ EDIT_TEXTS: dict[str, tuple[str, str]] = {
     "difference_m3": ("本平台 − 计费（m³）", "Ours − billed (m³)"),
     "difference_share": ("差异率", "Difference"),
     "billing_rule": (
-        "差异超过计费水量的 5% 且超过 1 m³ 为超差；缺失超过十分之一的周期不作比对。",
-        "Beyond: more than 5 % of the bill and 1 m³; not compared where a tenth is missing.",
+        "差异超过计费水量的 5% 且超过 1 m³ 为超差，缺失部分除外；缺失超过十分之一的周期不作比对。",
+        "Beyond: over 5 % of the bill and 1 m³, missing time aside; not where a tenth is missing.",
     ),
     "billing_state.beyond": ("超差", "Beyond"),
     "billing_state.within": ("相符", "Within"),

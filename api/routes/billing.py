@@ -1,22 +1,19 @@
 """The utility's billing reads held against our volumes."""
 
-from datetime import timedelta
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 
 from api.billing import load_billing
-from api.edit_models import BillingComparison
+from api.billing_models import BillingComparison
 from api.paging import Cursor, Limit, Listing, cut, list_described
 from api.parameters import Day
-from api.problems import INVALID, ProblemError
 from api.rights import Asker, Context
 from api.routes import PREFIX
+from api.routes.volumes import check_days
 from api.tables import Format, answer
 
 routes = APIRouter(prefix=PREFIX, tags=["计费 Billing"])
-
-LONGEST = timedelta(days=366)
 
 
 @routes.get(
@@ -37,8 +34,7 @@ def get_billing(
     format: Format = None,  # noqa: A002 (the name in the address)
 ) -> Any:
     """Billed periods of the meters in sight that touch the local days first to last."""
-    if not timedelta(0) <= last - first <= LONGEST:
-        raise ProblemError(INVALID, f"last is {(last - first).days} days after first: 0 to 366")
+    check_days(first, last)
     rows = load_billing(context, viewer, first, last, [state] if state else [])
     return answer(
         request,

@@ -1,22 +1,20 @@
 """The scorecards of suppliers."""
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from api.parameters import Day
-from api.problems import FORBIDDEN, INVALID, NOT_FOUND, ProblemError, described
+from api.problems import FORBIDDEN, NOT_FOUND, described
 from api.rights import Context, NotUser, found
 from api.routes import PREFIX
+from api.routes.volumes import check_days
 from api.scorecard_models import Scorecard
 from api.scorecards import last_days, load_scorecard
 from api.tables import cleaned
 from water.pages import Row
 
 routes = APIRouter(prefix=PREFIX, tags=["接入 Ingest"])
-
-LONGEST = timedelta(days=366)
 
 
 @routes.get(
@@ -35,6 +33,5 @@ def get_scorecard(
     """Local days `first` to `last`, both included; the last seven whole ones by default."""
     newest_first, newest_last = last_days(context)
     begin, end = first or newest_first, last or newest_last
-    if not timedelta(0) <= end - begin <= LONGEST:
-        raise ProblemError(INVALID, f"last is {(end - begin).days} days after first: 0 to 366")
+    check_days(begin, end)
     return cleaned(found(load_scorecard(context, viewer, supplier_id, begin, end), "supplier"))

@@ -16,6 +16,9 @@ from api.tables import answer, rows_of
 from water.pages import Row
 from water.viewer import Viewer
 
+LONGEST = timedelta(days=366)
+"""Days after the first one that lists of local days may reach."""
+
 
 @dataclass(frozen=True, slots=True)
 class VolumeSpan:
@@ -57,6 +60,13 @@ def check_length(context: ApiContext, start: datetime, end: datetime) -> None:
         raise ProblemError(INVALID, "end must lie after start")
     if end - start > timedelta(days=longest):
         raise ProblemError(INVALID, f"at most {longest} days at a time")
+
+
+def check_days(first: date, last: date) -> None:
+    """Refuse local days, both included, that are none or more than LONGEST (422)."""
+    if not timedelta(0) <= last - first <= LONGEST:
+        problem = f"last is {(last - first).days} days after first: 0 to {LONGEST.days}"
+        raise ProblemError(INVALID, problem)
 
 
 def volumes(

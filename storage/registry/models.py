@@ -351,7 +351,7 @@ class ArrivalRow(Base):
 
 
 class TallyDayRow(Base):
-    """What a count of ingest (water.loading.Tally) had come to at the end of a local day."""
+    """What a count of ingest (water.loading.Tally) was as of a local day's last evaluation."""
 
     __tablename__ = "tally_day"
     supplier: Mapped[str] = mapped_column(primary_key=True)

@@ -93,7 +93,10 @@ def _within(supplier_id: str, first: date, last: date) -> ColumnElement[bool]:
 
 
 def _counts_on(connection: Connection, supplier_id: str, day: date) -> dict[Tally, int]:
-    """What each count had come to at the end of a day; one that did not move was not kept anew."""
+    """What each count had come to as of a local day's last evaluation.
+
+    A count that did not move was not kept anew.
+    """
     of = _TALLY_DAY.c
     key = (of.supplier, of.ledger, of.account, of.reason)
     newest = (

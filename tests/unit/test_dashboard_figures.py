@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from api.pages import figures
+from api.pages.meter_forms import name_open
 from api.pages.tables import Column, fetch_all, number, write_csv
+from api.pages.texts import Texts
 from api.pages.visit import local_path
 from water.pages import Page
 
@@ -59,3 +61,13 @@ def test_the_log_in_never_sends_on_to_another_host(wanted):
 
 def test_the_log_in_sends_on_to_the_page_that_was_wanted():
     assert local_path("/users/U003?a=1") == "/users/U003?a=1"
+
+
+def test_a_choice_among_conflicts_names_the_quantity_and_leaves_decided_ones_out():
+    row = {"at": datetime(2026, 9, 14, 16, 5, tzinfo=UTC), "kept": 1.5, "offered": 2.0}
+    conflicts = [
+        row | {"quantity": "register_m3", "decision": "keep"},
+        row | {"quantity": "flow_m3_h", "decision": None},
+    ]
+    named = name_open(Texts("zh"), ZoneInfo("Asia/Shanghai"), conflicts)
+    assert named == {1: "2026-09-15 00:05 · 流量（m³/h） · 保留 1.500 · 后到 2.000"}

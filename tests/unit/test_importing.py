@@ -334,3 +334,21 @@ def test_an_address_that_moves_to_another_meter_is_said(city, store, hand_in):
     report = hand_in("devices.csv", "supplier_id,dialect,address,meter_id\ns1,chirpstack,a8,m2\n")
     assert [problem.column for problem in report.warnings] == ["meter_id"]
     assert report.imported
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ("2062-01-31", "in the future"),
+        ("9999-12-31", "in the future"),
+        ("2026-02-05", "at most 400 days"),
+        ("2024-12-31", "before first"),
+    ],
+)
+def test_a_billed_period_ends_in_the_past_within_400_days(city, store, hand_in, last, said):
+    import_path(city, store, actor="amy")
+    head = "meter_id,first,last,billed_m3\n"
+    report = hand_in("billing_reads.csv", f"{head}m1,2025-01-01,{last},9\n")
+    assert [p.column for p in report.errors] == ["last"]
+    assert said in report.errors[0].wanted
+    assert not hand_in("billing_reads.csv", f"{head}m1,2025-01-01,2026-02-04,9\n").errors

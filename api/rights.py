@@ -99,15 +99,18 @@ DataSteward = Annotated[
 ]
 """Who may set work going on the readings themselves."""
 
-Pusher = Annotated[
-    Viewer,
-    Depends(
-        _allowed(
-            lambda viewer: viewer.role in {Role.SUPPLIER, Role.ADMINISTRATOR},
-            "readings are pushed by their supplier or an administrator",
-        )
-    ),
-]
+
+def _pusher(request: Request, viewer: Asker) -> Viewer:
+    if viewer.role not in {Role.SUPPLIER, Role.ADMINISTRATOR}:
+        raise ProblemError(FORBIDDEN, "readings are pushed by their supplier or an administrator")
+    if viewer.role is Role.ADMINISTRATOR and key_of(request) is None:
+        raise ProblemError(FORBIDDEN, "an administrator pushes with an API key, not logged in")
+    return viewer
+
+
+Pusher = Annotated[Viewer, Depends(_pusher)]
+"""Who may push readings: people who are logged in decide between values, and send none."""
+
 Editor = Annotated[
     Viewer,
     Depends(

@@ -67,6 +67,17 @@ def test_an_administrator_pushes_for_the_supplier_that_it_names(city):
     assert "nobody" in client.post(f"{PUSH}?supplier=nobody", json=[]).json()["detail"]
 
 
+def test_an_administrator_who_is_logged_in_pushes_nothing(city, door):
+    once = city.accounts.create_account("zhao", "zhao", "administrator", None, "tests")
+    city.accounts.change_password("zhao", once, "correct horse battery staple")
+    client = city.client()
+    body = {"login": "zhao", "password": "correct horse battery staple"}
+    assert client.post("/api/v1/session", json=body).status_code == 200
+    answer = client.post(f"{PUSH}?supplier=south", json=[reading("meter-south-0")])
+    assert (answer.status_code, "API key" in answer.json()["detail"]) == (403, True)
+    assert door._group.newest_entry == 0
+
+
 def test_a_body_beyond_the_limit_is_refused_and_not_kept(city, door):
     client = city.client("north")
     answer = client.post(PUSH, content=b" " * (door.payload_bytes + 1))

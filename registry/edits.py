@@ -3,13 +3,14 @@
 Nothing is ever deleted: an edit that should not count is withdrawn, and every step is audited.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from math import isfinite
 from typing import Any
 
 import structlog
 
+from registry.edit_checks import check_bare, check_free, check_sent, counting_beside
 from registry.ports import EditRows, EditTransaction
 from water.clock import Clock
 from water.edits import Decision, EditKind, EditState, NotFoundError, RefusedEditError
@@ -66,7 +67,7 @@ class Edits:
                 raise NotFoundError(meter_id)
             at = at.replace(microsecond=0)
             self._check(meter, at, kind, values, reason)
-            _check_sent(kind, values, sent, rows.edits_at(meter_id, at))
+            check_sent(kind, values, sent, rows.edits_at(meter_id, at))
             edit = self._new(rows, actor, meter_id, at, kind, values, reason, evidence)
             if kind is EditKind.MANUAL:
                 edit |= {"state": EditState.APPROVED, "approved_at": edit["made_at"]}
@@ -93,7 +94,7 @@ class Edits:
                 raise RefusedEditError(
                     "somebody else than its author approves an edit 修改须由他人审核"
                 )
-            counting = _counting_beside(rows, edit)
+            counting = counting_beside(rows, edit)
             later = [e["version"] for e in counting if e["version"] > edit["version"]]
             if later:
                 raise RefusedEditError(
@@ -101,7 +102,7 @@ class Edits:
                     "first 该读数已有更新的修改生效，请先撤回"
                 )
             if edit["kind"] == EditKind.ESTIMATE:
-                _check_free(edit, sent, counting)
+                check_free(edit, sent, counting)
             now = self._clock.now()
             step = {"state": EditState.APPROVED, "approver": actor, "approved_at": now}
             rows.change_edit(edit_id, step)
@@ -122,7 +123,7 @@ class Edits:
             if edit["state"] == EditState.WITHDRAWN:
                 raise RefusedEditError("it is withdrawn already 该修改已撤回")
             if edit["kind"] == EditKind.VOID and edit["state"] == EditState.APPROVED:
-                _check_bare(rows, edit)
+                check_bare(rows, edit)
             self._withdraw(rows, actor, edit, reason)
 
     def decide(
@@ -258,79 +259,6 @@ class Edits:
             rows.recompute(edit["meter_id"], edit["at"], actor)
         detail = {"edit": edit["id"], "reason": reason.strip()}
         rows.audit(actor, [("edit.withdrawn", _subject(edit), detail)])
-
-
-def _check_sent(
-    kind: EditKind,
-    values: Mapping[str, float | None],
-    sent: Mapping[str, float | None] | None,
-    earlier: Sequence[Row],
-) -> None:
-    """See that an edit fits to what the meter sent of that instant.
-
-    Raises:
-        RefusedEditError: there is nothing to correct, or nothing to estimate.
-    """
-    if kind in {EditKind.CORRECTION, EditKind.VOID} and sent is None:
-        raise RefusedEditError("at: the meter sent no reading of this instant 该时刻没有上报的读数")
-    if kind is EditKind.VOID and (sent or {}).get("register_m3") is None:
-        raise RefusedEditError("at: the reading carries no register 该读数没有表底数")
-    if kind is EditKind.ESTIMATE:
-        waiting = [edit for edit in earlier if edit["state"] != EditState.WITHDRAWN]
-        voids = [edit for edit in waiting if edit["kind"] == EditKind.VOID]
-        _check_free(values, sent, voids)
-
-
-def _check_free(
-    values: Mapping[str, Any], sent: Mapping[str, float | None] | None, below: Sequence[Row]
-) -> None:
-    """See that nothing stands where an estimate is laid: it sets what there is no value for.
-
-    Args:
-        values: the quantities of the estimate.
-        sent: what the meter sent of that instant.
-        below: the edits that are laid over it before the estimate, in their order.
-
-    Raises:
-        RefusedEditError: a value stands there.
-    """
-    standing = dict(sent or {})
-    for edit in below:
-        if edit["kind"] == EditKind.VOID:
-            standing["register_m3"] = None
-        standing |= {name: edit[name] for name in QUANTITIES if edit[name] is not None}
-    for name in QUANTITIES:
-        if values.get(name) is None or standing.get(name) is None:
-            continue
-        if (sent or {}).get(name) is None:
-            raise RefusedEditError(
-                f"{name}: an edit of this instant counts already 该时刻已有生效的修改"
-            )
-        raise RefusedEditError(
-            f"{name} was measured: make a correction, or have a void of the register approved "
-            "first 已有实测值，请更正，或先作废表底数并经审核"
-        )
-
-
-def _check_bare(rows: EditTransaction, void: Row) -> None:
-    """See that no estimate that counts rests on a void.
-
-    Raises:
-        RefusedEditError: one does, and would count no more without saying so.
-    """
-    for edit in _counting_beside(rows, void):
-        above = edit["version"] > void["version"] and edit["register_m3"] is not None
-        if above and edit["kind"] == EditKind.ESTIMATE:
-            raise RefusedEditError(
-                f"the estimate of version {edit['version']} rests on this void: withdraw it first "
-                "估抄依据该作废，请先撤回估抄"
-            )
-
-
-def _counting_beside(rows: EditTransaction, edit: Row) -> list[Row]:
-    """The other edits of the same reading that count, by version."""
-    beside = rows.edits_at(edit["meter_id"], edit["at"])
-    return [e for e in beside if e["state"] == EditState.APPROVED and e["id"] != edit["id"]]
 
 
 def _add(rows: EditTransaction, actor: str, edit: Row) -> int:

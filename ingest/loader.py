@@ -49,7 +49,7 @@ class Loader:
         limits: Limits,
         settled: Settled,
         events: MeterEvents | None = None,
-        passed: Callable[[int, int], None] = lambda *_: None,
+        passed: Callable[[int, int], None] = lambda _entry, _messages: None,
     ) -> None:
         """Begin at the position that the store keeps under the name `journal`.
 

@@ -23,5 +23,9 @@ class Agreements:
     form: Decoder | None = None
     signatures: Mapping[str, Signing] = field(default_factory=dict[str, Signing])
 
+    def suppliers(self) -> frozenset[str]:
+        """All that something is settled with; one that nobody knows is a misspelt name."""
+        return frozenset(self.signatures) | {supplier for supplier, _ in self.decoders}
+
 
 NO_AGREEMENTS = Agreements()

@@ -100,11 +100,14 @@ class Door:
         `durable` may end with a DoorClosedError: nothing is acknowledged.
 
         Raises:
+            ValueError: the topic has a NUL, which MQTT forbids and signatures separate by.
             KeyError: nobody of that name is registered.
             DoorClosedError: nothing is taken now.
             DoorCrowdedError: too much of this supplier waits.
         """
         topic = f"water/v1/{supplier}/{dialect}/{path}"
+        if "\0" in topic:
+            raise ValueError("a NUL in a topic")
         ticket = Ticket(receipt_id(payload), supplier, topic.encode(), payload, follow)
         ticket.durable.set_running_or_notify_cancel()  # whoever gives up waiting can't undo it
         with self._lock:

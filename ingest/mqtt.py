@@ -105,6 +105,7 @@ class Receiver:
         connected_at = None
         try:
             self._connect_once()
+            self._silence.note_connection(time.monotonic())
             connected_at = time.monotonic()
             log.info("broker connected", host=self._settings.host, port=self._settings.port)
             self._receive(stop)

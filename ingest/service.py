@@ -80,6 +80,7 @@ class IngestService:
         self._policy = policy
         self._events = events
         self._use(Directory())
+        self._unknown: list[str] = []
         self._journal: JournalWriter | None = None
         self._loader: Loader | None = None
         self._intake = intake or Stream(clock)
@@ -143,6 +144,7 @@ class IngestService:
             "last_message_at": gauges["last_message_timestamp_seconds"],
             "quarantine_rows": gauges["quarantine_rows"],
             "abandoned_journals": self._abandoned,
+            "unknown_suppliers": self._unknown,
         }
 
     def _find_abandoned(self) -> dict[str, str]:
@@ -306,6 +308,12 @@ class IngestService:
         version = self._meters.version()
         directory = make_directory(version, self._meters.suppliers(), self._meters.devices())
         log.info("directory loaded", version=version, meters=len(directory.devices))
+        named = self._settings.agreements.suppliers() | {
+            source.supplier for source in self._settings.sources
+        }
+        self._unknown = sorted(named - directory.suppliers)
+        if self._unknown:
+            log.error("the configuration names suppliers nobody knows", suppliers=self._unknown)
         return directory
 
     def _use(self, directory: Directory) -> None:

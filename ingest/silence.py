@@ -38,7 +38,7 @@ class Silence:
 
     def __init__(self, patience_s: float, now: float, *, expecting: bool) -> None:
         self._patience_s = patience_s
-        self._since = now
+        self._since = self._arrived_at = now
         self._expecting = expecting
         self._slots = deque[int](maxlen=_SLOTS)
         self._long_gaps = deque[tuple[float, float]](maxlen=_KEPT)
@@ -47,19 +47,25 @@ class Silence:
 
     def note_arrival(self, now: float) -> bool:
         """A message came (a retained one is no news); whether that ends a silence told of."""
-        gap = now - self._since
+        gap = now - self._arrived_at
         if self._expecting and gap >= self._patience_s / _TIMES:
             self._long_gaps.append((now, gap))
         slot = self._slot(now)
         if not self._slots or self._slots[-1] != slot:
             self._slots.append(slot)
         over, self.told = self.told, False
-        self._since, self._expecting, self._probed_at = now, True, None
+        self._since = self._arrived_at = now
+        self._expecting, self._probed_at = True, None
         return over
+
+    def note_connection(self, now: float) -> None:
+        """Connected: while the broker was away nothing could come; a probe goes on as it was."""
+        if self._probed_at is None:
+            self._since = now
 
     def length_s(self, now: float) -> float:
         """Seconds since the last arrival, or since the start."""
-        return now - self._since
+        return now - self._arrived_at
 
     def limit_s(self, now: float) -> float:
         """The silence that is no longer usual: three times the median of this week's long gaps."""
@@ -69,7 +75,7 @@ class Silence:
         return self._patience_s if self._came_all_the_time() else _SPARSE * self._patience_s
 
     def _came_all_the_time(self) -> bool:
-        first = self._slot(self._since) - _SLOTS
+        first = self._slot(self._arrived_at) - _SLOTS
         return sum(slot > first for slot in self._slots) >= _FILLED
 
     def _slot(self, now: float) -> int:

@@ -110,7 +110,7 @@ async def post_readings(
     supplier: Annotated[str, Query(max_length=64, description="管理员须指明供水单位")] = "",
     dialect: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "jieshui",
     path: Annotated[
-        str, Query(pattern=r"^[^+#]{1,200}$", description="主题余下部分 the rest of the topic")
+        str, Query(pattern=r"^[^+#\x00]{1,200}$", description="主题余下部分 the rest of the topic")
     ] = "-/reading",
     wait: Annotated[
         Literal["journalled", "loaded"],

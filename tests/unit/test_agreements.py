@@ -46,3 +46,7 @@ def test_ingest_is_told():
     assert ingest_settings(SETTINGS).agreements.decoders.keys() == {
         ("east", "json"), ("west", "tasmota"),
     }  # fmt: skip
+
+
+def test_the_suppliers_are_all_that_something_is_settled_with():
+    assert make_agreements(SETTINGS.mqtt).suppliers() == {"east", "west"}

@@ -13,11 +13,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from prometheus_client import CollectorRegistry
 
+from ingest.agreements import Agreements
 from ingest.door import Door, DoorLimits
 from ingest.identity import receipt_id
 from ingest.journal import Message, open_journal, writer
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings
+from ingest.signatures import Signing
 from storage.readings import open_readings
 from water.accounting import sum_messages, sum_readings
 from water.city_time import CityTime
@@ -310,3 +312,29 @@ def test_each_api_process_has_a_journal_of_its_own_and_takes_over_what_is_left(
     left.close()
     assert open_door().service.health()["worker"] == "ingest-http-2"
     wait_until(lambda: sum_readings(store.tallies()).get("north"))
+
+
+def test_a_topic_with_a_nul_is_refused(open_door):
+    with pytest.raises(ValueError, match="NUL"):
+        open_door().offer("north", "jieshui", "m1\0/reading", b"{}")
+
+
+def test_a_signature_settled_with_a_supplier_nobody_knows_is_told_of_in_health(tmp_path, store):
+    settings = IngestSettings(
+        MqttSettings(),
+        JournalSettings(tmp_path / "journal"),
+        agreements=Agreements(signatures={"nroth": Signing((b"k" * 32,))}),
+    )
+    service = IngestService(
+        settings, store, Registry(), Registry(), SystemClock(), Policy(), CollectorRegistry(),
+        Door(1),
+    )  # fmt: skip
+    stop = threading.Event()
+    thread = threading.Thread(target=service.run, args=(stop,))
+    thread.start()
+    try:
+        wait_until(lambda: service.health()["ready"])
+        assert service.health()["unknown_suppliers"] == ["nroth"]
+    finally:
+        stop.set()
+        thread.join(10)

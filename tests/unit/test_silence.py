@@ -87,3 +87,17 @@ def test_from_the_first_message_on_silence_counts():
     one.note_arrival(50_000)
     assert not one.wants_probe(50_000 + 5 * PATIENCE - 1)
     assert one.wants_probe(50_000 + 5 * PATIENCE)
+
+
+def test_the_time_that_the_broker_was_away_is_no_silence():
+    one = busy()
+    one.note_connection(10_800)
+    assert not one.wants_probe(10_800 + PATIENCE - 1)
+    assert one.wants_probe(10_800 + PATIENCE)
+
+
+def test_the_connection_that_a_probe_makes_does_not_end_the_silence():
+    one = busy()
+    assert one.wants_probe(PATIENCE)
+    one.note_connection(PATIENCE + 1)
+    assert one.is_news(PATIENCE + 60)

@@ -62,15 +62,21 @@ def open_history(path: Path, encoding: str = "utf-8-sig") -> Generator[HistoryFi
         HistoryError: it is neither, can't be read, or has no header.
     """
     ending = path.suffix.lower()
+    if ending in {".csv", ".txt"}:
+        opened = _open_csv(path, encoding)
+    elif ending in {".parquet", ".pq"}:
+        opened = _open_parquet(path)
+    else:
+        raise HistoryError(f"{path}: a .csv or a .parquet file is wanted")
+    with opened as history:
+        yield history
+
+
+@contextmanager
+def _told(path: Path) -> Generator[None]:
+    """What the file itself does wrong; not what is done with its lines."""
     try:
-        if ending in {".csv", ".txt"}:
-            with _open_csv(path, encoding) as opened:
-                yield opened
-        elif ending in {".parquet", ".pq"}:
-            with _open_parquet(path) as opened:
-                yield opened
-        else:
-            raise HistoryError(f"{path}: a .csv or a .parquet file is wanted")
+        yield
     except (OSError, LookupError, pa.ArrowException) as error:
         raise HistoryError(f"{path}: {error}") from error
 
@@ -78,19 +84,23 @@ def open_history(path: Path, encoding: str = "utf-8-sig") -> Generator[HistoryFi
 @contextmanager
 def _open_csv(path: Path, encoding: str) -> Generator[HistoryFile]:
     # Every line is read for itself, so that a stray quote costs one line and numbers are true.
-    with path.open(encoding=encoding, errors="surrogateescape", newline="\n") as file:
+    with _told(path):
+        file = path.open(encoding=encoding, errors="surrogateescape", newline="\n")
+    with file:
         done = Done()
-        names = _split(file.readline())
+        with _told(path):
+            names, size = _split(file.readline()), path.stat().st_size
         if isinstance(names, Unfit) or not any(names):
             raise HistoryError(f"{path}: the first line names no columns")
 
         def lines() -> Iterator[tuple[int, Sequence[str] | Unfit]]:
-            for number, line in enumerate(file, 2):
-                done.value += len(line)
-                if not line.isspace():
-                    yield number, _split(line)
+            with _told(path):
+                for number, line in enumerate(file, 2):
+                    done.value += len(line)
+                    if not line.isspace():
+                        yield number, _split(line)
 
-        yield HistoryFile([name.strip() for name in names], lines(), path.stat().st_size, done)
+        yield HistoryFile([name.strip() for name in names], lines(), size, done)
 
 
 def _split(line: str) -> Sequence[str] | Unfit:
@@ -107,14 +117,17 @@ def _split(line: str) -> Sequence[str] | Unfit:
 
 @contextmanager
 def _open_parquet(path: Path) -> Generator[HistoryFile]:
-    with pq.ParquetFile(path) as file:
+    with _told(path):
+        file = pq.ParquetFile(path)
+    with file:
         done = Done()
 
         def lines() -> Iterator[tuple[int, Sequence[str]]]:
-            for batch in file.iter_batches(_PARQUET_ROWS):
-                columns = [_as_text(column) for column in batch.columns]
-                yield from enumerate(zip(*columns, strict=True), done.value + 1)
-                done.value += batch.num_rows
+            with _told(path):
+                for batch in file.iter_batches(_PARQUET_ROWS):
+                    columns = [_as_text(column) for column in batch.columns]
+                    yield from enumerate(zip(*columns, strict=True), done.value + 1)
+                    done.value += batch.num_rows
 
         yield HistoryFile(file.schema_arrow.names, lines(), file.metadata.num_rows, done)
 

@@ -13,6 +13,7 @@ not read, and a message of such metrics alone is counted as `alias_unknown`.
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -90,8 +91,13 @@ class _Row(NamedTuple):
 
 
 def _decode_metrics(sender: str, message: Any, units: Mapping[str, Unit]) -> Iterator[Decoded]:
-    """A reading for each meter and instant."""
-    rows: dict[tuple[str, int | None], _Row] = {}
+    """A reading for each meter and instant.
+
+    A quantity that comes again makes a further reading, so that the store says whether it is a
+    duplicate or a conflict.
+    """
+    rows: dict[tuple[str, int | None, int], _Row] = {}
+    times: Counter[tuple[str, int | None, str]] = Counter()
     bad: list[Decoded] = []
     for metric in message.metrics:
         folder, _, name = metric.name.rpartition("/")
@@ -103,16 +109,17 @@ def _decode_metrics(sender: str, message: Any, units: Mapping[str, Unit]) -> Ite
         stamp = metric.timestamp if metric.HasField("timestamp") else None
         quality = _quality(metric)
         if quality is None or quality == _GOOD:
-            row = rows.setdefault((address, stamp), _Row({}, {}))
+            place = (address, stamp, times[address, stamp, quantity])
+            times[address, stamp, quantity] += 1
+            row = rows.setdefault(place, _Row({}, {}))
             row.values[quantity] = _value(metric)
-            row.sizes.pop(quantity, None)  # of a metric of the same quantity before it
             if unit:
                 row.sizes[quantity] = unit.size
         else:
             at = None if stamp is None else stamp // 1000
             bad.append(Decoded(address, at, refusal=Refusal.SENTINEL, detail=f"quality {quality}"))
     sent = message.timestamp if message.HasField("timestamp") else None
-    for (address, stamp), (values, sizes) in rows.items():
+    for (address, stamp, _), (values, sizes) in rows.items():
         at, quality = (sent, Quality.CLOCK_ASSUMED) if stamp is None else (stamp, Quality.NONE)
         for reading in decode_properties(address, values, _seconds(at), quality):
             yield in_our_units(reading, sizes)

@@ -177,11 +177,12 @@ def test_metrics_of_other_names_are_what_the_configuration_says():
     assert decode(TOPIC, payload, AT) == [Decoded(f"{NODE}/M2", AT, 7.0)]
 
 
-def test_of_two_metrics_of_one_quantity_the_last_holds_with_its_own_unit():
+def test_two_metrics_of_one_quantity_are_two_readings_each_with_its_own_unit():
     read = make_agreements(LITRES.mqtt).decoders["east", "sparkplug"]
     both = [{"name": "Totalizer", "int_value": 100}, register(int_value=7)]
-    assert read(TOPIC, message(*both), AT) == [Decoded(NODE, AT, 7.0)]
-    assert read(TOPIC, message(*reversed(both)), AT) == [Decoded(NODE, AT, 1.0)]
+    assert read(TOPIC, message(*both), AT) == [Decoded(NODE, AT, 1.0), Decoded(NODE, AT, 7.0)]
+    readings = read(TOPIC, message(*reversed(both)), AT)
+    assert readings == [Decoded(NODE, AT, 7.0), Decoded(NODE, AT, 1.0)]
 
 
 def test_the_configuration_is_asked_before_the_names_of_our_own():

@@ -131,6 +131,12 @@ def test_a_file_that_is_none_is_named(tmp_path, name):
         pass
 
 
+def test_what_goes_wrong_with_its_lines_is_not_told_of_the_file(tmp_path):
+    (tmp_path / "a.csv").write_text("meter,at,register_m3\n")
+    with pytest.raises(ConnectionError), open_history(tmp_path / "a.csv"):
+        raise ConnectionError("the store is away")
+
+
 def test_files_are_told_apart_by_what_they_hold(tmp_path):
     for name, content in (("a", b"1"), ("b", b"1"), ("c", b"2")):
         (tmp_path / name).write_bytes(content)

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from bench.running import HOST, count_connections, need, wait_for
-from ingest.connection import connect, make_client
+from ingest.broker.connection import connect, make_client
 from ingest.settings import MqttSettings
 from jieshui.broker import find_mosquitto, free_port
 

@@ -33,11 +33,11 @@ from rich.table import Table
 
 from bench.influx import CITY, RULES, make_messages, make_readings
 from ingest.batch import Batch
+from ingest.broker.packets import PacketBuffer
+from ingest.broker.receipts import describe_journalled, describe_loaded
 from ingest.groups import Group
 from ingest.journal import JournalReader, JournalWriter, Message, open_journal
 from ingest.loader import Loader
-from ingest.packets import PacketBuffer
-from ingest.receipts import describe_journalled, describe_loaded
 from ingest.settings import JournalSettings, Limits
 from jieshui.processes import spare_the_collector
 from storage.influx.client import InfluxClient

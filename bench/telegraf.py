@@ -42,7 +42,7 @@ from bench.running import (
     wait_for,
     write_registry,
 )
-from ingest.connection import connect, make_client
+from ingest.broker.connection import connect, make_client
 from ingest.settings import MqttSettings
 from jieshui.broker import Mosquitto, find_mosquitto, free_port
 from jieshui.demo.servers import InfluxDB, find_influxd

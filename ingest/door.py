@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from ingest.batch import Batch
+from ingest.broker.receipts import describe_loaded
 from ingest.errors import JournalUnwritableError
 from ingest.groups import Group
 from ingest.identity import receipt_id
@@ -22,7 +23,6 @@ from ingest.intake import Body
 from ingest.journal import Message
 from ingest.places import each_door
 from ingest.precedence import Precedence
-from ingest.receipts import describe_loaded
 from ingest.settings import IngestSettings
 from ingest.topics import NOBODY
 from water.doors import DoorClosedError, DoorCrowdedError

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 
+from ingest.broker.packets import Publication
 from ingest.identity import cut_oversize
 from ingest.journal import OVERSIZE, RETAINED, JournalWriter, Message
-from ingest.packets import Publication
 from ingest.settings import JournalSettings
 from water.clock import Clock
 from water.tuples import make_tuple

@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry
 from tenacity import RetryError
 
 from ingest.batch import Batch, Rules
+from ingest.broker.stream import Stream
 from ingest.checks import Directory, make_directory
 from ingest.errors import JournalTakenError
 from ingest.groups import Group
 from ingest.intake import Body, Intake
-from ingest.jobs import IngestJobs
 from ingest.journal import JournalReader, JournalWriter, Message
 from ingest.journal.segments import measure_kept
 from ingest.loader import Loader
@@ -25,8 +25,8 @@ from ingest.opening import open_own_journal
 from ingest.outages import until_it_answers
 from ingest.ports import JobQueue, MeterDirectory, MeterEvents, ReadingsSink
 from ingest.precedence import Precedence
+from ingest.replays.jobs import IngestJobs
 from ingest.settings import IngestSettings
-from ingest.stream import Stream
 from ingest.topics import Remembered, attribute
 from water.clock import Clock
 from water.loading import Outcome, Position, Tally

@@ -37,7 +37,7 @@ class MqttSettings:
         keepalive_s: seconds between pings.
         session_expiry_s: how long the broker keeps the session while we are away (MQTT 5).
         receive_maximum: messages the broker may have in flight to us (MQTT 5).
-        fast: whether to read with `ingest.fast_client`; false = with paho's own reading.
+        fast: whether to read with `ingest.broker.fast_client`; false = with paho's own reading.
     """
 
     host: str = "localhost"

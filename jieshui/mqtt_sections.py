@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
 from ingest.decoders.mapped import ISO, MILLISECONDS, SECONDS, JsonMapping, MappedQuantity
-from ingest.decoders.places import Place, parse_place, parse_pointer
+from ingest.decoders.pointers import Place, parse_place, parse_pointer
 from ingest.decoders.tasmota import Counters
 from ingest.decoders.units import UNITS, Unit
 from ingest.decoders.wall_clock import check_time_format

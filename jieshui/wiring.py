@@ -19,7 +19,7 @@ from api.app import create_app
 from api.settings import ApiSettings
 from api.sso import SignOnSettings, SingleSignOn
 from ingest.door import Door
-from ingest.history import History, history_settings
+from ingest.history.intake import History, history_settings
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
 from jieshui import config

@@ -22,7 +22,7 @@ from ingest.decoders.decoded import (
     read_json,
     read_text,
 )
-from ingest.decoders.places import Found, Inside, Place, follow, look_up
+from ingest.decoders.pointers import Found, Inside, Place, follow, look_up
 from ingest.decoders.units import in_our_units
 from ingest.decoders.wall_clock import read_wall_clock
 from water.readings import QUANTITIES, Quality

@@ -15,8 +15,8 @@ from jieshui.commands.options import ConfigOption, JsonOption, settings_from
 from jieshui.errors import JieshuiError
 
 if TYPE_CHECKING:
-    from ingest.history import Import, Tale
-    from ingest.history_files import HistoryFile
+    from ingest.history.files import HistoryFile
+    from ingest.history.intake import Import, Tale
     from jieshui.wiring import Stores
 
 
@@ -48,8 +48,8 @@ def import_readings(
     """
     from prometheus_client import CollectorRegistry
 
-    from ingest.history import History
-    from ingest.importing import run_import
+    from ingest.history.importing import run_import
+    from ingest.history.intake import History
     from jieshui.logs import set_up_logs
     from jieshui.processes import spare_the_collector
     from jieshui.stopping import stop_on_signals
@@ -96,9 +96,9 @@ def _open(
     stack: ExitStack, path: Path, supplier: str, dialect: str, timezone: str | None,
     encoding: str, ignore: list[str] | None, again: bool,
 ) -> "tuple[Import, HistoryFile]":  # fmt: skip
-    from ingest.history import Import
-    from ingest.history_files import digest, open_history
-    from ingest.history_rows import read_header
+    from ingest.history.files import digest, open_history
+    from ingest.history.intake import Import
+    from ingest.history.rows import read_header
 
     try:
         zone = ZoneInfo(timezone) if timezone else None

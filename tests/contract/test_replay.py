@@ -17,8 +17,8 @@ from ingest.decoders import DIALECTS
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal.segments import list_segments, segment_path
 from ingest.loader import Loader
-from ingest.replaying import Replay
-from ingest.rerun import rerun_quarantine
+from ingest.replays.job import Replay
+from ingest.replays.rerun import rerun_quarantine
 from ingest.settings import Limits
 from storage.readings import open_readings
 from water.accounting import sum_messages, sum_readings

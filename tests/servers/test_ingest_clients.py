@@ -16,9 +16,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from real_mosquitto import ProgramMosquitto
 from structlog.testing import capture_logs
 
+from ingest.broker.receiver import Receiver
 from ingest.groups import Group
 from ingest.journal import REPEATED, RETAINED, open_journal
-from ingest.mqtt import Receiver
 from ingest.settings import JournalSettings, MqttSettings
 from jieshui.broker import find_mosquitto, free_port
 from water.clock import SystemClock

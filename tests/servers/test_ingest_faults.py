@@ -11,13 +11,13 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from structlog.testing import capture_logs
 
+from ingest.broker.receipts import Receipts
+from ingest.broker.receiver import Receiver
+from ingest.broker.silence import Silence
+from ingest.broker.subscriptions import Subscriptions
 from ingest.groups import Group
 from ingest.journal import Message, open_journal
-from ingest.mqtt import Receiver
-from ingest.receipts import Receipts
 from ingest.settings import JournalSettings, MqttSettings
-from ingest.silence import Silence
-from ingest.subscriptions import Subscriptions
 from jieshui.broker import HOST, Mosquitto, find_mosquitto, free_port
 from water.clock import SystemClock
 

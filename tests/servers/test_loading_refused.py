@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ingest.batch import Rules
+from ingest.broker.receipts import describe_loaded
 from ingest.checks import make_directory
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.loader import Loader
-from ingest.receipts import describe_loaded
-from ingest.rerun import rerun_quarantine
+from ingest.replays.rerun import rerun_quarantine
 from ingest.settings import Limits
 from storage.influx import InfluxSettings, open_readings
 from storage.registry.engine import migrate, open_registry

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.clock_watch import ClockWatch
+from ingest.broker.clock_watch import ClockWatch
 from ingest.groups import Group
 from ingest.journal import open_journal
 from ingest.settings import JournalSettings

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ingest.decoders import DIALECTS, Decoded, Unreadable, mapped, tasmota
 from ingest.decoders.mapped import JsonMapping, MappedQuantity
-from ingest.decoders.places import parse_place
+from ingest.decoders.pointers import parse_place
 from ingest.decoders.sparkplug_payload import Payload
 from water.dialects import Dialect
 from water.refusals import SetAside

@@ -3,7 +3,7 @@
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from ingest.fast_client import FastClient
+from ingest.broker.fast_client import FastClient
 
 FIRST = b"\x32\x07\x00\x01a\x00\x01" + b"m1"
 SECOND = b"\x32\x07\x00\x01a\x00\x02" + b"m2"

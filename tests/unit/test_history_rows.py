@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingest.history_files import digest, open_history
-from ingest.history_log import HistoryLog
-from ingest.history_rows import HistoryError, Row, Unfit, read_header
+from ingest.history.files import digest, open_history
+from ingest.history.log import HistoryLog
+from ingest.history.rows import HistoryError, Row, Unfit, read_header
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NAMES = ["meter", "at", "register_m3", "flow_m3_h"]

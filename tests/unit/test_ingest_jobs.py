@@ -8,10 +8,10 @@ import pytest
 
 from ingest.batch import Rules
 from ingest.checks import make_directory
-from ingest.jobs import IngestJobs
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal.segments import SegmentFiles
 from ingest.loader import Loader
+from ingest.replays.jobs import IngestJobs
 from ingest.settings import Limits
 from storage.readings import open_readings
 from storage.registry.engine import migrate, open_registry

@@ -10,11 +10,11 @@ import pytest
 
 from ingest.batch import Batch, Rules
 from ingest.checks import make_directory
-from ingest.history import History
+from ingest.history.intake import History
 from ingest.journal import JournalReader, Message, open_journal
 from ingest.journal.segments import segment_path
 from ingest.loader import Loader, begin_after
-from ingest.rerun import rerun_quarantine
+from ingest.replays.rerun import rerun_quarantine
 from ingest.settings import Limits
 from storage.queries import IngestQueries
 from storage.readings import open_readings

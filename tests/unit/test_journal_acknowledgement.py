@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ingest.broker.receiver import Receiver
 from ingest.groups import Group
 from ingest.journal import open_journal
 from ingest.journal import writer as writer_module
-from ingest.mqtt import Receiver
 from ingest.settings import JournalSettings, MqttSettings
 from water.clock import SystemClock
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.broker.packets import MalformedPacketError, Packet, PacketBuffer
 from ingest.journal import REPEATED, RETAINED
-from ingest.packets import MalformedPacketError, Packet, PacketBuffer
 
 TOPIC = b"water/v1/north/jieshui/m1/reading"
 

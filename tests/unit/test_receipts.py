@@ -1,10 +1,10 @@
 import threading
 
 from ingest.batch import Batch, Judgement, Rules
+from ingest.broker.receipts import Receipts, describe_journalled, describe_loaded
 from ingest.checks import Directory
 from ingest.identity import cut_oversize, receipt_id
 from ingest.journal import OVERSIZE, Entry, Message
-from ingest.receipts import Receipts, describe_journalled, describe_loaded
 from ingest.settings import MqttSettings
 from water.clock import SystemClock
 from water.loading import Outcome

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from ingest.agreements import Agreements
 from ingest.batch import Batch, Rules
+from ingest.broker.receipts import describe_loaded
 from ingest.checks import make_directory
 from ingest.decoders import Decoded
 from ingest.identity import receipt_id
 from ingest.journal import RETAINED, Entry
-from ingest.receipts import describe_loaded
 from ingest.signatures import Signing, unwrap
 from jieshui.agreements import make_agreements
 from jieshui.config import load_settings

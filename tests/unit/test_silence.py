@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.silence import Silence
+from ingest.broker.silence import Silence
 
 HOUR = 3_600.0
 PATIENCE = 900.0

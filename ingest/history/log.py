@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from ingest.history_rows import HistoryError
+from ingest.history.rows import HistoryError
 from ingest.journal.segments import sync_folder
 
 

@@ -1,7 +1,8 @@
 """A window of the journal, judged anew by today's directory and decoders: what would change.
 
 Messages are compared with what they were counted as (`ingest.journal.undecoded`), their readings
-with what the store holds. Nothing is changed here; `ingest.adoption` does, where it is asked for.
+with what the store holds. Nothing is changed here; `adoption` beside it does, where it is asked
+for.
 """
 
 from collections import Counter, deque

@@ -4,14 +4,14 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
-from ingest.adoption import Adoption, choose
 from ingest.batch import Rules
 from ingest.journal import Entry, JournalReader
 from ingest.journal.undecoded import CountedAs
 from ingest.journal.windows import Span, find_span
 from ingest.ports import MeterEvents, ReadingsSink
 from ingest.quota import Quota
-from ingest.replay import Diff, Message, attribute_today, read_window
+from ingest.replays.adoption import Adoption, choose
+from ingest.replays.difference import Diff, Message, attribute_today, read_window
 from ingest.settings import Limits
 from water.jobs import ADOPT_REPLAY, Job
 from water.loading import Position

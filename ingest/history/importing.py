@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from ingest.history import History
+from ingest.history.intake import History
 from ingest.service import IngestService
 
 _LOOK_S = 0.1

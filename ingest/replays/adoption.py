@@ -22,7 +22,7 @@ from ingest.events import EVENT, list_events
 from ingest.journal.undecoded import note_adopted
 from ingest.ports import LoadTransaction, MeterEvents, ReadingsSink
 from ingest.quota import Quota
-from ingest.replay import Change, Page
+from ingest.replays.difference import Change, Page
 from water.loading import Outcome, Position, Tally
 
 _OFFERED = frozenset({Change.NEW, Change.COMPLETED, Change.CHANGED})

@@ -4,16 +4,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ingest.batch import Batch
+from ingest.broker.receipts import Receipts
+from ingest.broker.receiver import Receiver
+from ingest.broker.session import ReceiverState
+from ingest.broker.silence import Silence
+from ingest.broker.subscriptions import Subscriptions
 from ingest.groups import Group
 from ingest.intake import Body
 from ingest.journal import Message
-from ingest.mqtt import Receiver
 from ingest.precedence import Precedence, shorten_turns
-from ingest.receipts import Receipts
-from ingest.session import ReceiverState
 from ingest.settings import IngestSettings
-from ingest.silence import Silence
-from ingest.subscriptions import Subscriptions
 from ingest.workers import each_place, find_abandoned, list_filters
 from water.clock import Clock
 from water.loading import Outcome, Position

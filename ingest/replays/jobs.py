@@ -11,8 +11,8 @@ from ingest.batch import Rules
 from ingest.journal import JournalReader
 from ingest.places import is_of_imports
 from ingest.ports import JobQueue, MeterEvents, ReadingsSink
-from ingest.replaying import Replay
-from ingest.rerun import RERUN_QUARANTINE, rerun_quarantine
+from ingest.replays.job import Replay
+from ingest.replays.rerun import RERUN_QUARANTINE, rerun_quarantine
 from ingest.settings import Limits
 from water.jobs import ADOPT_REPLAY, REPLAY, Job
 from water.loading import Position

@@ -18,7 +18,7 @@ from paho.mqtt.enums import MQTTErrorCode
 
 from ingest.accounting import ACCOUNTS
 from ingest.batch import Batch, Judgement, accepted_parts
-from ingest.connection import connect, make_client
+from ingest.broker.connection import connect, make_client
 from ingest.errors import DisconnectedError
 from ingest.identity import receipt_id
 from ingest.journal import Entry, Message

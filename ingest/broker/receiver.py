@@ -24,15 +24,15 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from ingest.clock_watch import ClockWatch
-from ingest.connection import connect, make_receiving_client
+from ingest.broker.clock_watch import ClockWatch
+from ingest.broker.connection import connect, make_receiving_client
+from ingest.broker.session import ReceiverState, Session
+from ingest.broker.silence import Silence
+from ingest.broker.subscriptions import Subscriptions
 from ingest.errors import DisconnectedError, JournalUnwritableError, UnaskedQosError
 from ingest.groups import Group
 from ingest.precedence import Precedence
-from ingest.session import ReceiverState, Session
 from ingest.settings import MqttSettings
-from ingest.silence import Silence
-from ingest.subscriptions import Subscriptions
 
 log = structlog.get_logger()
 

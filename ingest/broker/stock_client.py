@@ -6,9 +6,9 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MQTTErrorCode
 
+from ingest.broker.packets import Take
 from ingest.errors import UnaskedQosError
 from ingest.journal import REPEATED, RETAINED
-from ingest.packets import Take
 
 _EXACTLY_ONCE = 0x04
 """The bit of a PUBLISH's first byte that QoS 2 sets."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingest.history_rows import HistoryError, Unfit
+from ingest.history.rows import HistoryError, Unfit
 
 _PARQUET_ROWS = 20_000
 _NOT_TEXT = "\ud800", "\udfff"

@@ -16,8 +16,8 @@ from ingest.batch import Batch
 from ingest.decoders import DIALECTS
 from ingest.errors import JournalUnwritableError
 from ingest.groups import Group
-from ingest.history_log import HistoryLog
-from ingest.history_rows import FORM, ReadRow, Row, Unfit
+from ingest.history.log import HistoryLog
+from ingest.history.rows import FORM, ReadRow, Row, Unfit
 from ingest.intake import Body
 from ingest.journal import Message
 from ingest.places import import_place

@@ -7,7 +7,7 @@ from typing import Any
 import paho.mqtt.client as mqtt
 import structlog
 
-from ingest.subscriptions import Subscriptions
+from ingest.broker.subscriptions import Subscriptions
 
 log = structlog.get_logger()
 

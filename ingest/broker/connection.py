@@ -7,10 +7,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from ingest.fast_client import FastClient
-from ingest.packets import Take
+from ingest.broker.fast_client import FastClient
+from ingest.broker.packets import Take
+from ingest.broker.stock_client import StockClient
 from ingest.settings import MqttSettings
-from ingest.stock_client import StockClient
 
 ReceivingClient = FastClient | StockClient
 

@@ -3,7 +3,7 @@
 """paho's client with a reading side of its own: many PUBLISH packets a system call.
 
 paho reads a packet with four system calls, makes an object of it and acknowledges it with a fifth.
-Here one `recv` brings up to 256 KiB, whose PUBLISH packets are taken apart by `ingest.packets`; the
+Here one `recv` brings up to 256 KiB, whose PUBLISH packets `packets` beside it takes apart; the
 acknowledgements of a group go out in one write. Everything else (CONNECT, SUBSCRIBE, pings, TLS,
 what is written and when) is paho's. docs/decisions/0009 says what of paho's inside this rests on;
 tests/servers/test_ingest_clients.py holds both clients to the same cases.
@@ -18,8 +18,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MessageType, MQTTErrorCode
 from paho.mqtt.exception import MalformedPacket
 
+from ingest.broker.packets import MalformedPacketError, Packet, PacketBuffer, Take
 from ingest.errors import UnaskedQosError
-from ingest.packets import MalformedPacketError, Packet, PacketBuffer, Take
 
 _RECEIVE_BYTES = 256 * 1024
 _RECORD_BYTES = 16 * 1024
@@ -97,7 +97,7 @@ class FastClient(mqtt.Client):
         """Let paho handle a packet as if it had read it.
 
         Raises:
-            UnaskedQosError: it is a PUBLISH, and not one that `ingest.packets` takes.
+            UnaskedQosError: it is a PUBLISH, and not one that `ingest.broker.packets` takes.
         """
         if packet.head & 0xF0 == MessageType.PUBLISH:
             raise UnaskedQosError

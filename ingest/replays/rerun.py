@@ -13,7 +13,7 @@ from ingest.checks import check
 from ingest.errors import IngestError
 from ingest.journal import JournalReader
 from ingest.ports import ReadingsSink
-from ingest.replay import attribute_today
+from ingest.replays.difference import attribute_today
 from water.loading import Outcome, Refused, Tally
 from water.readings import Reading
 from water.refusals import Refusal

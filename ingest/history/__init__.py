@@ -1,0 +1,1 @@
+"""Readings of the past from files, through the journal and the checks."""

@@ -12,7 +12,7 @@ from api.problems import ProblemError
 from api.routes.ingest import RERUN_QUARANTINE
 from api.settings import ApiSettings
 from api.tables import _columns, cell, cleaned, rows_of
-from ingest import rerun
+from ingest.replays import rerun
 
 AT = datetime(2026, 9, 14, 16, tzinfo=UTC)
 

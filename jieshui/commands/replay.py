@@ -1,13 +1,11 @@
 """`jieshui replay`: a window of the journal judged anew, its difference shown, then adopted."""
 
 import json
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from jieshui.commands.options import ConfigOption, JsonOption, settings_from
@@ -16,7 +14,6 @@ from jieshui.errors import JieshuiError
 if TYPE_CHECKING:
     from jieshui.wiring import Stores
 
-_POLL_S = 0.5
 _ACTOR = "command line"
 
 
@@ -39,8 +36,16 @@ def replay(
         int | None, typer.Option(help="Show this replay or adoption (its job's number) again.")
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Whether to wait for ingest and show it.")
-    ] = True,
+        float | None,
+        typer.Option(
+            help="Give up waiting for ingest after so many seconds; the job stays asked for.",
+            metavar="SECONDS",
+            min=0,
+        ),
+    ] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Only ask, and show how far it is.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,6 +53,7 @@ def replay(
 
     Nothing changes until it is adopted: --adopt with the number that the replay was given.
     """
+    from jieshui.commands.waiting import await_replay
     from jieshui.wiring import open_stores
 
     if sum(option is not None for option in (start, adopt, show)) != 1:
@@ -64,7 +70,9 @@ def replay(
             job = _adopt(stores, adopt)
         if job is None:
             return
-        found = _await(stores, job) if wait else _find(stores, job)
+        found = _find(stores, job)
+        if not no_wait:
+            found = await_replay(lambda: _find(stores, found["id"]), wait)
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, default=str))
     else:
@@ -112,18 +120,6 @@ def _find(stores: "Stores", job: int) -> dict[str, Any]:
     if found is None:
         raise JieshuiError(f"there is no replay {job}")
     return found
-
-
-def _await(stores: "Stores", job: int) -> dict[str, Any]:
-    """The replay once it has ended; ingest goes on with it also when this is broken off."""
-    with Progress(transient=True, console=Console(stderr=True)) as bar:
-        task = bar.add_task(f"Replay {job}: waiting for ingest", total=1.0)
-        while True:
-            found = _find(stores, job)
-            if found["state"] in {"done", "failed"}:
-                return found
-            bar.update(task, completed=found["progress"], description=f"Replay {job}")
-            time.sleep(_POLL_S)
 
 
 def _print(found: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from api.replays import ask_adoption, ask_replay, find_replay, list_replays
 from ingest import service as service_module
 from ingest.journal import Message, open_journal
+from jieshui.commands import waiting
 from jieshui.config import load_settings
 from jieshui.errors import JieshuiError
 from jieshui.main import app
@@ -118,6 +120,37 @@ def test_a_replay_that_cannot_be_is_refused_in_a_sentence(city):
     }.items():
         with pytest.raises(JieshuiError, match=words):
             command(*arguments)
+
+
+def test_a_replay_that_no_ingest_takes_says_so_and_is_given_up(city, monkeypatch):
+    monkeypatch.setattr(waiting, "_SILENT_S", 0.0)
+    asked = CliRunner().invoke(
+        app, ["replay", "--from", "2026-09-15", "--wait", "0.1"], catch_exceptions=True
+    )
+    assert "Job 1 waits for jieshui serve ingest." in asked.stderr
+    assert "gave up after 0.1 s: job 1 stays asked for, waiting for" in str(asked.exception)
+    assert isinstance(asked.exception, JieshuiError)
+    assert "job 1: waiting" in command("--show", "1", "--no-wait")
+
+
+def test_ctrl_c_leaves_a_replay_asked_for_and_says_how_to_look_at_it(city, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=interrupt)
+    monkeypatch.setattr(waiting, "time", clock)
+    with pytest.raises(JieshuiError, match=r"no longer waiting.* --show 1"):
+        command("--from", "2026-09-15")
+    with open_stores(city) as stores:
+        assert find_replay(stores.jobs, 1)["state"] == "waiting"
+
+
+def test_who_has_yet_to_take_a_part_of_a_replay_is_named_by_process_and_journal():
+    parts = {"ingest-http-a-1": "waiting", "ingest-2": "waiting", "ingest-3": "running"}
+    assert waiting.list_missed({"state": "running", "parts": parts}) == (
+        "jieshui serve api with journal ingest-http-a-1, jieshui serve ingest with journal ingest-2"
+    )
+    assert waiting.list_missed({"state": "running", "parts": {}}) == ""
 
 
 class Jobs:

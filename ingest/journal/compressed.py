@@ -10,7 +10,9 @@ that says which MiB it is:
     · CRC-32 of all before (u32)
 
 little-endian. Any zstd tool passes over skippable frames: `zstd -d` gives the plain segment.
-Damage takes the MiB that it lies in; offsets of entries are those of the plain segment.
+Damage takes the MiB that it lies in; offsets of entries are those of the plain segment. What
+stands behind damage is a block by the journal's marker, which no sender knows: a head that somebody
+wrote into a payload is none.
 """
 
 import struct
@@ -28,7 +30,8 @@ _LEVEL = 3
 """Higher ones cost three times as long for 5 % less."""
 _HEAD = struct.Struct("<II8sQIQII")
 _CHECK = struct.Struct("<I")
-_REST = _HEAD.size + _CHECK.size - 8
+_HEAD_BYTES = _HEAD.size + _CHECK.size
+_REST = _HEAD_BYTES - 8
 _MAGIC = struct.pack("<II", _SKIPPABLE, _REST)
 _CODEC = pa.Codec("zstd", compression_level=_LEVEL)
 
@@ -62,13 +65,16 @@ class CompressedSegment:
         length: bytes of the plain segment; 0 when no block says them.
     """
 
-    def __init__(self, read_at: ReadAt, size: int) -> None:
-        """`size`: bytes of the file."""
+    def __init__(self, read_at: ReadAt, size: int, marker: bytes | None) -> None:
+        """Find the blocks of a file of `size` bytes.
+
+        `marker` is the journal's; None = that of the head with which the file begins.
+        """
         self._read_at = read_at
         self._blocks: dict[int, _Block] = {}
         self._last: tuple[int, bytes] = (-1, b"")
         self.length = 0
-        for number, total, block in _find_blocks(read_at, size):
+        for number, total, block in _find_blocks(read_at, size, marker):
             self._blocks[number] = block
             self.length = total
 
@@ -99,19 +105,32 @@ class CompressedSegment:
         return _CODEC.decompress(packed, block.length, asbytes=True)
 
 
-def _find_blocks(read_at: ReadAt, size: int) -> Iterator[tuple[int, int, _Block]]:
+def _find_blocks(
+    read_at: ReadAt, size: int, marker: bytes | None
+) -> Iterator[tuple[int, int, _Block]]:
     """(number, bytes of the whole segment, block) of every block with a sound head."""
     at = 0
-    while 0 <= at <= size - _HEAD.size - _CHECK.size:
-        found = read_at(at, _HEAD.size + _CHECK.size)
-        head, check = found[: _HEAD.size], found[_HEAD.size :]
-        if len(check) < _CHECK.size or crc32(head) != _CHECK.unpack(check)[0]:
+    while 0 <= at <= size - _HEAD_BYTES:
+        head = _unpack_head(read_at(at, _HEAD_BYTES))
+        if marker is None:
+            if head is None:
+                return
+            marker = head[2]
+        if head is None or head[2] != marker:
             at = _find_magic(read_at, at + 1)
             continue
-        _, _, _, offset, length, total, packed, checksum = _HEAD.unpack(head)
-        begin = at + len(found)
+        _, _, _, offset, length, total, packed, checksum = head
+        begin = at + _HEAD_BYTES
         yield offset // BLOCK_BYTES, total, _Block(begin, packed, checksum, length)
         at = begin + packed
+
+
+def _unpack_head(chunk: bytes) -> tuple[int, int, bytes, int, int, int, int, int] | None:
+    """The fields of a head; None when it is damaged."""
+    head, check = chunk[: _HEAD.size], chunk[_HEAD.size :]
+    if len(check) < _CHECK.size or crc32(head) != _CHECK.unpack(check)[0]:
+        return None
+    return _HEAD.unpack(head)
 
 
 def _find_magic(read_at: ReadAt, at: int) -> int:

@@ -31,7 +31,7 @@ def compress_segment(folder: Path, segment: int, marker: bytes) -> bool:
         os.utime(aside, ns=(times.st_atime_ns, times.st_mtime_ns))
         aside.rename(packed)
         sync_folder(folder)
-        if not _is_same(path, packed):
+        if not _is_same(path, packed, marker):
             log.error("segment not compressed: it reads back differently", file=path.name)
             packed.unlink()
             return False
@@ -55,9 +55,9 @@ def _write(path: Path, aside: Path, marker: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _is_same(path: Path, packed: Path) -> bool:
+def _is_same(path: Path, packed: Path, marker: bytes) -> bool:
     """Whether a compressed file gives the plain one back, block by block."""
-    content = open_compressed(packed)
+    content = open_compressed(packed, marker)
     with path.open("rb") as source:
         if content.length != os.fstat(source.fileno()).st_size:
             return False

@@ -30,7 +30,7 @@ class JournalReader:
     def __init__(self, folder: Path, marker: bytes, committed: Callable[[], Position]) -> None:
         """`committed` tells how far the journal is durable; nothing is read beyond it."""
         self.folder = folder
-        self._files = SegmentFiles(folder)
+        self._files = SegmentFiles(folder, marker)
         self.marker = marker
         self._committed = committed
         self._closed = (-1, 0)

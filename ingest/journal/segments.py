@@ -50,10 +50,12 @@ class SegmentFiles:
     """Reads segments of a folder, plain or compressed, by offsets of the plain one.
 
     Keeps the places of the compressed segment that was read last: who reads it mostly reads on.
+    `marker` is the journal's; None = what each segment itself says at its beginning.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, marker: bytes | None) -> None:
         self.folder = folder
+        self._marker = marker
         self._open: tuple[int, CompressedSegment] | None = None
 
     def read(self, segment: int, offset: int, size: int) -> bytes:
@@ -92,12 +94,15 @@ class SegmentFiles:
 
     def _compressed(self, segment: int) -> CompressedSegment:
         if self._open is None or self._open[0] != segment:
-            self._open = segment, open_compressed(compressed_path(self.folder, segment))
+            self._open = (
+                segment,
+                open_compressed(compressed_path(self.folder, segment), self._marker),
+            )
         return self._open[1]
 
 
-def open_compressed(path: Path) -> CompressedSegment:
-    """A compressed segment; its file is opened anew for each read.
+def open_compressed(path: Path, marker: bytes | None) -> CompressedSegment:
+    """A compressed segment of the journal with this marker; its file is opened for each read.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -108,12 +113,12 @@ def open_compressed(path: Path) -> CompressedSegment:
             file.seek(offset)
             return file.read(size)
 
-    return CompressedSegment(read_at, path.stat().st_size)
+    return CompressedSegment(read_at, path.stat().st_size, marker)
 
 
 def read_header(folder: Path, segment: int) -> tuple[bytes, SegmentHeader, int] | None:
     """Marker, header and its length; None when the header is torn or damaged."""
-    return decode_header(SegmentFiles(folder).read(segment, 0, _HEADER_LIMIT))
+    return decode_header(SegmentFiles(folder, None).read(segment, 0, _HEADER_LIMIT))
 
 
 def find_marker(folder: Path, segments: list[int]) -> bytes:
@@ -143,7 +148,7 @@ def is_loaded(folder: Path, position: Position) -> bool:
     segments = list_segments(folder)
     if not segments:
         return True
-    size = SegmentFiles(folder).length(segments[-1])
+    size = SegmentFiles(folder, None).length(segments[-1])
     header = read_header(folder, segments[-1])
     if header is not None and size == header[2]:
         return header[1].entry <= position.entry

@@ -27,7 +27,7 @@ class Span(NamedTuple):
 
 def find_span(folder: Path, marker: bytes, end: Position, start_ms: int, end_ms: int) -> Span:
     """Where messages stand that arrived from `start_ms` on and before `end_ms`, up to `end`."""
-    files = SegmentFiles(folder)
+    files = SegmentFiles(folder, marker)
     segments = [number for number in list_segments(folder) if number <= end.segment]
     firsts = [_find_first(files, marker, number) for number in segments]
     known = [first for first in firsts if first is not None]

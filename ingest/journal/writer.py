@@ -277,7 +277,7 @@ def _recover(
     headers = {segment: read_header(folder, segment) for segment in segments}
     first = max(segment for segment, header in headers.items() if header is not None)
     received: dict[str, int] = {}
-    files, entry, end = SegmentFiles(folder), 0, 0
+    files, entry, end = SegmentFiles(folder, marker), 0, 0
     for segment in segments[segments.index(first) :]:
         header = headers[segment]
         if header is not None:

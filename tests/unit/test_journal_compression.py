@@ -247,7 +247,22 @@ def test_a_compressed_segment_of_which_nothing_can_be_read_is_damage_as_a_whole(
 
 
 def of_bytes(content):
-    return CompressedSegment(lambda at, size: content[at : at + size], len(content))
+    return CompressedSegment(lambda at, size: content[at : at + size], len(content), MARKER)
+
+
+@pytest.mark.parametrize("marker", [MARKER, None], ids=["known", "as the file begins"])
+def test_a_head_that_somebody_wrote_into_a_payload_is_no_block(marker):
+    forged = pack_block(os.urandom(len(MARKER)), b"forged", 0, 6)
+    plain = os.urandom(BLOCK_BYTES + 5_000) + forged + os.urandom(100)
+    blocks = [
+        pack_block(MARKER, plain[at : at + BLOCK_BYTES], at, len(plain)) for at in (0, BLOCK_BYTES)
+    ]
+    content = bytearray(b"".join(blocks))
+    assert forged in content
+    content[len(blocks[0]) + 20] ^= 0xFF
+    segment = CompressedSegment(lambda at, size: content[at : at + size], len(content), marker)
+    assert segment.length == len(plain)
+    assert segment.read(0, 1 << 30) == plain[:BLOCK_BYTES] + bytes(len(plain) - BLOCK_BYTES)
 
 
 def test_a_block_cut_off_at_the_end_reads_as_zeros():

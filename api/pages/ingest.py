@@ -113,7 +113,7 @@ def _draw_conflicts(visit: Visit, newest: list[Row], side: ui.element) -> None:
     columns = [
         Column("meter_id", texts["meter_id"], href=meter_address),
         instant("at", texts["measured_at"], visit),
-        Column("quantity", texts["quantity"]),
+        word("quantity", texts["quantity"], "quantity", visit),
         number("kept", texts["kept"], 3),
         number("offered", texts["offered"], 3),
         Column("decision", texts["decision"], lambda row: decision_word(visit, row)),

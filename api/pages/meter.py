@@ -151,7 +151,7 @@ def _draw_conflicts(visit: Visit, conflicts: list[Row], side: ui.element) -> Non
     texts = visit.texts
     columns = [
         instant("at", texts["measured_at"], visit),
-        Column("quantity", texts["quantity"]),
+        word("quantity", texts["quantity"], "quantity", visit),
         number("kept", texts["kept"], 3),
         number("offered", texts["offered"], 3),
         Column("decision", texts["decision"], lambda row: decision_word(visit, row)),

@@ -13,6 +13,7 @@ from water.alerts import AlertState, Severity
 from water.edits import Decision, EditKind, EditState, EventState
 from water.findings import FindingKind, SubjectKind
 from water.meters import MeterRole
+from water.readings import QUANTITIES
 from water.refusals import Refusal, SetAside, Undecodable
 from water.users import Sector
 from water.viewer import Role
@@ -24,6 +25,7 @@ CODES = {
     "severity": Severity, "state": AlertState, "rule": FindingKind, "subject": SubjectKind,
     "meter_role": MeterRole, "sector": Sector, "account_role": Role, "verdict": Verdict,
     "edit_kind": EditKind, "edit_state": EditState, "decision": Decision, "event_state": EventState,
+    "quantity": QUANTITIES,
 }  # fmt: skip
 
 

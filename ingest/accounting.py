@@ -6,7 +6,7 @@ The sums themselves are water.accounting's.
 from collections.abc import Mapping
 
 from water.loading import Outcome, Tally
-from water.refusals import Refusal, Undecodable
+from water.refusals import Refusal, SetAside, Undecodable
 
 ACCOUNTS = {
     Outcome.STORED: "stored",
@@ -15,6 +15,19 @@ ACCOUNTS = {
     Outcome.REFUSED: "quarantined",
 }
 """The account of the readings' sum under which each outcome is counted."""
+
+LABELS: Mapping[Undecodable | SetAside | None, str] = {
+    None: "decoded",
+    **{reason: f"undecodable/{reason.value}" for reason in Undecodable},
+    **{reason: f"set_aside/{reason.value}" for reason in SetAside},
+}
+"""Why a message holds no reading, None = it does → `account` or `account/reason` of its count."""
+
+
+def tally_message(supplier: str, label: str) -> Tally:
+    """What a message is counted as that has one of LABELS."""
+    account, _, reason = label.partition("/")
+    return Tally(supplier, "messages", account, reason)
 
 
 def tally_outcome(supplier: str, outcome: Outcome) -> Tally:

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from operator import itemgetter
 from typing import NamedTuple
 
-from ingest.accounting import tally_outcome
+from ingest.accounting import LABELS, tally_message, tally_outcome
 from ingest.agreements import NO_AGREEMENTS, Agreements
 from ingest.checks import Directory, check
 from ingest.decoders import Decoded
@@ -27,6 +27,8 @@ from water.tuples import make_tuple
 number_of = itemgetter(Entry._fields.index("supplier"), Entry._fields.index("number"))
 """Of an entry: its supplier, and its number among that supplier's."""
 
+_owner_and_reason = itemgetter(Refused._fields.index("supplier"), Refused._fields.index("reason"))
+"""Of a refused reading."""
 _INT64 = 1 << 63
 _MARKED = RETAINED | OVERSIZE
 """Flags of messages that are not decoded."""
@@ -46,6 +48,10 @@ class Judgement(NamedTuple):
     end: int
     refused: Sequence[tuple[int, str]]
     reason: Undecodable | SetAside | None
+
+
+_owner_and_end = itemgetter(Judgement._fields.index("supplier"), Judgement._fields.index("reason"))
+"""Of a judgement: whose message it is, and why it holds no reading, if so."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,7 @@ class Batch:
         entries: the messages.
         judgements: what each of them came to.
         undecoded: number of each message that is not decoded, and what it is counted as instead.
-        tallies: counts of what needs no store's say, save messages and readings decoded.
+        lost: messages a supplier that damage to the journal took.
     """
 
     rules: Rules
@@ -96,7 +102,7 @@ class Batch:
     entries: list[Entry] = field(default_factory=list[Entry])
     judgements: list[Judgement] = field(default_factory=list[Judgement])
     undecoded: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
-    tallies: Counter[Tally] = field(default_factory=Counter[Tally])
+    lost: Counter[str] = field(default_factory=Counter[str])
 
     @property
     def position(self) -> Position:
@@ -119,15 +125,17 @@ class Batch:
             said = {(supplier, Outcome.STORED): count for supplier, count in stored.items()}
         else:
             said = Counter(zip(owners, outcomes, strict=True))
-        tallies = Counter(self.tallies)
+        tallies: Counter[Tally] = Counter()
         for (supplier, outcome), count in said.items():
             tallies[tally_outcome(supplier, Outcome(outcome))] += count
             tallies[Tally(supplier, "readings", "decoded")] += count
-        for supplier, count in Counter(row.supplier for row in self.refused).items():
+        for (supplier, reason), count in Counter(map(_owner_and_reason, self.refused)).items():
+            tallies[Tally(supplier, "readings", "quarantined", reason)] += count
             tallies[Tally(supplier, "readings", "decoded")] += count
-        decoded = Counter(one[0] for one in self.judgements if one[4] is None)
-        for supplier, count in decoded.items():
-            tallies[Tally(supplier, "messages", "decoded")] += count
+        for (supplier, reason), count in Counter(map(_owner_and_end, self.judgements)).items():
+            tallies[tally_message(supplier, LABELS[reason])] += count
+        for supplier, count in self.lost.items():
+            tallies[tally_message(supplier, LABELS[Undecodable.JOURNAL_LOST])] += count
         return +tallies
 
     def list_refused(self, reasons: Mapping[int, str]) -> list[Refused]:
@@ -147,7 +155,8 @@ class Batch:
             for index, part in zip(indexes, accepted_parts(judgement), strict=True):
                 if index in reasons:
                     reason, detail = Refusal.STORE_REFUSED, reasons[index]
-                    yield self._refuse(entry, contents, part, reason, detail)
+                    decoded = contents.readings[part]
+                    yield self._refuse(entry, contents.dialect, decoded, part, reason, detail)
 
     def take(self, waiting: deque[Entry], limit: int = sys.maxsize) -> None:
         """Judge messages from the front of those that wait, until `limit` messages or readings.
@@ -178,61 +187,51 @@ class Batch:
     def _take_long_way(self, entry: Entry) -> None:
         """Judge a message that is not plain."""
         rules, supplier, received_at = self.rules, entry.supplier, entry.received_ms // 1000
+        directory, policy = rules.directory, rules.policy
         contents, first = rules.read(entry), len(self.readings)
+        dialect, decoded, _, _ = contents
         refused: list[tuple[int, str]] = []
-        for part, decoded in enumerate(contents.readings):
-            judged = check(
-                decoded, supplier, contents.dialect, received_at, rules.directory, rules.policy
-            )
+        for part, reading in enumerate(decoded):
+            judged = check(reading, supplier, dialect, received_at, directory, policy)
             if isinstance(judged, Reading):
                 self.readings.append(judged)
             else:
-                refused.append((part, judged[0].value))
-                self._add_refused(entry, contents, part, *judged)
-        self.entries.append(entry)
-        reason = contents.reason
-        self.judgements.append(Judgement(supplier, first, len(self.readings), refused, reason))
-        if reason is not None or entry.lost:
-            self._count_without_readings(entry, reason)
+                row = self._refuse(entry, dialect, reading, part, *judged)
+                self.refused.append(row)
+                refused.append((part, row.reason))
+        self._conclude(entry, contents, first, refused)
 
     def refuse_entry(self, entry: Entry, detail: str) -> None:
         """Put every reading of a message aside that the store itself can't take."""
-        contents = self.rules.read(entry)
-        at = len(self.readings)
-        reason = Refusal.STORE_REFUSED
-        parts = range(len(contents.readings))
-        for part in parts:
-            self._add_refused(entry, contents, part, reason, detail)
-        refused = [(part, reason.value) for part in parts]
-        self.entries.append(entry)
-        self.judgements.append(Judgement(entry.supplier, at, at, refused, contents.reason))
-        self._count_without_readings(entry, contents.reason)
+        contents, reason = self.rules.read(entry), Refusal.STORE_REFUSED
+        for part, reading in enumerate(contents.readings):
+            row = self._refuse(entry, contents.dialect, reading, part, reason, detail)
+            self.refused.append(row)
+        refused = [(part, reason.value) for part in range(len(contents.readings))]
+        self._conclude(entry, contents, len(self.readings), refused)
 
-    def _add_refused(
-        self, entry: Entry, contents: Contents, part: int, reason: Refusal, detail: str
+    def _conclude(
+        self, entry: Entry, contents: Contents, first: int, refused: Sequence[tuple[int, str]]
     ) -> None:
-        self.refused.append(self._refuse(entry, contents, part, reason, detail))
-        self.tallies[Tally(entry.supplier, "readings", "quarantined", reason.value)] += 1
-
-    def _count_without_readings(self, entry: Entry, reason: Undecodable | SetAside | None) -> None:
-        supplier = entry.supplier
-        if entry.lost:
-            lost = Tally(supplier, "messages", "undecodable", Undecodable.JOURNAL_LOST)
-            self.tallies[lost] += entry.lost
+        """Note what a message came to whose accepted readings stand from `first` on."""
+        reason, supplier = contents.reason, entry.supplier
+        self.entries.append(entry)
+        judgement = (supplier, first, len(self.readings), refused, reason)
+        self.judgements.append(make_tuple(Judgement, judgement))
         if reason is not None:
-            account = "set_aside" if isinstance(reason, SetAside) else "undecodable"
-            self.undecoded.append((entry.entry, f"{account}/{reason.value}"))
-            self.tallies[Tally(supplier, "messages", account, reason.value)] += 1
+            self.undecoded.append((entry.entry, LABELS[reason]))
+        if entry.lost:
+            self.lost[supplier] += entry.lost
 
     def _refuse(
-        self, entry: Entry, contents: Contents, part: int, reason: Refusal, detail: str
+        self, entry: Entry, dialect: str, decoded: Decoded, part: int, reason: Refusal, detail: str
     ) -> Refused:
-        decoded: Decoded = contents.readings[part]
         at = decoded.at if decoded.at is not None and -_INT64 <= decoded.at < _INT64 else None
-        return Refused(
-            entry.supplier, reason.value, detail, contents.dialect, decoded.address, at,
+        row = (
+            entry.supplier, reason.value, detail, dialect, decoded.address, at,
             entry.received_ms // 1000, entry.segment, entry.offset, part, self.journal,
         )  # fmt: skip
+        return make_tuple(Refused, row)
 
 
 def accepted_parts(judgement: Judgement) -> list[int]:

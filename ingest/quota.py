@@ -29,11 +29,12 @@ class Quota:
             return [], self
         kept: list[Refused] = []
         held, beyond = Counter(self.held), Counter(self.beyond)
+        quota, sample = self.limits.quarantine_quota, self.limits.quarantine_sample
         for row in refused:
             supplier = row.supplier
-            if held[supplier] >= self.limits.quarantine_quota:
+            if held[supplier] >= quota:
                 beyond[supplier] += 1
-                if beyond[supplier] % self.limits.quarantine_sample:
+                if beyond[supplier] % sample:
                     continue
             held[supplier] += 1
             kept.append(row)

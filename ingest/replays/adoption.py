@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from ingest.accounting import tally_outcome
+from ingest.accounting import tally_message, tally_outcome
 from ingest.batch import accepted_parts
 from ingest.events import EVENT, list_events
 from ingest.journal.undecoded import note_adopted
@@ -132,20 +132,14 @@ def _count_messages(page: Page) -> Counter[Tally]:
     """Messages that move in their sum, and the readings of theirs that the rules refuse."""
     tallies: Counter[Tally] = Counter()
     for message, judgement, label in page.moved():
-        tallies[_tally(message.owner, message.counted)] -= 1
-        tallies[_tally(message.owner, label)] += 1
+        tallies[tally_message(message.owner, message.counted)] -= 1
+        tallies[tally_message(message.owner, label)] += 1
         supplier = message.entry.supplier
         decoded = judgement.end - judgement.first + len(judgement.refused)
         tallies[Tally(supplier, "readings", "decoded")] += decoded
         for _, refusal in judgement.refused:
             tallies[Tally(supplier, "readings", "quarantined", refusal)] += 1
     return tallies
-
-
-def _tally(owner: str, label: str) -> Tally:
-    """What a message is counted as that was noted as `account` or `account/reason`."""
-    account, _, reason = label.partition("/")
-    return Tally(owner, "messages", account, reason)
 
 
 def _count_readings(

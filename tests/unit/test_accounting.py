@@ -94,7 +94,7 @@ def test_both_sums_add_up_whatever_arrives_and_whatever_the_store_says():
 def test_messages_that_damage_took_are_counted_with_the_next_one():
     batch = judge(entry(8)._replace(lost=3), entry(9))
     lost = Tally("north", "messages", "undecodable", "journal_lost")
-    assert batch.tallies[lost] == 3
+    assert batch.settle(None)[lost] == 3
 
 
 def test_the_counts_follow_the_journal_even_if_the_store_was_behind():
@@ -117,7 +117,7 @@ def test_beyond_the_quota_reasons_are_counted_and_a_sample_is_kept():
     kept, told = 0, 0
     for first in (1, 101, 201):
         batch = judge(*(entry(n, payload=NEGATIVE) for n in range(first, min(first + 100, 211))))
-        told += batch.tallies[Tally("north", "readings", "quarantined", "negative_register")]
+        told += batch.settle(None)[Tally("north", "readings", "quarantined", "negative_register")]
         rows, quota = quota.admit(batch.refused)
         kept += len(rows)
     assert told == 210

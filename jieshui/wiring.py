@@ -160,14 +160,16 @@ def influx_settings(influx: Influx) -> InfluxSettings:
 
 def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry) -> IngestService:
     """The receiving side: MQTT → journal → readings store."""
+    ingest, file = ingest_settings(settings), settings.mqtt.password_file
+    mqtt = replace(ingest.mqtt, password=read_secret(file) if file else None)
     return IngestService(
-        ingest_settings(settings), stores.readings, stores.registry, stores.jobs,
-        stores.clock, settings.policy(), metrics, events=stores.meter_changes,
+        replace(ingest, mqtt=mqtt), stores.readings, stores.registry, stores.jobs, stores.clock,
+        settings.policy(), metrics, events=stores.meter_changes,
     )  # fmt: skip
 
 
 def ingest_settings(settings: Settings) -> IngestSettings:
-    """The settings of the ingest room."""
+    """The settings of the ingest room, without the password that only `serve ingest` is given."""
     mqtt = settings.mqtt
     return IngestSettings(
         mqtt=MqttSettings(
@@ -176,7 +178,6 @@ def ingest_settings(settings: Settings) -> IngestSettings:
             version=mqtt.protocol,
             client_id=mqtt.client_id,
             username=mqtt.username,
-            password=read_secret(mqtt.password_file) if mqtt.password_file else None,
             tls=mqtt.tls or mqtt.ca_file is not None,
             ca_file=mqtt.ca_file,
             cert_file=mqtt.certificate_file,

@@ -69,6 +69,14 @@ def test_what_is_pushed_is_stored_and_counted_on_metrics(settings, stores):
     assert not stop.is_set()
 
 
+def test_the_door_opens_where_the_password_for_the_broker_is_not_at_hand(tmp_path):
+    path = tmp_path / "jieshui.toml"
+    path.write_text('[store]\nfolder = "var"\n[mqtt]\npassword_file = "absent"\n', encoding="utf-8")
+    own, stop = load_settings(path), threading.Event()
+    with open_stores(own) as stores, open_door(own, stores, CollectorRegistry(), stop) as door:
+        wait_until(lambda: is_open(door))
+
+
 def test_a_folder_that_is_no_journal_of_ours_shuts_the_door_and_nothing_else(settings, stores):
     folder = settings.store.folder / "journal-http-1"
     with open_door(settings, stores, CollectorRegistry(), threading.Event()) as door:

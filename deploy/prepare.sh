@@ -26,7 +26,7 @@ secret() {
     mv "secrets/$1.new" "secrets/$1"
 }
 
-mkdir -p secrets
+mkdir -p secrets keys
 for name in influx-password influx-token postgres-password grafana-admin-password grafana-password; do
     secret "$name"
 done

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from water.refusals import Refusal, Undecodable
+from water.tuples import make_tuple
 
 T = TypeVar("T")
 
@@ -110,7 +111,8 @@ def decode_reading(
     if register is flow is pressure is level is None:
         detail = "no quantity"
         return Decoded(address, instant, refusal=Refusal.NOT_A_NUMBER, detail=detail)
-    return Decoded(address, instant, register, flow, pressure, level, quality)
+    values = (address, instant, register, flow, pressure, level, quality, None, "")
+    return make_tuple(Decoded, values)
 
 
 def read_number(value: object) -> float:

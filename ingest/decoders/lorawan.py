@@ -70,23 +70,24 @@ def _decode_row(row: Row, address: str, heard: object) -> Decoded:
     flow = _first(row.flow_m3_h, row.flow_m3h)
     at, quality = _first(row.at, row.timestamp_unix), _quality(row)
     if at is None:
-        at, quality = heard, quality | Quality.CLOCK_ASSUMED
-    return decode_reading(
-        address, at, (register, flow, row.pressure_mpa, row.level_m), int(quality)
-    )
+        at, quality = heard, quality | Quality.CLOCK_ASSUMED.value
+    return decode_reading(address, at, (register, flow, row.pressure_mpa, row.level_m), quality)
 
 
-def _quality(row: Row) -> Quality:
-    quality = Quality.NONE
+def _quality(row: Row) -> int:
+    quality = 0
     if row.low_battery is True:
-        quality |= Quality.LOW_BATTERY
+        quality |= Quality.LOW_BATTERY.value
     if row.pipe_empty is True:
-        quality |= Quality.EMPTY_PIPE
+        quality |= Quality.EMPTY_PIPE.value
     faults = (row.permanent_error, row.temporary_error, row.backflow, row.burst, row.leakage)
     if True in faults:
-        quality |= Quality.DEVICE_ALARM
+        quality |= Quality.DEVICE_ALARM.value
     return quality
 
 
 def _first(*values: object) -> object:
-    return next((value for value in values if value is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None

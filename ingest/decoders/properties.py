@@ -79,7 +79,11 @@ def _split(given: Any) -> tuple[object, object]:
 
 
 def _first(properties: Mapping[str, Any], names: tuple[str, ...]) -> object:
-    return next((properties[name] for name in names if properties.get(name) is not None), None)
+    for name in names:
+        value = properties.get(name)
+        if value is not None:
+            return value
+    return None
 
 
 class _Params(msgspec.Struct, gc=False):

@@ -7,14 +7,14 @@ times seconds: that is its register. Base values hold from their record on (sect
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from ingest.decoders.decoded import Decoded, Unreadable, decode_reading, read_json
-from ingest.decoders.units import UNITS, Unit, in_our_units
+from ingest.decoders.units import UNITS, in_our_units
 from water.readings import QUANTITIES, Quality
 from water.refusals import SetAside, Undecodable
 
@@ -26,6 +26,19 @@ _ABSOLUTE_FROM = 2**28
 _HOUR_S = 3600
 _BASES = ("bn", "bt", "bu", "bv", "bs", "bver")
 _PACK = msgspec.json.Decoder(list[_Record])
+
+
+class _Measured(NamedTuple):
+    """What the records of a unit are: their quantity, and sizes of `v` and `s` in our units."""
+
+    quantity: str
+    sizes: Mapping[str, Fraction]
+
+
+_MEASURED = {
+    symbol: _Measured(quantity, {"register_m3": size / _HOUR_S, quantity: size})
+    for symbol, (quantity, size) in UNITS.items()
+}
 
 
 def decode(rest: str, payload: bytes, received_at: int) -> list[Decoded] | SetAside:  # noqa: ARG001 (every decoder is handed the same)
@@ -47,9 +60,9 @@ def _decode_records(pack: list[_Record], received_at: int) -> Iterator[Decoded]:
         version = bases.get("bver", 10)
         if not isinstance(version, int) or version not in _VERSIONS:
             raise Unreadable(Undecodable.MALFORMED, f"version {version!r:.40}")
-        unit = _unit(record.get("u", bases.get("bu")))
-        if unit is not None and (record.get("v") is not None or record.get("s") is not None):
-            yield _decode_record(record, bases, unit, received_at)
+        measured = _measured(record.get("u", bases.get("bu")))
+        if measured is not None and (record.get("v") is not None or record.get("s") is not None):
+            yield _decode_record(record, bases, measured, received_at)
 
 
 def _check_labels(record: _Record) -> None:
@@ -59,18 +72,19 @@ def _check_labels(record: _Record) -> None:
             raise Unreadable(Undecodable.MALFORMED, f"label {label!r:.40}")
 
 
-def _unit(symbol: object) -> Unit | None:
-    return UNITS.get(symbol) if isinstance(symbol, str) else None
+def _measured(symbol: object) -> _Measured | None:
+    return _MEASURED.get(symbol) if isinstance(symbol, str) else None
 
 
-def _decode_record(record: _Record, bases: _Record, unit: Unit, received_at: int) -> Decoded:
+def _decode_record(
+    record: _Record, bases: _Record, measured: _Measured, received_at: int
+) -> Decoded:
     raw: dict[str, object] = {}
-    sizes = {unit.quantity: unit.size}
+    quantity, sizes = measured
     if record.get("v") is not None:
-        raw[unit.quantity] = _add(bases.get("bv"), record["v"])
-    if unit.quantity == "flow_m3_h" and ("s" in record or "bs" in bases):
+        raw[quantity] = _add(bases.get("bv"), record["v"])
+    if quantity == "flow_m3_h" and ("s" in record or "bs" in bases):
         raw["register_m3"] = _add(bases.get("bs"), record.get("s"))
-        sizes["register_m3"] = unit.size * Fraction(1, _HOUR_S)
     at, quality = _instant(_add(bases.get("bt"), record.get("t")), received_at)
     register, flow, pressure, level = (raw.get(name) for name in QUANTITIES)
     quantities = (register, flow, pressure, level)

@@ -95,13 +95,21 @@ def _check_frame(frame: bytes) -> bytes:
     return frame
 
 
+def _divide(byte: int) -> int:
+    """What a byte does to the CRC."""
+    for _ in range(8):
+        byte = (byte >> 1) ^ 0xA001 if byte & 1 else byte >> 1
+    return byte
+
+
+_CRCS = [_divide(byte) for byte in range(256)]
+
+
 def _crc(frame: bytes) -> int:
     """CRC-16/MODBUS."""
     crc = 0xFFFF
     for byte in frame:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
+        crc = crc >> 8 ^ _CRCS[(crc ^ byte) & 0xFF]
     return crc
 
 
@@ -171,5 +179,6 @@ def _add(reading: Decoded, element: _Element, decimals: int, value: bytes) -> De
         return Decoded(
             reading.address, reading.at, refusal=Refusal.NOT_A_NUMBER, detail=value.hex()
         )
-    scaled = float((-number if negative else number) * element.size / 10**decimals)
+    size = element.size
+    scaled = (-number if negative else number) * size.numerator / (size.denominator * 10**decimals)
     return reading._replace(refusal=None, detail="", **{element.quantity: scaled})

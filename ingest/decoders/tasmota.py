@@ -46,6 +46,10 @@ _SENSOR = msgspec.json.Decoder(_Sensor)
 
 def make_decoder(counters: Counters) -> Callable[[str, bytes, int], list[Decoded] | SetAside]:
     """The decoder of a supplier's devices."""
+    sizes = {
+        address: {"register_m3": litres * _LITRE}
+        for address, litres in counters.litres_per_pulse.items()
+    }
 
     def decode(rest: str, payload: bytes, received_at: int) -> list[Decoded] | SetAside:  # noqa: ARG001 (every decoder is handed the same)
         topic = _TOPIC.fullmatch(rest)
@@ -56,23 +60,26 @@ def make_decoder(counters: Counters) -> Callable[[str, bytes, int], list[Decoded
             return SetAside.EVENT
         if kind != "SENSOR":
             return SetAside.STATUS
-        return _decode_sensor(device, read_json(payload, _SENSOR), counters)
+        return _decode_sensor(device, read_json(payload, _SENSOR), counters.zone, sizes)
 
     return decode
 
 
-def _decode_sensor(device: str, sensor: _Sensor, counters: Counters) -> list[Decoded] | SetAside:
+def _decode_sensor(
+    device: str, sensor: _Sensor, zone: tzinfo, sizes: Mapping[str, Mapping[str, Fraction]]
+) -> list[Decoded] | SetAside:
+    """The readings of a device; `sizes`: address → size of a pulse in our unit."""
     if not sensor.counter:
         return SetAside.STATUS
-    at = _instant(sensor.time, counters.zone)
+    at = _instant(sensor.time, zone)
     pulses = {f"{device}/{name}"[:128]: count for name, count in sensor.counter.items()}
-    known = pulses.keys() & counters.litres_per_pulse.keys()
+    known = pulses.keys() & sizes.keys()
     if not known:
         detail = "the configuration has no litres_per_pulse of it"
         return [Decoded(address, None, refusal=Refusal.UNKNOWN_METER, detail=detail)
                 for address in pulses]  # fmt: skip
     return [
-        _decode_counter(address, at, count, counters.litres_per_pulse[address] * _LITRE)
+        _decode_counter(address, at, count, sizes[address])
         for address, count in pulses.items()
         if address in known
     ]
@@ -84,10 +91,10 @@ def _instant(time: Any, zone: tzinfo) -> object:
     return time if at is None else at
 
 
-def _decode_counter(address: str, at: object, count: Any, m3: Fraction) -> Decoded:
+def _decode_counter(address: str, at: object, count: Any, sizes: Mapping[str, Fraction]) -> Decoded:
     reading = decode_reading(address, at, (count, None, None, None))
     pulses = reading.register_m3
     if pulses is not None and not pulses.is_integer():
         detail = f"{pulses} pulses"
         return Decoded(address, reading.at, refusal=Refusal.NOT_A_NUMBER, detail=detail)
-    return in_our_units(reading, {"register_m3": m3})
+    return in_our_units(reading, sizes)

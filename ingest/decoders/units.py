@@ -10,7 +10,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from ingest.decoders.decoded import Decoded
+from water.readings import QUANTITIES
 from water.refusals import Refusal
+from water.tuples import make_tuple
 
 
 class Unit(NamedTuple):
@@ -46,8 +48,10 @@ def rescale(number: float, size: Fraction) -> float:
     """`number` times `size`, rounded once: 5938 litres are 5.938 m³; infinite if out of range."""
     if not math.isfinite(number):
         return number
+    numerator, denominator = number.as_integer_ratio()
     try:
-        return float(Fraction(number) * size)
+        # (The quotient of two whole numbers is rounded right, and no Fraction is made.)
+        return numerator * size.numerator / (denominator * size.denominator)
     except OverflowError:
         return math.copysign(math.inf, number)
 
@@ -57,10 +61,13 @@ def in_our_units(reading: Decoded, sizes: Mapping[str, Fraction]) -> Decoded:
 
     One that no float can hold then makes a refused reading.
     """
-    changed = {name: rescale(getattr(reading, name), size)
-               for name, size in sizes.items() if getattr(reading, name) is not None}  # fmt: skip
-    if math.inf in map(abs, changed.values()):
-        return Decoded(
-            reading.address, reading.at, refusal=Refusal.NOT_FINITE, detail="beyond any number"
-        )
-    return reading._replace(**changed)
+    if not sizes:
+        return reading
+    address, at, *given, quality, refusal, detail = reading
+    values = [
+        rescale(value, sizes[name]) if value is not None and name in sizes else value
+        for name, value in zip(QUANTITIES, given, strict=True)
+    ]
+    if math.inf in values or -math.inf in values:
+        return Decoded(address, at, refusal=Refusal.NOT_FINITE, detail="beyond any number")
+    return make_tuple(Decoded, (address, at, *values, quality, refusal, detail))

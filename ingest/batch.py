@@ -16,8 +16,9 @@ from ingest.decoders import Decoded
 from ingest.journal import OVERSIZE, RETAINED, Entry
 from ingest.messages import Contents, read_message
 from ingest.plain import PlainWay
+from ingest.remembered import Remembered
 from ingest.settings import Source
-from ingest.topics import Remembered, Route, route
+from ingest.topics import Route, route
 from water.loading import Outcome, Position, Refused, Tally
 from water.policy import Policy
 from water.readings import Reading

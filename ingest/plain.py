@@ -16,7 +16,8 @@ from ingest.agreements import Agreements
 from ingest.checks import Directory
 from ingest.decoders.decoded import MILLISECONDS_FROM, parse_instant, read_text
 from ingest.decoders.jieshui import read_address, read_plain
-from ingest.topics import NOBODY, Remembered, Route
+from ingest.remembered import Remembered
+from ingest.topics import NOBODY, Route
 from water.limits import (
     FASTEST_M3_H,
     HIGHEST_M,

@@ -25,9 +25,10 @@ from ingest.opening import open_own_journal
 from ingest.outages import until_it_answers
 from ingest.ports import JobQueue, MeterDirectory, MeterEvents, ReadingsSink
 from ingest.precedence import Precedence
+from ingest.remembered import Remembered
 from ingest.replays.jobs import IngestJobs
 from ingest.settings import IngestSettings
-from ingest.topics import Remembered, attribute
+from ingest.topics import attribute
 from water.clock import Clock
 from water.loading import Outcome, Position, Tally
 from water.policy import Policy

@@ -1,7 +1,7 @@
 """Whose message it is and which dialect it speaks, by its topic alone."""
 
-from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from paho.mqtt.client import topic_matches_sub
 
@@ -12,11 +12,6 @@ TOPIC_FILTER = "water/v1/#"
 
 NOBODY = "?"
 """Under this name messages are counted that belong to no registered supplier."""
-
-_LONGEST = 256
-"""Characters of the longest topic that is remembered; MQTT allows 65,535 bytes."""
-
-T = TypeVar("T")
 
 
 class Route(NamedTuple):
@@ -42,28 +37,3 @@ def attribute(topic: str, sources: Sequence[Source], suppliers: Collection[str])
     """The supplier under whose name a message is counted: a registered one, or `NOBODY`."""
     found = route(topic, sources)
     return found.supplier if found and found.supplier in suppliers else NOBODY
-
-
-class Remembered(dict[str, T]):
-    """What topics say, worked out once a topic; look a topic up as in any dictionary.
-
-    Long topics are worked out again each time: a sender who makes up new ones must not fill the
-    memory with them. (A dictionary, because lru_cache takes three times as long.)
-
-    Args:
-        work_out: says it.
-        topics: how many are remembered at once.
-    """
-
-    def __init__(self, work_out: Callable[[str], T], topics: int) -> None:
-        super().__init__()
-        self._work_out = work_out
-        self._topics = topics
-
-    def __missing__(self, topic: str) -> T:
-        found = self._work_out(topic)
-        if len(topic) <= _LONGEST:
-            if len(self) >= self._topics:
-                self.clear()
-            self[topic] = found
-        return found

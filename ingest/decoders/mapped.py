@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from fractions import Fraction
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -25,6 +26,7 @@ from ingest.decoders.decoded import (
 from ingest.decoders.pointers import Found, Inside, Place, follow, look_up
 from ingest.decoders.units import in_our_units
 from ingest.decoders.wall_clock import read_wall_clock
+from ingest.remembered import Remembered
 from water.readings import QUANTITIES, Quality
 from water.refusals import Refusal, SetAside, Undecodable
 
@@ -87,6 +89,8 @@ class JsonMapping:
 
 
 _JSON = msgspec.json.Decoder()
+_TOPICS = 16_384
+"""Topics of a supplier that are remembered: 4 MB."""
 _NO_QUANTITY = "no quantity"
 
 
@@ -94,16 +98,27 @@ def make_decoder(
     mappings: Sequence[JsonMapping],
 ) -> Callable[[str, bytes, int], list[Decoded] | SetAside]:
     """The decoder of a supplier: of its mappings the first that the topic fits reads a message."""
+    find = Remembered(partial(_find, mappings), _TOPICS)
 
     def decode(rest: str, payload: bytes, received_at: int) -> list[Decoded] | SetAside:
-        for mapping in mappings:
-            if any(topic_matches_sub(each, rest) for each in mapping.set_aside):
-                return SetAside.STATUS
-            if topic_matches_sub(mapping.topic, rest):
-                return _decode_message(mapping, rest, read_json(payload, _JSON), received_at)
-        raise Unreadable(Undecodable.UNKNOWN_TOPIC, f"no mapping for {rest!r:.80}")
+        mapping = find[rest]
+        if mapping is None:
+            raise Unreadable(Undecodable.UNKNOWN_TOPIC, f"no mapping for {rest!r:.80}")
+        if not isinstance(mapping, JsonMapping):
+            return mapping
+        return _decode_message(mapping, rest, read_json(payload, _JSON), received_at)
 
     return decode
+
+
+def _find(mappings: Sequence[JsonMapping], rest: str) -> JsonMapping | SetAside | None:
+    """What reads the messages of a topic, if anything does."""
+    for mapping in mappings:
+        if any(topic_matches_sub(each, rest) for each in mapping.set_aside):
+            return SetAside.STATUS
+        if topic_matches_sub(mapping.topic, rest):
+            return mapping
+    return None
 
 
 def _decode_message(

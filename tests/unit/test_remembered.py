@@ -1,4 +1,4 @@
-from ingest.topics import Remembered
+from ingest.remembered import Remembered
 
 
 def test_what_a_topic_says_is_worked_out_once():

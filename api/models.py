@@ -404,6 +404,10 @@ class Replay(BaseModel):
     moved: list[dict[str, Any]] = Field(
         description="报文去向 how messages would be counted: from, to, count"
     )
+    gone: list[dict[str, Any]] = Field(
+        description="原读数不再给出的报文 messages whose readings of then are given no more, and "
+        "stay stored: supplier, now (what the message counts as today), messages"
+    )
     sample: dict[str, list[dict[str, Any]]] = Field(description="示例 some of each kind")
     errors: list[str]
     parts: dict[str, str] = Field(description="其他进程 state at other workers, by their journal")

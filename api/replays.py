@@ -87,6 +87,7 @@ def _sum_up(jobs: Jobs, job: Row) -> Row:
         "from_quarantine": sum(outcome.get("from_quarantine", 0) for outcome in outcomes),
         "became": _sum(outcomes, "became"),
         "moved": [row for outcome in outcomes for row in outcome.get("moved", ())],
+        "gone": _sum_gone(outcomes),
         "sample": _join(outcomes),
         "errors": [outcome["error"] for outcome in outcomes if "error" in outcome],
         "parts": {name: part["state"] for name, part in of_others.items()},
@@ -106,6 +107,18 @@ def _sum(outcomes: list[dict[str, Any]], name: str) -> dict[str, int]:
     for outcome in outcomes:
         total.update(outcome.get(name) or {})
     return dict(total)
+
+
+def _sum_gone(outcomes: list[dict[str, Any]]) -> list[Row]:
+    """Messages whose readings of then are given no more, by supplier and what they are now."""
+    total: Counter[tuple[str, str]] = Counter()
+    for outcome in outcomes:
+        for row in outcome.get("gone", ()):
+            total[row["supplier"], row["now"]] += row["messages"]
+    return [
+        {"supplier": supplier, "now": now, "messages": count}
+        for (supplier, now), count in total.most_common()
+    ]
 
 
 def _join(outcomes: list[dict[str, Any]]) -> dict[str, list[Row]]:

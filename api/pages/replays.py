@@ -7,6 +7,7 @@ from nicegui import run, ui
 from api.pages import parts
 from api.pages.figures import write_number, write_percent
 from api.pages.tables import Column, instant, show_table, word
+from api.pages.texts import Texts
 from api.pages.visit import Visit, reopen
 from api.replays import ask_adoption, ask_replay, list_replays
 from api.rights import may_reload
@@ -55,7 +56,16 @@ def _write_found(visit: Visit, row: Row) -> str:
     if not row["adopts"]:
         counts = {f"replay.{name}": count for name, count in _counts(row).items()}
     words = [f"{visit.texts[name]} {write_number(n, 0)}" for name, n in counts.items() if n]
-    return "; ".join([*words, *row["errors"]])
+    gone = [] if row["adopts"] else [_write_gone(visit.texts, each) for each in row["gone"]]
+    return "; ".join([*words, *gone, *row["errors"]])
+
+
+def _write_gone(texts: Texts, row: Row) -> str:
+    """Messages of a supplier that gave other readings then, and what they are today."""
+    reason = row["now"].partition("/")[2]
+    now = texts.word("reason", reason) if reason else texts["decoded_otherwise"]
+    count = write_number(row["messages"], 0)
+    return texts.say("replay_gone", supplier=row["supplier"], now=now, count=count)
 
 
 def _counts(row: Row) -> dict[str, int]:

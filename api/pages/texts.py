@@ -305,6 +305,11 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "replay.read": ("报文", "messages"),
     "replay.newly_decoded": ("新能解析", "newly decoded"),
     "replay.no_longer_decoded": ("不再能解析", "no longer decoded"),
+    "decoded_otherwise": ("解析结果不同", "decoded otherwise"),
+    "replay_gone": (
+        "{supplier} 原读数不再给出（{now}）{count} 条报文",
+        "{count} messages of {supplier} give their readings of then no more ({now})",
+    ),
     "replay.new": ("新读数", "new readings"),
     "replay.completed": ("补全读数", "completed readings"),
     "replay.changed": ("数值不同", "other values"),

@@ -6,7 +6,7 @@ for.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -149,6 +149,8 @@ class Diff:
     messages: Counter[str] = field(default_factory=Counter[str])
     readings: Counter[str] = field(default_factory=Counter[str])
     moved: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    gone: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    """(supplier, what they count as today) of messages whose readings of then are given no more."""
     sample: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
     _offered: dict[Identity, Reading] = field(default_factory=dict[Identity, Reading])
 
@@ -180,16 +182,26 @@ class Diff:
         counts_as = [labels.get(message.entry.entry, DECODED) for message in messages]
         return Page(list(messages), batch, changes, stored, counts_as)
 
-    def count(self, page: Page) -> None:
-        """Count a page, and show what is new in it."""
+    def count(self, page: Page, quarantined: Collection[int]) -> None:
+        """Count a page, and show what is new in it.
+
+        `quarantined` are the places of readings that lie in quarantine, and so are not stored.
+        """
+        new = {i for i, change in enumerate(page.changes) if change is Change.NEW}
+        new.difference_update(quarantined)
         for (message, judgement), label in zip(page.each(), page.counts_as, strict=True):
             self._count_message(message, label)
             self.readings["refused"] += len(judgement.refused)
+            otherwise = label != DECODED or not new.isdisjoint(
+                range(judgement.first, judgement.end)
+            )
+            if message.counted == DECODED and otherwise:
+                self.gone[message.entry.supplier, label] += 1
         for change, kept, reading in page.each_reading():
             self.readings[change.value] += 1
             self._show(change, kept, reading)
-            new = change in {Change.NEW, Change.COMPLETED}
-            if new and self.remembers and len(self._offered) < _REMEMBERED:
+            fills = change in {Change.NEW, Change.COMPLETED}
+            if fills and self.remembers and len(self._offered) < _REMEMBERED:
                 self._offered[reading[:2]] = _merge(kept, reading)
 
     def _count_message(self, message: Message, label: str) -> None:
@@ -229,6 +241,10 @@ class Diff:
             "moved": [
                 {"from": before, "to": now, "count": count}
                 for (before, now), count in self.moved.most_common()
+            ],
+            "gone": [
+                {"supplier": supplier, "now": now, "messages": count}
+                for (supplier, now), count in self.gone.most_common()
             ],
             "sample": self.sample,
         }

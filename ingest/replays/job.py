@@ -157,8 +157,9 @@ class Replay:
             folder = self._reader.folder
             adoption = Adoption(folder, self._mark, self._sink, quota, self._events)
             self._became += adoption.adopt(page, offers, position)
-        self._from_quarantine += sum(offer.row is not None for offer in offers)
-        self._diff.count(page)
+        from_quarantine = {offer.place for offer in offers if offer.row is not None}
+        self._from_quarantine += len(from_quarantine)
+        self._diff.count(page, from_quarantine)
 
     def _progress(self) -> float:
         span = self._span

@@ -137,14 +137,22 @@ def _print(found: dict[str, Any]) -> None:
             out.print(table)
     if found["from_quarantine"]:
         out.print(f"Of these {found['from_quarantine']:,} lie in quarantine and pass now.")
-    for row in found["moved"]:
-        out.print(f"{row['count']:,} messages: {row['from']} → {row['to']}", markup=False)
+    _print_moved(out, found)
     for kind, rows in found["sample"].items():
         out.print(f"{kind}, for example:")
         for row in rows[:5]:
             out.print(f"  {json.dumps(row, ensure_ascii=False)}", markup=False)
     if found["state"] == "done" and not found["adopts"] and _brings(found):
         out.print(f"Nothing is changed yet: `jieshui replay --adopt {found['id']}` loads it.")
+
+
+def _print_moved(out: Console, found: dict[str, Any]) -> None:
+    for row in found["moved"]:
+        out.print(f"{row['count']:,} messages: {row['from']} → {row['to']}", markup=False)
+    for row in found["gone"]:
+        now = "decoded otherwise" if row["now"] == "decoded" else row["now"]
+        moved = f"{row['messages']:,} messages of {row['supplier']}: decoded → {now}"
+        out.print(f"{moved}; what they gave then stays stored", markup=False)
 
 
 def _brings(found: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ FOUND = {
     "progress": 1.0,
     "messages": {"read": 12, "newly_decoded": 7},
     "readings": {"new": 5, "changed": 2},
+    "gone": [{"supplier": "north", "now": "undecodable/unknown_dialect", "messages": 3}],
 }
 
 
@@ -26,6 +27,7 @@ def test_a_replay_is_asked_for_looked_at_and_adopted(open_tab, service):
     service.jobs.finish(job.id, FOUND)
     group.open("/ingest")
     group.page.get_by_role("cell", name="报文 12; 新能解析 7; 新读数 5; 数值不同 2").wait_for()
+    group.page.get_by_text("north 原读数不再给出（").wait_for()
     group.page.get_by_role("button", name="采纳").click()
     group.page.get_by_role("cell", name="等待", exact=True).wait_for()
     adoption = service.jobs.take([ADOPT_REPLAY])

@@ -266,8 +266,28 @@ def test_what_is_no_longer_decoded_is_said_and_stays(plant):
     assert said["sample"]["no_longer_decoded"][0] == {
         "topic": ours("m1", 1)[1], "counts_as": "undecodable/unknown_supplier",
     }  # fmt: skip
+    assert said["gone"] == [
+        {"supplier": "north", "now": "undecodable/unknown_supplier", "messages": 2}
+    ]
     assert plant.sums()[0].decoded == 2
     assert len(plant.registers()) == 2
+
+
+def test_a_message_that_gives_another_instant_today_is_said_to_give_its_old_reading_no_more(
+    plant, mended
+):
+    mended()
+    plant.rules = rules("north", without={"m2"})
+    plant.send(ours("m1", 1, 0, "late"), ours("m1", 2, 5), ours("m2", 3), ours("m1", 4, 9, "new"))
+    plant.load()
+    mended(lambda decoded: decoded._replace(at=decoded.at - 7200))
+    plant.rules = rules("north")
+    said = plant.run()
+    assert (said["readings"]["new"], said["from_quarantine"]) == (2, 1)
+    assert said["gone"] == [{"supplier": "north", "now": "decoded", "messages": 1}]
+    plant.run(ADOPT_REPLAY)
+    assert plant.registers("m1") == [("m1", 1.0), ("m1", 2.0), ("m1", 1.0)]
+    assert plant.run()["gone"] == []
 
 
 @pytest.mark.embedded

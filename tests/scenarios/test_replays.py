@@ -181,7 +181,8 @@ def test_the_parts_of_several_workers_are_summed_up():
     instants = [datetime.fromtimestamp(n, UTC) for n in (1, 2)]
     replay = ask_replay(jobs, "li", *instants, "north", undecodable=False)
     part = jobs.ask("replay/ingest-2", {}, "job 1")
-    found = {"readings": {"new": 3}, "sample": {"new": [{"meter_id": "m1"}]}}
+    gone = {"supplier": "north", "now": "decoded", "messages": 2}
+    found = {"readings": {"new": 3}, "gone": [gone], "sample": {"new": [{"meter_id": "m1"}]}}
     jobs.end(replay, handed_on={"ingest-2": part}, **found)
     shown = find_replay(jobs, replay)
     assert (shown["state"], shown["progress"], shown["parts"]) == (
@@ -191,6 +192,7 @@ def test_the_parts_of_several_workers_are_summed_up():
     shown = find_replay(jobs, replay)
     assert (shown["state"], shown["progress"], shown["readings"]) == ("done", 1.0, {"new": 6})
     assert len(shown["sample"]["new"]) == 2
+    assert shown["gone"] == [gone | {"messages": 4}]
     adoption = ask_adoption(jobs, "li", replay)
     assert [(row["id"], row["adopts"]) for row in list_replays(jobs)] == [
         (adoption, replay), (replay, None),

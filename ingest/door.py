@@ -26,7 +26,7 @@ from ingest.precedence import Precedence
 from ingest.settings import IngestSettings
 from ingest.topics import NOBODY
 from water.doors import DoorClosedError, DoorCrowdedError
-from water.loading import Outcome, Position
+from water.loading import Outcome, Position, Tally
 from water.refusals import Undecodable
 
 log = structlog.get_logger()
@@ -213,6 +213,10 @@ class Door:
     def _drop_loaded(self) -> None:
         while self._durable and self._durable[0][0] <= self._newest_loaded:
             self._backlog.subtract(self._durable.popleft()[1])
+
+    def tallies(self) -> Mapping[Tally, int]:
+        """Nothing is loaded beside."""
+        return {}
 
     def health(self) -> Mapping[str, object]:
         """Whether messages are taken."""

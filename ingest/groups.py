@@ -1,7 +1,8 @@
 """Messages gather into a group; the group is made durable as one, and only then acknowledged."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from ingest.broker.packets import Publication
 from ingest.identity import cut_oversize
@@ -9,6 +10,30 @@ from ingest.journal import OVERSIZE, RETAINED, JournalWriter, Message
 from ingest.settings import JournalSettings
 from water.clock import Clock
 from water.tuples import make_tuple
+
+
+class Loaded(NamedTuple):
+    """How far a journal is loaded.
+
+    Attributes:
+        entry: the count of the newest message that is loaded.
+        numbers: that of each supplier's newest.
+    """
+
+    entry: int
+    numbers: Mapping[str, int]
+
+
+class Aside(Protocol):
+    """Where the messages of some suppliers go instead."""
+
+    def take(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Make durable, all or none, those of a group that wait apart; the others.
+
+        Raises:
+            JournalUnwritableError: none is durable.
+        """
+        ...
 
 
 class Group:
@@ -22,8 +47,11 @@ class Group:
         clock: gives the arrival time.
         journalled: told of every group once it is durable; must not block.
         observe_sync: told the seconds that making a group durable took.
+        loaded: how far the journal is loaded.
 
     Attributes:
+        aside: takes the messages of suppliers that wait apart; None = there is no such place.
+        newest_ms: when the newest message that is durable arrived, epoch ms; None = none did.
         brought_news: whether the last committed group held more than retained messages, which
             a broker sends again on each subscription.
     """
@@ -38,6 +66,7 @@ class Group:
         *,
         journalled: Callable[[Sequence[Message]], None],
         observe_sync: Callable[[float], None],
+        loaded: Callable[[], Loaded] = lambda: Loaded(0, {}),
     ) -> None:
         self._journal = journal
         self._settings = settings
@@ -46,10 +75,13 @@ class Group:
         self._clock = clock
         self._journalled = journalled
         self._observe_sync = observe_sync
+        self._loaded = loaded
         self._messages: list[Message] = []
         self._packet_ids: list[int] = []
         self._bytes = 0
         self._began = 0.0
+        self.aside: Aside | None = None
+        self.newest_ms: int | None = None
         self.brought_news = False
 
     def __len__(self) -> int:
@@ -64,6 +96,21 @@ class Group:
     def newest_entry(self) -> int:
         """The count of the newest message that is durable."""
         return self._journal.committed().entry
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are durable and not yet loaded."""
+        return max(0, self.newest_entry - self._loaded().entry)
+
+    def waiting_of(self, supplier: str) -> int:
+        """Those of a supplier."""
+        number = self._loaded().numbers.get(supplier, 0)
+        return max(0, self._journal.received_of(supplier) - number)
+
+    @property
+    def suppliers(self) -> list[str]:
+        """Those of whom the journal has ever held a message."""
+        return list(self._journal.received())
 
     def owner(self, topic: str) -> str:
         """The supplier under whose name a message on a topic is counted; from any thread."""
@@ -80,7 +127,7 @@ class Group:
     def take(self, publications: Sequence[Publication]) -> None:
         """Take the messages that one read has brought."""
         if not self._messages:
-            self._began = time.monotonic()
+            self._began, self.brought_news = time.monotonic(), False
         received_ms = round(self._clock.now().timestamp() * 1000)
         attribute, limit = self._attribute, self._payload_bytes
         keep, remember = self._messages.append, self._packet_ids.append
@@ -98,6 +145,10 @@ class Group:
                 remember(packet_id)
         self._bytes += size
 
+    def put(self, messages: Sequence[Message]) -> None:
+        """Take messages that are whole already, to be committed at once."""
+        self._messages += messages
+
     def due(self, *, idle: bool) -> bool:
         """Whether to commit now: full, nothing more on the socket, or waited long enough."""
         if not self._messages:
@@ -109,16 +160,23 @@ class Group:
         """Make the group durable; the packet ids that may now be acknowledged, in order.
 
         Raises:
-            JournalUnwritableError: the group is still here, nothing may be acknowledged.
+            JournalUnwritableError: what is not durable is still here, and nothing may be
+                acknowledged.
         """
         began = time.monotonic()
-        self._journal.append(self._messages)
+        newest_ms = self._messages[-1].received_ms
+        self.brought_news |= any(not message.flags & RETAINED for message in self._messages)
+        if self.aside:
+            self._messages = list(self.aside.take(self._messages))
+        if self._messages:
+            self._journal.append(self._messages)
         self._observe_sync(time.monotonic() - began)
         messages, self._messages = self._messages, []
         packet_ids, self._packet_ids = self._packet_ids, []
         self._bytes = 0
-        self.brought_news = any(not message.flags & RETAINED for message in messages)
-        self._journalled(messages)
+        self.newest_ms = newest_ms
+        if messages:
+            self._journalled(messages)
         return packet_ids
 
     def discard(self) -> None:

@@ -9,7 +9,7 @@ from ingest.groups import Group
 from ingest.journal import Message
 from ingest.precedence import Precedence
 from ingest.settings import IngestSettings
-from water.loading import Outcome, Position
+from water.loading import Outcome, Position, Tally
 
 
 class Body(NamedTuple):
@@ -70,6 +70,10 @@ class Intake(Protocol):
 
     def passed(self, entry: int, messages: int) -> None:
         """All up to `entry` is stored; what became of the last `messages` of it nobody heard."""
+        ...
+
+    def tallies(self) -> Mapping[Tally, int]:
+        """What was counted beside this service and is shown with its own counts."""
         ...
 
     def health(self) -> Mapping[str, object]:

@@ -136,6 +136,11 @@ class Loader:
         return self._ahead[0].received_ms if self._ahead else None
 
     @property
+    def loaded(self) -> Mapping[str, int]:
+        """The number of each supplier's newest message that is loaded."""
+        return self._loaded
+
+    @property
     def damaged_bytes(self) -> int:
         """Bytes of the journal that were skipped since the start."""
         return self._reader.damage.bytes

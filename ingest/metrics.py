@@ -77,6 +77,8 @@ _GAUGES = {
     "silent_seconds": "Seconds since the last message that was no retained one, or the start",
     "journal_unwritable": "1 while the journal can't be written and nothing is acknowledged",
     "journal_waiting": "Messages that are durable and not yet loaded",
+    "overflow_waiting": "Messages of suppliers that flood, durable apart and not yet loaded",
+    "overflow_suppliers": "Suppliers of which messages wait apart",
     "lag_seconds": "Age of the oldest message that is not yet loaded",
     "last_message_timestamp_seconds": "When the newest message arrived",
     "quarantine_rows": "Refused readings held in quarantine",

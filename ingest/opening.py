@@ -5,6 +5,7 @@ import threading
 from tenacity import RetryError
 
 from ingest.errors import JournalError
+from ingest.groups import Loaded
 from ingest.journal import JournalWriter, open_journal
 from ingest.journal.segments import list_segments
 from ingest.loader import begin_after
@@ -17,8 +18,11 @@ from water.loading import Position
 
 def open_own_journal(
     settings: JournalSettings, sink: ReadingsSink, stop: threading.Event
-) -> JournalWriter:
+) -> tuple[JournalWriter, Loaded]:
     """Open the journal of a name, once the store says that this folder bears it.
+
+    Returns:
+        The journal, and how far it is loaded.
 
     Raises:
         JournalError: the folder can't be used as it is.
@@ -32,7 +36,7 @@ def open_own_journal(
     except (JournalError, RetryError):
         journal.close()
         raise
-    return journal
+    return journal, Loaded(after.entry, received)
 
 
 def _claim(

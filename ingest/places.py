@@ -1,4 +1,4 @@
-"""What the journals beside that of ingest are called: those of HTTP doors and of imports."""
+"""What journals beside a worker's own are called: of its overflow, of HTTP doors, of imports."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -13,6 +13,10 @@ DOORS = re.compile(r"-http(?:-(.+))?-([1-9]\d*)")
 """What the folder of a door's journal ends with: worker, if any, and number."""
 IMPORTS = re.compile(r"-import(?:-(.+))?")
 """What the folder of the imports' journal ends with: worker, if any."""
+OVERFLOW = "-overflow"
+"""What the folder of an overflow ends with, after that of its worker's own journal."""
+_OVERFLOW_BATCH = 5_000
+"""Readings in a load of an overflow: others don't wait long until the store is free for theirs."""
 
 
 def each_door(
@@ -27,6 +31,16 @@ def each_door(
             yield place
     for number in count(1):
         yield name_place(settings, _named(settings, "http", str(number)))
+
+
+def overflow_place(settings: IngestSettings) -> IngestSettings:
+    """Beside the place of a worker that of its overflow."""
+    limits = settings.limits
+    smaller = min(limits.batch_readings, _OVERFLOW_BATCH)
+    return replace(
+        name_place(settings, OVERFLOW.removeprefix("-")),
+        limits=replace(limits, batch_readings=smaller),
+    )
 
 
 def import_place(settings: IngestSettings) -> IngestSettings:

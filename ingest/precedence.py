@@ -8,6 +8,8 @@ as long, as long as it is busy. Nothing starves: between two pauses a whole piec
 
 import sys
 import threading
+import time
+from collections.abc import Callable
 
 _MANY = 200
 """Messages in one group that are no longer the trickle of live meters."""
@@ -21,6 +23,9 @@ _TURN_S = 0.0005
 def shorten_turns() -> None:
     """Let the receiver have the interpreter sooner; for the whole process."""
     sys.setswitchinterval(_TURN_S)
+
+
+_LOOK_S = 0.005
 
 
 class Precedence:
@@ -45,3 +50,24 @@ class Precedence:
     def give_way(self, worked_s: float) -> None:
         """After so many seconds of work: pause while the receiver is busy."""
         self._calm.wait(min(worked_s * _SHARE, _LONGEST_S))
+
+
+class Behind(Precedence):
+    """For a loader that comes after another: it gives way to the receiver, then to that loader.
+
+    Args:
+        first: what the receiver says.
+        others: whether something waits for the other loader.
+    """
+
+    def __init__(self, first: Precedence, others: Callable[[], bool]) -> None:
+        super().__init__()
+        self._first = first
+        self._others = others
+
+    def give_way(self, worked_s: float) -> None:
+        """After so many seconds of work: pause while the receiver or the other loader is busy."""
+        self._first.give_way(worked_s)
+        until = time.monotonic() + min(worked_s * _SHARE, _LONGEST_S)
+        while self._others() and time.monotonic() < until:
+            time.sleep(_LOOK_S)

@@ -15,7 +15,7 @@ from ingest.batch import Batch, Rules
 from ingest.broker.stream import Stream
 from ingest.checks import Directory, make_directory
 from ingest.errors import JournalTakenError
-from ingest.groups import Group
+from ingest.groups import Group, Loaded
 from ingest.intake import Body, Intake
 from ingest.journal import JournalReader, JournalWriter, Message
 from ingest.journal.segments import measure_kept
@@ -68,10 +68,12 @@ class IngestService:
         metrics: CollectorRegistry,
         intake: Intake | None = None,
         events: MeterEvents | None = None,
+        precedence: Precedence | None = None,
     ) -> None:
         """Nothing is opened before `run`; without an `intake` messages come from the broker.
 
-        `events` takes the meter changes that suppliers send.
+        `events` takes the meter changes that suppliers send. `precedence` is whom this service
+        gives way to: by itself to its own intake only.
         """
         self._settings = settings
         self._sink = sink
@@ -85,15 +87,16 @@ class IngestService:
         self._journal: JournalWriter | None = None
         self._loader: Loader | None = None
         self._intake = intake or Stream(clock)
-        self._last_message_ms: int | None = None
+        self._group: Group | None = None
+        self._loaded_before = Loaded(0, {})
         self._counted_before: Counter[Tally] = Counter()
         self._arrived = threading.Event()
         self._jobless = False
-        self._precedence = Precedence()
+        self._precedence = precedence or Precedence()
         self._abandoned: dict[str, str] = {}
         self._crash: BaseException | None = None
         self._metrics = IngestMetrics(
-            metrics, self._tallies, self._gauges, lambda: self._settings.journal.name
+            metrics, self.tallies, self._gauges, lambda: self._settings.journal.name
         )
 
     def run(self, stop: threading.Event) -> None:
@@ -160,11 +163,11 @@ class IngestService:
 
         for settings in self._intake.each_place(self._settings, position):
             try:
-                journal = open_own_journal(settings.journal, self._sink, stop)
+                journal, loaded = open_own_journal(settings.journal, self._sink, stop)
             except JournalTakenError as error:
                 refused = error
                 continue
-            self._settings, self._journal = settings, journal
+            self._settings, self._journal, self._loaded_before = settings, journal, loaded
             log.info("journal opened", journal=settings.journal.name)
             return journal
         raise refused
@@ -173,7 +176,7 @@ class IngestService:
         self, journal: JournalWriter, stop: threading.Event, ended: threading.Event
     ) -> list[threading.Thread]:
         """The threads of the intake; those after the first go on until `ended`."""
-        group = Group(
+        self._group = group = Group(
             journal,
             self._settings.journal,
             self._settings.limits.payload_bytes,
@@ -181,6 +184,7 @@ class IngestService:
             self._clock,
             journalled=self._note_group,
             observe_sync=self._metrics.observe_sync,
+            loaded=self._how_far,
         )
         bodies = self._intake.open(self._settings, group, self._precedence)
         threads = [
@@ -295,7 +299,7 @@ class IngestService:
     def _recount(self, loader: Loader) -> None:
         own = loader.totals - self._counted_before
         loader.recount()
-        if self._intake.shares:
+        if self._intake.shares or self._intake.tallies():
             self._counted_before = loader.totals - own
 
     def _while_registry_answers(self, ask: Callable[[], None]) -> None:
@@ -326,6 +330,11 @@ class IngestService:
             self._settings.sources, self._policy, directory, self._settings.agreements
         )
 
+    def _how_far(self) -> Loaded:
+        """How far the journal is loaded."""
+        loader = self._loader
+        return Loaded(loader.position.entry, loader.loaded) if loader else self._loaded_before
+
     def _supplier_of(self, topic: str) -> str:
         return self._suppliers[topic]
 
@@ -333,7 +342,6 @@ class IngestService:
         return self._standing
 
     def _note_group(self, messages: Sequence[Message]) -> None:
-        self._last_message_ms = messages[-1].received_ms
         self._arrived.set()
         self._intake.journalled(messages)
 
@@ -344,8 +352,13 @@ class IngestService:
         """What /metrics leaves out: with several services each shows what it counted itself."""
         return Counter(loader.totals) if self._intake.shares else Counter()
 
-    def _tallies(self) -> Mapping[Tally, int]:
+    def tallies(self) -> Mapping[Tally, int]:
         """The counts as they are, `received` straight from the journal; what waits is a gauge."""
+        shown = Counter(self._own_tallies())
+        shown.update(self._intake.tallies())
+        return shown
+
+    def _own_tallies(self) -> Mapping[Tally, int]:
         totals = self._loader.totals - self._counted_before if self._loader else Counter[Tally]()
         tallies = {t: n for t, n in totals.items() if t.account not in {"received", "waiting"}}
         received = self._journal.received() if self._journal else {}
@@ -361,7 +374,7 @@ class IngestService:
             lag = loader.lag_s(self._clock.now()) if waiting else 0.0
             damaged = loader.damaged_bytes
             held = sum(loader.quota.held.values())
-        newest = self._last_message_ms
+        newest = self._group.newest_ms if self._group else None
         kept = measure_kept(self._settings.journal.folder)
         return {
             **self._intake.gauges(),

@@ -157,6 +157,7 @@ class IngestSettings:
         pushing: whether API processes take pushed readings, and load the journals of these doors.
         silent_s: after so long without a message (where gaps are usual: longer) the broker is
             connected to anew, and then the silence is told of; 0 = never.
+        overflow_messages: a supplier of which more wait is put apart while others send; 0 = never.
     """
 
     mqtt: MqttSettings
@@ -168,6 +169,7 @@ class IngestSettings:
     worker: str = ""
     pushing: bool = True
     silent_s: float = 900
+    overflow_messages: int = 10_000
     agreements: Agreements = NO_AGREEMENTS
 
     def __post_init__(self) -> None:
@@ -178,3 +180,5 @@ class IngestSettings:
         reserved = self.worker.split("-")[0] in {"http", "import"}
         _require(not reserved, f"ingest worker is {self.worker!r}: other journals are called so")
         _require(self.silent_s >= 0, f"ingest silent_s is {self.silent_s}: 0 or more")
+        few = self.overflow_messages
+        _require(few >= 0, f"ingest overflow_messages is {few}: 0 or more")

@@ -12,7 +12,7 @@ from itertools import count
 import structlog
 
 from ingest.journal.segments import is_loaded
-from ingest.places import DOORS, IMPORTS, name_place
+from ingest.places import DOORS, IMPORTS, OVERFLOW, name_place
 from ingest.settings import IngestSettings
 from ingest.topics import TOPIC_FILTER
 from water.loading import Position
@@ -57,9 +57,10 @@ def find_abandoned(settings: IngestSettings, position: Callable[[str], Position]
     abandoned: dict[str, str] = {}
     for folder in sorted(own.folder.parent.glob(f"{own.folder.name}*/")):
         ending = folder.name.removeprefix(own.folder.name)
-        if _is_place(settings, ending) or is_loaded(folder, position(own.name + ending)):
+        place = ending if IMPORTS.fullmatch(ending) else ending.removesuffix(OVERFLOW)
+        if _is_place(settings, place) or is_loaded(folder, position(own.name + ending)):
             continue
-        abandoned[str(folder)] = _how_to_load(ending)
+        abandoned[str(folder)] = _how_to_load(place)
         log.error("journal is read by nobody", folder=str(folder), mend=abandoned[str(folder)])
     return abandoned
 

@@ -98,7 +98,8 @@ class Ingest(Section):
     """[ingest]: where health and metrics listen (port 0 = nowhere), limits of message and supplier.
 
     `shared_group` "" = one ingest process takes the whole stream; with a name, several share it.
-    `silent_s` without a message is told of, unless such a gap is usual; 0 = never.
+    `silent_s` without a message is told of, unless such a gap is usual; 0 = never. A supplier of
+    which more than `overflow_messages` wait is put apart while others send; 0 = never.
     """
 
     shared_group: str = Field(default="", pattern=r"^[A-Za-z0-9_-]*$")
@@ -108,6 +109,7 @@ class Ingest(Section):
     max_payload_kb: int = Field(default=256, ge=1)
     quarantine_quota: int = Field(default=10_000, ge=0)
     silent_s: float = Field(default=900, ge=0)
+    overflow_messages: int = Field(default=10_000, ge=0)
 
 
 class Analysis(Section):

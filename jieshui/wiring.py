@@ -4,7 +4,7 @@ import contextlib
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,8 +18,12 @@ from alerts.service import AlertService
 from api.app import create_app
 from api.settings import ApiSettings
 from api.sso import SignOnSettings, SingleSignOn
+from ingest.broker.overflow import OpenService
+from ingest.broker.stream import Stream
 from ingest.door import Door
 from ingest.history.intake import History, history_settings
+from ingest.intake import Intake
+from ingest.precedence import Precedence
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
 from jieshui import config
@@ -115,7 +119,8 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
     clock = settings.make_clock()
     engine = open_registry(registry_address(settings))
     migrate(engine)
-    readings, volumes = _open_readings(settings, engine, clock)
+    readings = _open_readings(settings, engine, clock)
+    volumes = _open_volumes(settings, clock)
     try:
         yield Stores(engine, readings, volumes, clock)
     finally:
@@ -131,18 +136,19 @@ def registry_address(settings: Settings) -> URL:
     return url.set(password=read_secret(file)) if file else url
 
 
-def _open_readings(
-    settings: Settings, engine: Engine, clock: Clock
-) -> tuple[ReadingsStore, VolumesStore]:
-    """The stores of readings and volumes: InfluxDB where one is configured, else embedded."""
-    folder, city = settings.store.folder, settings.city_time()
+def _open_readings(settings: Settings, engine: Engine, clock: Clock) -> ReadingsStore:
+    """The store of readings: InfluxDB where one is configured, else embedded."""
+    city = settings.city_time()
     if settings.influx is None:
-        return (
-            open_readings(folder / "readings", city, clock),
-            open_volumes(folder / "volumes", city, clock),
-        )
-    influx = influx_settings(settings.influx)
-    return open_influx_readings(influx, engine, city), open_influx_volumes(influx)
+        return open_readings(settings.store.folder / "readings", city, clock)
+    return open_influx_readings(influx_settings(settings.influx), engine, city)
+
+
+def _open_volumes(settings: Settings, clock: Clock) -> VolumesStore:
+    """The store of volumes, of the same kind."""
+    if settings.influx is None:
+        return open_volumes(settings.store.folder / "volumes", settings.city_time(), clock)
+    return open_influx_volumes(influx_settings(settings.influx))
 
 
 def influx_settings(influx: Influx) -> InfluxSettings:
@@ -164,8 +170,28 @@ def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry)
     mqtt = replace(ingest.mqtt, password=read_secret(file) if file else None)
     return IngestService(
         replace(ingest, mqtt=mqtt), stores.readings, stores.registry, stores.jobs, stores.clock,
-        settings.policy(), metrics, events=stores.meter_changes,
+        settings.policy(), metrics, Stream(stores.clock, _overflows(settings, stores)),
+        stores.meter_changes,
     )  # fmt: skip
+
+
+def _overflows(settings: Settings, stores: Stores) -> OpenService:
+    """Opens what loads an overflow: like another process with a store and metrics of its own."""
+
+    @contextmanager
+    def open_service(
+        place: IngestSettings, intake: Intake, precedence: Precedence
+    ) -> Generator[IngestService]:
+        readings = _open_readings(settings, stores.engine, stores.clock)
+        try:
+            yield IngestService(
+                place, readings, stores.registry, stores.jobs, stores.clock, settings.policy(),
+                CollectorRegistry(), intake, stores.meter_changes, precedence,
+            )  # fmt: skip
+        finally:
+            readings.close()
+
+    return open_service
 
 
 def ingest_settings(settings: Settings) -> IngestSettings:
@@ -199,6 +225,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         worker=settings.ingest.worker,
         pushing=settings.api.push,
         silent_s=settings.ingest.silent_s,
+        overflow_messages=settings.ingest.overflow_messages,
         agreements=make_agreements(mqtt),
     )
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, NamedTuple
 
 import msgspec
@@ -97,6 +98,21 @@ class _Size(NamedTuple):
         return _Size(self.messages + other.messages, self.bytes + other.bytes)
 
 
+_NOTHING = _Size(0, 0)
+_HALF = _Size(_WAITING // 2, _WAITING_BYTES // 2)
+"""The room that suppliers who wait apart leave to the others."""
+
+
+class _Waiting(NamedTuple):
+    """What suppliers are to be told of; ordered by the first two, which are never the same."""
+
+    apart: bool
+    number: int
+    kind: str
+    about: Any
+    size: _Size
+
+
 class Receipts:
     """Publishes receipts on a connection and a thread of its own."""
 
@@ -107,7 +123,8 @@ class Receipts:
         self._settings = settings
         self._clock = clock
         self._precedence = precedence or Precedence()
-        self._waiting: queue.Queue[tuple[str, Any, _Size]] = queue.Queue()
+        self._waiting: queue.PriorityQueue[_Waiting] = queue.PriorityQueue()
+        self._numbers = count()
         self._room = _Size(_WAITING, _WAITING_BYTES)
         self._room_lock = threading.Lock()
         self._client = make_client(settings, f"{settings.client_id}-receipts")
@@ -128,13 +145,15 @@ class Receipts:
             "dropped": self.dropped,
         }
 
-    def journalled(self, group: Sequence[Message]) -> None:
-        """Tell of a group that is durable; never blocks."""
-        self._put("journalled", group, group)
+    def journalled(self, group: Sequence[Message], *, apart: bool = False) -> None:
+        """Tell of a group that is durable, of suppliers that wait `apart` last; never blocks."""
+        self._put("journalled", group, group, apart=apart)
 
-    def loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
-        """Tell of a batch that is loaded; never blocks."""
-        self._put("loaded", (batch, outcomes), batch.entries)
+    def loaded(
+        self, batch: Batch, outcomes: Sequence[Outcome] | None, *, apart: bool = False
+    ) -> None:
+        """Tell of a batch that is loaded, of suppliers that wait `apart` last; never blocks."""
+        self._put("loaded", (batch, outcomes), batch.entries, apart=apart)
 
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop` is set and what waited is sent."""
@@ -187,18 +206,20 @@ class Receipts:
             log.info("receipts can be sent again")
         self.trouble = trouble
 
-    def _put(self, kind: str, about: Any, messages: Sequence[Message] | Sequence[Entry]) -> None:
+    def _put(
+        self, kind: str, about: Any, messages: Sequence[Message] | Sequence[Entry], *, apart: bool
+    ) -> None:
         size = _Size(len(messages), sum(len(message.payload) for message in messages))
         with self._room_lock:
-            if min(self._room) <= 0:
+            if min(self._room.less(_HALF if apart else _NOTHING)) <= 0:
                 self.dropped += 1
                 return
             self._room = self._room.less(size)
-        self._waiting.put((kind, about, size))
+        self._waiting.put(_Waiting(apart, next(self._numbers), kind, about, size))
 
     def _publish_next(self) -> None:
         try:
-            kind, about, size = self._waiting.get(timeout=0.2)
+            _, _, kind, about, size = self._waiting.get(timeout=0.2)
         except queue.Empty:
             return
         began = time.monotonic()

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ingest.batch import Batch
+from ingest.broker.overflow import OpenService, Overflow
 from ingest.broker.receipts import Receipts
 from ingest.broker.receiver import Receiver
 from ingest.broker.session import ReceiverState
@@ -16,18 +17,26 @@ from ingest.precedence import Precedence, shorten_turns
 from ingest.settings import IngestSettings
 from ingest.workers import each_place, find_abandoned, list_filters
 from water.clock import Clock
-from water.loading import Outcome, Position
+from water.loading import Outcome, Position, Tally
 
 _JUMP_S = 3_600.0
 """A clock that was set is warned of for so long."""
 
 
 class Stream:
-    """Two threads: one reads the broker and writes the journal, one publishes receipts."""
+    """Threads: one reads the broker and writes the journals, one publishes receipts.
 
-    def __init__(self, clock: Clock) -> None:
-        """Nothing is opened before `open`; receipts bear the time of `clock`."""
+    One more loads the overflow, where there is one.
+    """
+
+    def __init__(self, clock: Clock, overflow: OpenService | None = None) -> None:
+        """Nothing is opened before `open`; receipts bear the time of `clock`.
+
+        Without an `overflow` a supplier that floods is in the way of the others.
+        """
         self._clock = clock
+        self._open_overflow = overflow
+        self._overflow: Overflow | None = None
         self._shares = False
         self._state = ReceiverState()
         self._receipts: Receipts | None = None
@@ -49,7 +58,7 @@ class Stream:
     def open(
         self, settings: IngestSettings, group: Group, precedence: Precedence
     ) -> Sequence[Body]:
-        """The receiver, then the receipts; these go on to send what waits."""
+        """The receiver, then the overflow and the receipts, which go on with what it leaves."""
         shorten_turns()
         self._shares = bool(settings.shared_group)
         mqtt, folder = settings.mqtt, settings.journal.folder
@@ -66,6 +75,13 @@ class Stream:
         if settings.receipts:
             self._receipts = Receipts(mqtt, self._clock, precedence)
             bodies.append(Body("ingest-receipts", self._receipts.run))
+        if self._open_overflow:
+            self._overflow = overflow = Overflow(
+                settings, group, precedence, self._receipts, self._open_overflow
+            )
+            if settings.overflow_messages:
+                group.aside = overflow
+            bodies.insert(1, Body("ingest-overflow", overflow.run))
         return bodies
 
     @property
@@ -107,8 +123,13 @@ class Stream:
             "silent": state.silent,
             "silent_s": self._silent_s(),
             "receipts": self._receipts.health() if self._receipts else None,
+            "overflow": self._overflow.health() if self._overflow else None,
             "warnings": self._warnings(),
         }
+
+    def tallies(self) -> Mapping[Tally, int]:
+        """What the overflow has counted."""
+        return self._overflow.counted() if self._overflow else {}
 
     def _silent_s(self) -> float | None:
         """Seconds since the last message that was no retained one, or since the start."""
@@ -125,7 +146,7 @@ class Stream:
             warnings.append(("服务器时钟被调整", "the machine's clock was set"))
         if self._receipts and self._receipts.trouble:
             warnings.append(("回执无法发送", f"receipts can't be sent: {self._receipts.trouble}"))
-        return warnings
+        return warnings + (_warn_of(self._overflow) if self._overflow else [])
 
     def gauges(self) -> Mapping[str, float | None]:
         """How it stands with the broker, in numbers."""
@@ -140,4 +161,19 @@ class Stream:
             "silent_seconds": self._silent_s(),
             "receipts_connected": float(receipts.connected) if receipts else None,
             "receipts_dropped": receipts.dropped if receipts else None,
+            **(self._overflow.gauges() if self._overflow else {}),
         }
+
+
+def _warn_of(overflow: Overflow) -> list[tuple[str, str]]:
+    """Who waits apart, and whether the place for it is not to be had."""
+    warnings = [
+        (
+            f"供水单位 {supplier} 发送过快，{count} 条消息在溢流日志中排队，不影响其他单位",
+            f"supplier {supplier} floods: {count} messages wait apart, others are not held up",
+        )
+        for supplier, count in overflow.waiting().items()
+    ]
+    if overflow.trouble:
+        warnings.append(("溢流日志无法打开", f"the overflow can't be opened: {overflow.trouble}"))
+    return warnings

@@ -24,7 +24,7 @@ from ingest.places import import_place
 from ingest.precedence import Precedence
 from ingest.settings import IngestSettings
 from water.dialects import Dialect
-from water.loading import Outcome, Position
+from water.loading import Outcome, Position, Tally
 from water.refusals import Refusal
 
 log = structlog.get_logger()
@@ -183,6 +183,10 @@ class History:
         with self._loaded:
             self._newest_loaded = entry
             self._loaded.notify()
+
+    def tallies(self) -> Mapping[Tally, int]:
+        """Nothing is loaded beside."""
+        return {}
 
     def health(self) -> Mapping[str, object]:
         """Whether the journal can be written."""

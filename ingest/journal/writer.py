@@ -68,6 +68,10 @@ class JournalWriter:
         """Messages a supplier since the journal began."""
         return dict(self._received)
 
+    def received_of(self, supplier: str) -> int:
+        """Messages of one supplier since the journal began."""
+        return self._received.get(supplier, 0)
+
     def append(self, messages: Sequence[Message]) -> None:
         """Make a group durable: on return, and not before, it may be acknowledged.
 

@@ -45,7 +45,7 @@ def opened(sink, tmp_path):
 
     def opened(folder="journal", messages=0):
         stop = threading.Event()
-        journal = open_own_journal(JournalSettings(tmp_path / folder), sink, stop)
+        journal, _ = open_own_journal(JournalSettings(tmp_path / folder), sink, stop)
         try:
             if messages:
                 journal.append([Message("north", "t", b"1", 1)] * messages)
@@ -79,7 +79,7 @@ def test_a_folder_that_another_machine_wrote_is_refused(sink, opened, tmp_path, 
     load_all(sink, end)
     if there:
         stranger = JournalSettings(tmp_path / "other", name="other")
-        journal = open_own_journal(stranger, sink, threading.Event())
+        journal, _ = open_own_journal(stranger, sink, threading.Event())
         journal.append([Message("north", "t", b"1", 1)] * there)
         journal.close()
     with pytest.raises(JournalError, match=f"'ingest' by the marker {marker}, and .*other"):
@@ -166,7 +166,7 @@ def test_a_folder_restored_with_its_store_is_known(sink, opened, open_embedded, 
     shutil.copytree(tmp_path / "journal", tmp_path / "restored")
     other = open_embedded("other-store")
     other.restore_ledger(rows)
-    journal = open_own_journal(JournalSettings(tmp_path / "restored"), other, threading.Event())
+    journal, _ = open_own_journal(JournalSettings(tmp_path / "restored"), other, threading.Event())
     assert (journal.marker.hex(), journal.committed()) == (marker, end)
     journal.close()
 

@@ -374,7 +374,7 @@ class IngestService:
             lag = loader.lag_s(self._clock.now()) if waiting else 0.0
             damaged = loader.damaged_bytes
             held = sum(loader.quota.held.values())
-        newest = self._group.newest_ms if self._group else None
+        newest = None if self._group is None else self._group.newest_ms
         kept = measure_kept(self._settings.journal.folder)
         return {
             **self._intake.gauges(),

@@ -111,11 +111,11 @@ class Overflow:
         """Whose messages go to the overflow, if it is open."""
         floods, main, now = self._floods, self._main, time.monotonic()
         floods.note(senders, now)
-        if group and floods.apart:
+        if group is not None and floods.apart:
             self._take_back(group)
         if floods.may_flood(main.waiting) and (found := floods.find(senders, main.waiting_of, now)):
             self._wanted.set()
-            if group:
+            if group is not None:
                 log.warning("suppliers flood and wait apart", suppliers=sorted(found))
                 floods.put_apart(found)
         return floods.apart
@@ -218,7 +218,7 @@ class Overflow:
             with self._open_service(self._settings, self, behind) as self._service:
                 self._service.run(stop)
         except (JournalError, OSError) as error:
-            if self._group:
+            if self._group is not None:
                 raise
             self.trouble = str(error)
             log.error("the overflow can't be opened", error=str(error))  # noqa: TRY400 (no bug)

@@ -166,7 +166,7 @@ class Group:
         began = time.monotonic()
         newest_ms = self._messages[-1].received_ms
         self.brought_news |= any(not message.flags & RETAINED for message in self._messages)
-        if self.aside:
+        if self.aside is not None:
             self._messages = list(self.aside.take(self._messages))
         if self._messages:
             self._journal.append(self._messages)

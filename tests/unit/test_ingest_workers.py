@@ -8,6 +8,7 @@ import pytest
 from ingest.errors import SettingsError
 from ingest.journal import Message, open_journal
 from ingest.journal.segments import read_header
+from ingest.places import overflow_place
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings, Source
 from ingest.workers import each_place, find_abandoned, list_filters
 from water.loading import Position
@@ -103,6 +104,36 @@ def test_what_an_import_left_is_told_with_what_to_do(tmp_path):
     writer.close()
     (mend,) = find_abandoned(settings(tmp_path), load_nothing).values()
     assert "jieshui import readings" in mend
+
+
+OVERFLOWS = ("journal-overflow", "journal-2-overflow", "journal-a-2-overflow")
+OVERFLOWS_SEEN_BY = {
+    "nothing shared": ({}, OVERFLOWS[1:]),
+    "nobody is put apart": ({"overflow_messages": 0}, OVERFLOWS[1:]),
+    "a group": ({"shared_group": "g"}, (OVERFLOWS[0], OVERFLOWS[2])),
+    "a group's worker": ({"shared_group": "g", "worker": "a"}, OVERFLOWS[:2]),
+}
+
+
+@pytest.mark.parametrize(("more", "abandoned"), OVERFLOWS_SEEN_BY.values(), ids=OVERFLOWS_SEEN_BY)
+def test_an_overflow_is_abandoned_where_its_workers_journal_would_be(tmp_path, more, abandoned):
+    for name in OVERFLOWS:
+        writer = open_journal(tmp_path / name, 1 << 20)
+        writer.append([Message("north", "t", b"1", 1)])
+        writer.close()
+    found = find_abandoned(settings(tmp_path, **more), load_nothing)
+    assert sorted(found) == sorted(str(tmp_path / name) for name in abandoned)
+    told = found.get(str(tmp_path / OVERFLOWS[2]))
+    assert told is None or 'ingest 2 times with ingest.shared_group and ingest.worker = "a"' in told
+
+
+def test_an_overflow_has_a_journal_of_its_own_and_loads_in_small_parts():
+    (first,) = islice(each_place(settings(shared_group="ingest")), 1)
+    place = overflow_place(first)
+    assert (place.journal.name, place.journal.folder.name) == (
+        "ingest-1-overflow", "journal-1-overflow"
+    )  # fmt: skip
+    assert place.limits.batch_readings < first.limits.batch_readings
 
 
 NAMES = ("journal", "journal-1", "journal-2", "journal-a-1", "journal-a-b-3", "journal.copy")

@@ -95,6 +95,28 @@ def test_what_waits_for_its_receipt_is_bounded_by_its_bytes_too():
     assert receipts.dropped == 1, "what the client holds for the next connection makes room"
 
 
+def test_suppliers_that_wait_apart_leave_half_of_the_room_to_the_others():
+    receipts = Receipts(MqttSettings(), SystemClock())
+    group = [Message("north", "t", bytes(1 << 20), 1)] * 20
+    for _ in range(3):
+        receipts.journalled(group, apart=True)
+    assert receipts.dropped == 1, "20 MiB wait, then 40; the other 24 are not theirs"
+    receipts.journalled(group)
+    receipts.journalled(group)
+    assert receipts.dropped == 1
+
+
+def test_suppliers_that_wait_apart_are_told_last(monkeypatch):
+    receipts, told = Receipts(MqttSettings(), SystemClock()), []
+    monkeypatch.setattr(receipts, "_publish", lambda _, by_supplier: told.extend(by_supplier))
+    for supplier in ("flood", "north", "south"):
+        messages = [Message(supplier, "t", b"1", 1)]
+        receipts.journalled(messages, apart=supplier == "flood")
+    for _ in range(3):
+        receipts._publish_next()
+    assert told == ["north", "south", "flood"]
+
+
 def test_receipts_that_the_client_has_no_room_for_are_counted_as_dropped():
     receipts = Receipts(MqttSettings(), SystemClock())
     for _ in range(1_003):

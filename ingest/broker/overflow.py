@@ -179,9 +179,14 @@ class Overflow:
         """No receipt: who has none sends again."""
 
     def health(self) -> Mapping[str, object]:
-        """What the worker says of it: how many messages of whom wait."""
+        """What the worker says of it: whether it is open, how many messages of whom wait."""
         waiting = self.waiting()
-        return {"waiting": sum(waiting.values()), "suppliers": waiting, "trouble": self.trouble}
+        return {
+            "open": self._group is not None,
+            "trouble": self.trouble,
+            "waiting": sum(waiting.values()),
+            "suppliers": waiting,
+        }
 
     def gauges(self) -> Mapping[str, float | None]:
         """What the worker shows of it."""

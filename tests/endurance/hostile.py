@@ -49,6 +49,9 @@ PACED, FULL = "in the paced storm", "in the storm at full speed"
 SLOWEST_S = {PACED: 5.0, FULL: 60.0}
 """No good reading may take longer: paced, for a storm is no reason to wait; at full speed, where
 generator, broker and ingest fight for the machine, because all goes on."""
+USUAL_S = 1.0
+"""95 of 100 good readings may take no longer even at full speed: the storm waits apart."""
+OVERFLOW = "ingest-overflow"
 PATIENCE_S = 600
 
 
@@ -116,7 +119,7 @@ def account(place: Installation, hostile: int, witness: Witness) -> list[str]:
     messages, sums = sum_messages(tallies), sum_readings(tallies)
     held = readings.quarantine_depth().get(HOSTILE, 0)
     refused = sums[HOSTILE].quarantined
-    most = QUOTA + max(0, refused - QUOTA) // SAMPLE + 1
+    most = 2 * (QUOTA + 1) + refused // SAMPLE  # (the journal and its overflow count by themselves)
     stored = load_registers(readings, witness.meters, witness.base, witness.end)
     received = sum(messages[name].received for name in {HOSTILE, NOBODY} & messages.keys())
     strangers = set(readings.newest()["meter_id"]) - {*place.meters[HOSTILE], *place.meters[GOOD]}
@@ -132,8 +135,14 @@ def account(place: Installation, hostile: int, witness: Witness) -> list[str]:
     }
     for name in {HOSTILE, NOBODY} & messages.keys():
         show_accounts(name, tallies, messages[name])
+        apart = tallies.get(Tally(name, "messages", "received", OVERFLOW), 0)
+        print(f"  {apart} of these messages waited apart")
+    print(f"  messages of the good supplier that did: {tallies.get(GOODS_APART, 0)}")
     print(f"  rows in quarantine: {held}")
     return [what for what, holds in right.items() if not holds]
+
+
+GOODS_APART = Tally(GOOD, "messages", "received", OVERFLOW)
 
 
 def show_accounts(name: str, tallies: Mapping[Tally, int], messages: MessageSum) -> None:
@@ -197,8 +206,11 @@ def run(arguments: argparse.Namespace, folder: Path) -> list[str]:
         print("a good reading, from sending")
         for name, delays in witness.delays().items():
             show_delays(name, delays)
-            if max(delays) > SLOWEST_S.get(name.split(",")[0], SLOWEST_S[FULL]):
+            phase = name.split(",")[0]
+            if max(delays) > SLOWEST_S.get(phase, SLOWEST_S[FULL]):
                 problems.append(f"{name}: a good reading took {max(delays):.1f} s")
+            if phase == FULL and (usual := quantiles(delays, n=100)[94]) > USUAL_S:
+                problems.append(f"{name}: 95 of 100 good readings took up to {usual:.1f} s")
         problems += memory.judge()
     return problems
 

@@ -17,6 +17,7 @@ from jieshui.commands import (
     journal,
     people,
     quarantine,
+    recompute,
     replay,
     serve,
     status,
@@ -45,6 +46,7 @@ app.add_typer(serve.app, name="serve", rich_help_panel=RUN)
 app.command(rich_help_panel=LOOK)(status.status)
 app.command(rich_help_panel=LOOK)(health.health)
 app.add_typer(journal.app, name="journal", rich_help_panel=KEEP)
+app.command(rich_help_panel=KEEP)(recompute.recompute)
 app.add_typer(quarantine.app, name="quarantine", rich_help_panel=LOOK)
 app.command(rich_help_panel=LOOK)(replay.replay)
 app.add_typer(people.accounts, name="account", rich_help_panel=PEOPLE)

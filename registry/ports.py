@@ -24,6 +24,10 @@ class RegistryTransaction(Protocol):
         """Write rows, replacing those of the same key."""
         ...
 
+    def ask_again(self, arguments: Mapping[str, Any], asked_by: str, kind: str) -> None:
+        """Ask analysis to compute days again: a job of this kind (water.jobs)."""
+        ...
+
     def audit(self, actor: str, entries: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
         """Keep who did what, now: (action, subject, detail)."""
         ...

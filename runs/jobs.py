@@ -18,14 +18,15 @@ from runs.recompute import Known, Recomputation, ZoneSpan, read_known
 from runs.spans import plan_days, plan_spans
 from water.city_time import CityTime
 from water.columns import AT, METER_ID
-from water.jobs import Job
+from water.jobs import RECOMPUTE, RECOMPUTE_PAST, Job
 from water.meters import Meter
 
 _log = structlog.get_logger()
 
-RECOMPUTE = "recompute"
-"""Job kind. Arguments, all optional: meter_id or meter_ids, zone_ids, first, last (local days,
-ISO). Without meters and zones it is of every meter, without a day as far as readings are stored."""
+_KINDS = (RECOMPUTE, RECOMPUTE_PAST)
+"""In the order of their turns. Arguments, all optional: meter_id or meter_ids, zone_ids, first,
+last (local days, ISO). Without meters and zones it is of every meter, without a day as far as
+readings are stored."""
 
 _BEFORE_ALL = date(1970, 1, 2)
 _METERS_AT_ONCE = 100
@@ -73,7 +74,7 @@ class RecomputeJobs:
     def release(self) -> None:
         """Let jobs that a dead process left running wait again, and one that we held."""
         self._held = None
-        self._queue.release([RECOMPUTE])
+        self._queue.release(_KINDS)
 
     def do_next(self, now: datetime) -> int:
         """Do the oldest job; how many were done.
@@ -81,8 +82,7 @@ class RecomputeJobs:
         When a store is away the job is held, and done by the next call.
         """
         if self._held is None:
-            self._pulse()
-            self._held = self._queue.take([RECOMPUTE])
+            self._held = self._take()
         if self._held is None:
             return 0
         job = self._held
@@ -100,6 +100,13 @@ class RecomputeJobs:
             self._queue.finish(job.id, done)
         self._held = None
         return 1
+
+    def _take(self) -> Job | None:
+        for kind in _KINDS:
+            self._pulse()
+            if job := self._queue.take([kind]):
+                return job
+        return None
 
     def _do(self, job: Job, now: datetime) -> dict[str, int]:
         known = read_known(self._registry)

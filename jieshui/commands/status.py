@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jieshui.commands.options import ConfigOption, JsonOption, settings_from
+from water.jobs import RECOMPUTE, RECOMPUTE_PAST
 from water.viewer import Role, Viewer
 
 VIEWER = Viewer("command line", Role.ADMINISTRATOR)
@@ -33,6 +34,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             "unsettled": Ledger(stores.engine).left_behind()._asdict(),
             "journals": _measure_journals(settings.store.folder),
             "analysis": stores.state.get("evaluated"),
+            "days_asked_for": stores.jobs.count_waiting([RECOMPUTE, RECOMPUTE_PAST]),
             "home": registry.home(VIEWER),
         }
     if as_json:
@@ -65,6 +67,8 @@ def _print(facts: dict[str, Any]) -> None:
         )
     evaluated, home = facts["analysis"], facts["home"]
     out.print(f"Analysis: for {evaluated['at']}" if evaluated else "Analysis: never ran")
+    if jobs := facts["days_asked_for"]:
+        out.print(f"Days to compute again: {jobs:,} job(s) wait for the analysis")
     alerts = ", ".join(f"{count} {severity}" for severity, count in home["alerts"].items() if count)
     out.print(f"Open alerts: {alerts or 'none'}")
     out.print(f"Users: {home['users']}, {home['over']} over plan, {home['at_risk']} at risk")

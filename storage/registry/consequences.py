@@ -4,9 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-RECOMPUTE = "recompute"
-"""Job kind: arguments meter_ids, zone_ids, first, last (runs.jobs)."""
-
 Rows = Mapping[tuple[Any, ...], Mapping[str, Any]]
 
 COMPARED = frozenset({"meters", "zones"})

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
-from storage.registry.consequences import COMPARED, RECOMPUTE, recompute_jobs
+from storage.registry.consequences import COMPARED, recompute_jobs
 from storage.registry.models import (
     AuditRow,
     BillingReadRow,
@@ -26,6 +26,7 @@ from storage.registry.models import (
 )
 from storage.registry.upserts import upsert
 from water.clock import Clock
+from water.jobs import RECOMPUTE
 from water.meters import MeterRole
 
 DIRECTORY_VERSION = "registry.directory_version"
@@ -116,7 +117,7 @@ class RegistryTransaction:
             ]
             self.connection.execute(statement, values)
 
-    def ask_again(self, arguments: Mapping[str, Any], asked_by: str) -> None:
+    def ask_again(self, arguments: Mapping[str, Any], asked_by: str, kind: str = RECOMPUTE) -> None:
         """Ask for a computation; a zone that lost its last inlet and outlet has no figures left."""
         if "zone_ids" in arguments:
             meter = _TABLES["meters"]
@@ -127,7 +128,7 @@ class RegistryTransaction:
                 unbound = table.c.zone_id.in_(arguments["zone_ids"]) & table.c.zone_id.not_in(bound)
                 self.connection.execute(delete(table).where(unbound))
         job = {
-            "kind": RECOMPUTE,
+            "kind": kind,
             "arguments": dict(arguments),
             "state": "waiting",
             "asked_by": asked_by,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Table, insert, select, update
+from sqlalchemy import Engine, Table, func, insert, select, update
 
 from storage.registry.engine import for_reading
 from storage.registry.models import JobRow, table_of
@@ -63,6 +63,14 @@ class JobStore:
         query = select(_JOB).where(_JOB.c.kind == kind).order_by(_JOB.c.id.desc()).limit(limit)
         with self._reading.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+    def count_waiting(self, kinds: Sequence[str]) -> int:
+        """How many jobs of these kinds nobody has taken yet."""
+        waiting = (_JOB.c.state == "waiting") & _JOB.c.kind.in_(kinds)
+        with self._reading.connect() as connection:
+            return connection.execute(
+                select(func.count()).select_from(_JOB).where(waiting)
+            ).scalar_one()
 
     def report(self, job_id: int, outcome: Mapping[str, object]) -> None:
         """Say how far a running job has come."""

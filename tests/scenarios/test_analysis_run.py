@@ -453,6 +453,24 @@ def test_a_job_computes_days_again_and_a_broken_one_fails_with_its_reason(house)
     assert "yesterday" in job["outcome"]["error"]
 
 
+def test_past_days_are_computed_again_by_todays_rules_once_nothing_newer_waits(house):
+    house.load(flowing())
+    work_off(house.service())
+    day = date(2026, 1, 10)
+    start = CITY.day_start(day)
+    hours = house.volumes.load_hourly(["C1"], start, start + timedelta(days=1))
+    house.volumes.save(hours.assign(volume_m3=1.0), house.volumes.load_daily(["Z"], day, day))
+    days = {"meter_ids": ["C1"], "first": day.isoformat(), "last": day.isoformat()}
+    past = house.jobs.ask("recompute_past", days, "li")
+    newer = house.jobs.ask("recompute", {"meter_ids": ["C2"]}, "import")
+    service = house.service()
+    assert service.run_once().jobs == 1
+    assert [house.jobs.job(job)["state"] for job in (past, newer)] == ["waiting", "done"]
+    assert service.run_once().jobs == 1
+    again = house.volumes.load_hourly(["C1"], start, start + timedelta(days=1))
+    assert again["volume_m3"].tolist() == pytest.approx([10.0] * 24)
+
+
 def test_a_store_that_is_away_is_tried_again(house):
     house.load(flowing())
 

@@ -11,6 +11,8 @@ from jieshui.demo.installation import Installation
 from jieshui.errors import JieshuiError
 from jieshui.main import app
 from jieshui.wiring import open_stores
+from registry.report import RegistryError
+from registry.templates import write_template
 
 runner = CliRunner()
 
@@ -20,13 +22,21 @@ def run(*arguments: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", outcome.output)
 
 
+def import_examples(folder):
+    """One row of every kind: the examples of the templates."""
+    write_template("all", folder)
+    for file in folder.glob("*.csv"):
+        file.write_text(file.read_text("utf-8-sig").replace("\n# ", "\n"), "utf-8")
+    run("import", str(folder))
+
+
 def test_help_reads_like_a_table_of_contents():
     text = run("--help")
     for heading in ("Set up", "Keep", "Run", "Look", "People and keys"):
         assert heading in text
     commands = (
         "init", "import", "broker", "backup", "restore", "upgrade", "downgrade", "demo", "serve",
-        "status", "health", "journal", "quarantine", "replay", "account", "key",
+        "status", "health", "journal", "quarantine", "replay", "recompute", "account", "key",
     )  # fmt: skip
     for command in commands:
         assert re.search(rf"\b{command}\b", text)
@@ -140,6 +150,35 @@ def test_a_rerun_for_no_known_reason_or_supplier_is_refused(tmp_path, monkeypatc
         run("quarantine", "rerun", "--reason", "nope")
     with pytest.raises(JieshuiError, match="nope"):
         run("quarantine", "rerun", "--supplier", "nope")
+
+
+def test_past_days_are_computed_again_once_they_are_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("init")
+    import_examples(tmp_path / "city")
+    days = ("--from", "2026-08-01", "--to", "2026-09-10")
+    said = "2026-08-01 to 2026-09-10, 1 meters: at most 41 meter-days, in 2 jobs."
+    assert said in (dry := run("recompute", *days, "--all", "--dry-run"))
+    assert "Nothing is asked for yet." in dry
+    asked = "Days to compute again: {} job(s) wait"  # (the import of a meter change asked for one)
+    assert asked.format(1) in run("status")
+    assert said in run("recompute", *days, "--meter", "M0001")
+    assert asked.format(3) in run("status")
+
+
+def test_a_recomputation_that_cannot_be_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("init")
+    day = ("--from", "2026-08-01")
+    for arguments, words in {
+        day: "one of --meter .* and --all",
+        (*day, "--all", "--meter", "m"): "one of --meter .* and --all",
+        ("--from", "1st of May", "--all"): "--from '1st of May': write it like",
+        (*day, "--to", "2026-07-31", "--all"): "end before they begin",
+        (*day, "--meter", "nope"): "there is no meter 'nope'",
+    }.items():
+        with pytest.raises((JieshuiError, RegistryError), match=words):
+            run("recompute", *arguments)
 
 
 def test_a_journal_that_is_gone_for_good_is_forgotten_by_its_name(tmp_path, monkeypatch):

@@ -1,17 +1,22 @@
 """Imports into the registry database, on SQLite and PostgreSQL alike."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from registry.accounts import Accounts
 from registry.importing import import_path
+from registry.recomputing import ask_recomputation, plan_recomputation
 from registry.templates import write_template
 from storage.registry.accounts import AccountStore
 from storage.registry.jobs import JobStore
+from storage.registry.models import AuditRow
 from storage.registry.store import RegistryStore
+from water.jobs import RECOMPUTE, RECOMPUTE_PAST
 
 
 class _Clock:
@@ -93,3 +98,23 @@ def test_a_changed_meter_asks_for_its_days_in_the_transaction_that_changes_it(ci
         registry.put("meters", [row | {"modulus_m3": 7.0, "zone_id": None}])
     assert jobs.take(["recompute"]).arguments == {"meter_ids": [meter.id]}
     assert jobs.take(["recompute"]).arguments == {"zone_ids": [meter.zone_id]}
+
+
+@pytest.mark.parametrize("named", [None, ["M0001"]], ids=["every meter", "one meter"])
+def test_past_days_are_asked_for_with_an_entry_of_who_did(city, store, engine, named):
+    import_path(city, store, actor="amy")
+    jobs = JobStore(engine, _Clock())
+    jobs.take([RECOMPUTE])
+    planned = plan_recomputation(store.meters(), named, date(2026, 8, 1), date(2026, 9, 10))
+    assert jobs.count_waiting([RECOMPUTE_PAST]) == 0
+    ask_recomputation(store, "li", planned, named)
+    assert jobs.count_waiting([RECOMPUTE_PAST]) == 2
+    assert jobs.take([RECOMPUTE]) is None
+    (meter,) = store.meters()
+    assert jobs.take([RECOMPUTE_PAST]).arguments == {
+        "meter_ids": [meter.id], "first": "2026-08-01", "last": "2026-08-31",
+    }  # fmt: skip
+    with Session(engine) as session:
+        entry = session.scalars(select(AuditRow).where(AuditRow.action == "recompute.asked")).one()
+        assert (entry.actor, entry.subject) == ("li", "2026-08-01..2026-09-10")
+        assert entry.detail == {"meters": 1, "jobs": 2} | ({"named": named} if named else {})

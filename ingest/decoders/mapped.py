@@ -162,7 +162,7 @@ def _decode_reading(mapping: JsonMapping, found: Found, received_at: int) -> Dec
         if _number(value) not in mapping.quantities[name].sentinels
     }
     at, quality = _instant(mapping, found, received_at)
-    register, flow, pressure, level = (filled.get(name) for name in QUANTITIES)
+    register, flow, pressure, level = map(filled.get, QUANTITIES)
     reading = decode_reading(address, at, (register, flow, pressure, level), int(quality))
     if mapping.simulated is not None and _is_true(look_up(mapping.simulated, found)):
         return reading._replace(refusal=Refusal.SIMULATED)

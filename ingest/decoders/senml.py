@@ -56,7 +56,7 @@ def _decode_records(pack: list[_Record], received_at: int) -> Iterator[Decoded]:
     bases: _Record = {}
     for record in pack:
         _check_labels(record)
-        bases.update((label, record[label]) for label in _BASES if label in record)
+        bases.update({label: record[label] for label in _BASES if label in record})
         version = bases.get("bver", 10)
         if not isinstance(version, int) or version not in _VERSIONS:
             raise Unreadable(Undecodable.MALFORMED, f"version {version!r:.40}")
@@ -86,7 +86,7 @@ def _decode_record(
     if quantity == "flow_m3_h" and ("s" in record or "bs" in bases):
         raw["register_m3"] = _add(bases.get("bs"), record.get("s"))
     at, quality = _instant(_add(bases.get("bt"), record.get("t")), received_at)
-    register, flow, pressure, level = (raw.get(name) for name in QUANTITIES)
+    register, flow, pressure, level = map(raw.get, QUANTITIES)
     quantities = (register, flow, pressure, level)
     return in_our_units(decode_reading(_name(record, bases), at, quantities, quality), sizes)
 

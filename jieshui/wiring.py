@@ -31,6 +31,7 @@ from jieshui.agreements import make_agreements
 from jieshui.calendar import ChineseCalendar
 from jieshui.config import Influx, Settings
 from jieshui.errors import JieshuiError
+from jieshui.mqtt_sections import Mqtt
 from jieshui.secret_files import read_secret
 from registry.accounts import Accounts
 from registry.edits import Edits
@@ -166,12 +167,10 @@ def influx_settings(influx: Influx) -> InfluxSettings:
 
 def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry) -> IngestService:
     """The receiving side: MQTT → journal → readings store."""
-    ingest, file = ingest_settings(settings), settings.mqtt.password_file
-    mqtt = replace(ingest.mqtt, password=read_secret(file) if file else None)
     return IngestService(
-        replace(ingest, mqtt=mqtt), stores.readings, stores.registry, stores.jobs, stores.clock,
-        settings.policy(), metrics, Stream(stores.clock, _overflows(settings, stores)),
-        stores.meter_changes,
+        replace(ingest_settings(settings), mqtt=mqtt_settings(settings.mqtt)), stores.readings,
+        stores.registry, stores.jobs, stores.clock, settings.policy(), metrics,
+        Stream(stores.clock, _overflows(settings, stores)), stores.meter_changes,
     )  # fmt: skip
 
 
@@ -194,22 +193,28 @@ def _overflows(settings: Settings, stores: Stores) -> OpenService:
     return open_service
 
 
+def mqtt_settings(mqtt: Mqtt) -> MqttSettings:
+    """How to reach the broker."""
+    return MqttSettings(
+        host=mqtt.host,
+        port=mqtt.port,
+        version=mqtt.protocol,
+        client_id=mqtt.client_id,
+        username=mqtt.username,
+        password=read_secret(mqtt.password_file) if mqtt.password_file else None,
+        tls=mqtt.tls or mqtt.ca_file is not None,
+        ca_file=mqtt.ca_file,
+        cert_file=mqtt.certificate_file,
+        key_file=mqtt.key_file,
+        fast=mqtt.fast,
+    )
+
+
 def ingest_settings(settings: Settings) -> IngestSettings:
-    """The settings of the ingest room, without the password that only `serve ingest` is given."""
+    """The settings of the ingest room save the broker's: only `serve ingest` is given its files."""
     mqtt = settings.mqtt
     return IngestSettings(
-        mqtt=MqttSettings(
-            host=mqtt.host,
-            port=mqtt.port,
-            version=mqtt.protocol,
-            client_id=mqtt.client_id,
-            username=mqtt.username,
-            tls=mqtt.tls or mqtt.ca_file is not None,
-            ca_file=mqtt.ca_file,
-            cert_file=mqtt.certificate_file,
-            key_file=mqtt.key_file,
-            fast=mqtt.fast,
-        ),
+        mqtt=MqttSettings(),
         journal=JournalSettings(
             folder=settings.store.folder / "journal",
             segment_bytes=settings.journal.segment_mb << 20,

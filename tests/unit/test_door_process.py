@@ -17,6 +17,7 @@ from water.accounting import sum_readings
 from water.doors import DoorClosedError
 
 NOW = int(time.time())
+BROKER_FILES = ("password_file", "ca_file", "certificate_file", "key_file")
 
 
 @pytest.fixture
@@ -69,9 +70,10 @@ def test_what_is_pushed_is_stored_and_counted_on_metrics(settings, stores):
     assert not stop.is_set()
 
 
-def test_the_door_opens_where_the_password_for_the_broker_is_not_at_hand(tmp_path):
+def test_the_door_opens_where_the_files_for_the_broker_are_not_at_hand(tmp_path):
     path = tmp_path / "jieshui.toml"
-    path.write_text('[store]\nfolder = "var"\n[mqtt]\npassword_file = "absent"\n', encoding="utf-8")
+    files = "".join(f'{name} = "absent"\n' for name in BROKER_FILES)
+    path.write_text(f'[store]\nfolder = "var"\n[mqtt]\n{files}', encoding="utf-8")
     own, stop = load_settings(path), threading.Event()
     with open_stores(own) as stores, open_door(own, stores, CollectorRegistry(), stop) as door:
         wait_until(lambda: is_open(door))

@@ -16,8 +16,10 @@ from water.loading import Position, Tally
 
 ROUND_S = 900
 """The readings of a round lie in a span of their own, so that they are found again by time."""
-JOURNALS = {"ingest": "journal", "ingest-http-1": "journal-http-1"}
-"""Journal → its folder: of ingest, and of the API's door."""
+OVERFLOW = "ingest-overflow"
+OF_INGEST = {"ingest": "journal", OVERFLOW: "journal-overflow"}
+JOURNALS = {**OF_INGEST, "ingest-http-1": "journal-http-1"}
+"""Journal → its folder: of ingest with its overflow, and of the API's door."""
 
 
 @dataclass
@@ -30,6 +32,7 @@ class Figures:
     published: Counter[str] = field(default_factory=Counter)
     stored: Counter[str] = field(default_factory=Counter)
     journalled: Counter[str] = field(default_factory=Counter)
+    apart: int = 0
     register_sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
@@ -81,6 +84,7 @@ class Checker:
             )
             self._entries += newer
             figures.journalled.update(entry.supplier for entry in newer)
+            figures.apart += len(newer) if journal == OVERFLOW else 0
         self._tallies = patiently(readings.tallies)()
         return pushed <= {e.payload for e in self._entries if e.supplier == PUSHING} and all(
             (one.received, one.waiting) == (figures.journalled[name], 0)

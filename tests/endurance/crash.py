@@ -31,6 +31,8 @@ from jieshui.broker import HOST
 from simulators.publish import BrokerAddress, Courier
 
 METERS = 50
+FEW = 30
+"""Messages of a supplier beyond which it waits apart: so many wait while the store is held up."""
 RECEIPTED = {"single": (1, False), "batches": (20, False), "dirty": (3, True)}
 KINDS = {**RECEIPTED, PUSHING: (20, False), TRUSTING: (1, False)}
 """Supplier → readings in a message at most, and whether some of its messages can't be stored."""
@@ -62,7 +64,11 @@ def run(arguments: argparse.Namespace, folder: Path) -> Figures:
         influxdb = arguments.store == "influxdb"
         place = stack.enter_context(
             Installation(
-                folder, meters, influxdb=influxdb, api=True, sections="[journal]\nsegment_mb = 1\n"
+                folder,
+                meters,
+                influxdb=influxdb,
+                api=True,
+                sections=f"overflow_messages = {FEW}\n[journal]\nsegment_mb = 1\n",
             )
         )
         suppliers = open_suppliers(place, stack)
@@ -86,9 +92,13 @@ def show(figures: Figures) -> None:
     by_part = ", ".join(f"{n} {part}" for part, n in sorted(kills.items()))
     print(f"{figures.rounds} rounds, {sum(kills.values())} kills: {by_part}; {HELD} {held} times")
     print("found by the kills of ingest (messages of suppliers with receipts):")
-    for what in ("not journalled", "journalled, not loaded", "without receipt"):
+    for what in (
+        "not journalled", "journalled, not loaded", "journalled apart, not loaded",
+        "without receipt",
+    ):  # fmt: skip
         times = figures.at_kill[f"kills with some {what}"]
         print(f"  {what}: {figures.at_kill[what]} (at {times} kills)")
+    print(f"messages that went through the overflow: {figures.apart}")
     safe = sum(n for name, n in figures.stored.items() if name != TRUSTING)
     print(f"readings of suppliers who wait for our word: {safe} published and stored")
     print("lost 0, double 0")

@@ -6,12 +6,13 @@ import signal
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import NamedTuple
 
-from checking import Checker
+from checking import OF_INGEST, OVERFLOW, Checker
 from installation import API, BROKER, INFLUXD, INGEST, FailedError, Installation
 from journal_view import read_entries
 from suppliers import PUSHING, TRUSTING, Book, PushingSupplier, TrustingSupplier
@@ -26,6 +27,7 @@ PUSHES = 20
 """Batches that are pushed in a round."""
 PATIENCE_S = 120
 HELD = "store held up"
+JOURNALLED = "journalled, not loaded"
 OFTEN = {INGEST: 4, BROKER: 2, INFLUXD: 2, API: 1}
 """How often each is killed; the API takes seconds to start."""
 
@@ -160,14 +162,18 @@ class Round:
         """What a kill of ingest found half done."""
         couriers = self._suppliers.couriers.values()
         waiting = {key for courier in couriers for key in courier.list_unreceipted()}
-        entries, _ = read_entries(self._place.journal, self._checker.positions["ingest"])
-        journalled = {receipt_id(entry.payload, entry.flags) for entry in entries}
-        loaded = self._place.stores.readings.position("ingest").entry
-        left = {
-            "not journalled": len(waiting - journalled),
-            "journalled, not loaded": sum(entry.entry > loaded for entry in entries),
-            "without receipt": len(waiting),
-        }
+        left: Counter[str] = Counter()
+        journalled: set[str] = set()
+        for journal, folder in OF_INGEST.items():
+            entries, _ = read_entries(
+                self._place.folder / "var" / folder, self._checker.positions[journal]
+            )
+            journalled.update(receipt_id(entry.payload, entry.flags) for entry in entries)
+            loaded = self._place.stores.readings.position(journal).entry
+            what = "journalled apart, not loaded" if journal == OVERFLOW else JOURNALLED
+            left[what] = sum(entry.entry > loaded for entry in entries)
+        left["not journalled"] = len(waiting - journalled)
+        left["without receipt"] = len(waiting)
         at_kill = self._checker.figures.at_kill
         at_kill.update(left)
         at_kill.update(f"kills with some {what}" for what, n in left.items() if n)

@@ -27,7 +27,7 @@ def decode_properties(
     address: str, properties: Mapping[str, Any], at: object, quality: Quality = Quality.NONE
 ) -> list[Decoded]:
     """The reading of properties that share an instant; none if none of them is a quantity."""
-    register, flow, pressure, level = (_first(properties, names) for names in _NAMES)
+    register, flow, pressure, level = [_first(properties, names) for names in _NAMES]
     if register is flow is pressure is level is None:
         return []
     return [decode_reading(address, at, (register, flow, pressure, level), int(quality))]

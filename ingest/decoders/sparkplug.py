@@ -13,7 +13,6 @@ not read, and a message of such metrics alone is counted as `alias_unknown`.
 
 import re
 import struct
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -97,7 +96,7 @@ def _decode_metrics(sender: str, message: Any, units: Mapping[str, Unit]) -> Ite
     duplicate or a conflict.
     """
     rows: dict[tuple[str, int | None, int], _Row] = {}
-    times: Counter[tuple[str, int | None, str]] = Counter()
+    times: dict[tuple[str, int | None, str], int] = {}
     bad: list[Decoded] = []
     for metric in message.metrics:
         folder, _, name = metric.name.rpartition("/")
@@ -109,9 +108,11 @@ def _decode_metrics(sender: str, message: Any, units: Mapping[str, Unit]) -> Ite
         stamp = metric.timestamp if metric.HasField("timestamp") else None
         quality = _quality(metric)
         if quality is None or quality == _GOOD:
-            place = (address, stamp, times[address, stamp, quantity])
-            times[address, stamp, quantity] += 1
-            row = rows.setdefault(place, _Row({}, {}))
+            place = address, stamp, quantity
+            times[place] = again = times.get(place, -1) + 1
+            row = rows.get((address, stamp, again))
+            if row is None:
+                row = rows[address, stamp, again] = _Row({}, {})
             row.values[quantity] = _value(metric)
             if unit:
                 row.sizes[quantity] = unit.size
@@ -136,6 +137,8 @@ def _seconds(milliseconds: int | None) -> object:
 
 def _quality(metric: Any) -> int | None:
     """What the sender says of a value, if it says anything."""
+    if not metric.HasField("properties"):
+        return None
     for key, value in zip(metric.properties.keys, metric.properties.values, strict=False):
         if key == "Quality":
             return value.int_value

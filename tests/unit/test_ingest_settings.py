@@ -32,7 +32,9 @@ def test_the_password_is_never_shown():
 
 
 def test_what_the_configuration_says_of_workers_and_reading_reaches_ingest():
-    said = Settings(ingest={"shared_group": "city", "worker": "a"}, mqtt={"fast": False})
+    said = Settings.model_validate(
+        {"ingest": {"shared_group": "city", "worker": "a"}, "mqtt": {"fast": False}}
+    )
     made = ingest_settings(said)
     assert (made.shared_group, made.worker) == ("city", "a")
     assert not mqtt_settings(said.mqtt).fast

@@ -1,6 +1,5 @@
 """Appends groups of messages, each made durable by one fdatasync."""
 
-import fcntl
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from ingest.errors import JournalError, JournalTakenError, JournalUnwritableError
+from ingest.errors import JournalError, JournalUnwritableError
 from ingest.journal.compression import compress_segment
 from ingest.journal.entries import (
     MARKER_BYTES,
@@ -20,6 +19,7 @@ from ingest.journal.entries import (
     encode_header,
     holds_entry,
 )
+from ingest.journal.lock import take_lock
 from ingest.journal.segments import (
     SegmentFiles,
     compressed_path,
@@ -225,7 +225,7 @@ def open_journal(
             can't be made durable.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = _lock(folder)
+    lock = take_lock(folder)
     segments = list_segments(folder)
     if len(segments) == 1 and _is_stillborn(folder, segments[0]):
         _put_aside(folder, segments.pop())
@@ -239,16 +239,6 @@ def open_journal(
         os.close(lock)
         raise
     return JournalWriter(folder, marker, lock, segment_bytes, committed, counts)
-
-
-def _lock(folder: Path) -> int:
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o640)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise JournalTakenError(f"{folder}: another process writes this journal") from error
-    return lock
 
 
 def _is_stillborn(folder: Path, segment: int) -> bool:

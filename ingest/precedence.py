@@ -16,6 +16,8 @@ _MANY = 200
 _SHARE = 9
 """How many times as long as the others the receiver has while it is busy."""
 _LONGEST_S = 2.0
+_LOOK_S = 0.005
+"""Seconds between looks at what waits for another loader."""
 _TURN_S = 0.0005
 """How long a thread may compute before another has its turn (the interpreter's own: 5 ms)."""
 
@@ -25,31 +27,36 @@ def shorten_turns() -> None:
     sys.setswitchinterval(_TURN_S)
 
 
-_LOOK_S = 0.005
-
-
 class Precedence:
     """Who is in a hurry; the receiver says so, the other threads heed it."""
 
     def __init__(self) -> None:
-        self._calm = threading.Event()
-        self._calm.set()
+        self._calm, self._calm_apart = threading.Event(), threading.Event()
+        self.note_silence()
 
-    def note_group(self, messages: int) -> None:
-        """The receiver has made so many messages durable at once."""
-        if messages >= _MANY:
-            self._calm.clear()
-        else:
-            self.note_silence()
+    def note_group(self, messages: int, apart: int = 0) -> None:
+        """The receiver has made so many messages durable at once, and so many that wait apart.
+
+        To these only the work for those who wait apart gives way: the others don't pay for it.
+        """
+        _note(self._calm, messages)
+        _note(self._calm_apart, messages + apart)
 
     def note_silence(self) -> None:
         """The receiver has nothing to do."""
-        if not self._calm.is_set():
-            self._calm.set()
+        self.note_group(0)
 
-    def give_way(self, worked_s: float) -> None:
-        """After so many seconds of work: pause while the receiver is busy."""
-        self._calm.wait(min(worked_s * _SHARE, _LONGEST_S))
+    def give_way(self, worked_s: float, *, apart: bool = False) -> None:
+        """After so many seconds of work, maybe for who waits apart: pause while it is busy."""
+        calm = self._calm_apart if apart else self._calm
+        calm.wait(min(worked_s * _SHARE, _LONGEST_S))
+
+
+def _note(calm: threading.Event, messages: int) -> None:
+    if messages >= _MANY:
+        calm.clear()
+    elif not calm.is_set():
+        calm.set()
 
 
 class Behind(Precedence):
@@ -65,9 +72,9 @@ class Behind(Precedence):
         self._first = first
         self._others = others
 
-    def give_way(self, worked_s: float) -> None:
+    def give_way(self, worked_s: float, *, apart: bool = True) -> None:
         """After so many seconds of work: pause while the receiver or the other loader is busy."""
-        self._first.give_way(worked_s)
+        self._first.give_way(worked_s, apart=apart)
         until = time.monotonic() + min(worked_s * _SHARE, _LONGEST_S)
         while self._others() and time.monotonic() < until:
             time.sleep(_LOOK_S)

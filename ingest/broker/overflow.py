@@ -100,12 +100,14 @@ class Overflow:
         if group is None or apart.isdisjoint(senders):
             return messages
         group.put([message for message in messages if message.supplier in apart])
+        others = [message for message in messages if message.supplier not in apart]
+        self._precedence.note_group(len(others), apart=len(group))
         try:
             group.commit()
         except JournalUnwritableError:
             group.discard()
             raise
-        return [message for message in messages if message.supplier not in apart]
+        return others
 
     def _judge(self, senders: set[str], group: Group | None) -> frozenset[str]:
         """Whose messages go to the overflow, if it is open."""

@@ -219,7 +219,7 @@ class Receipts:
 
     def _publish_next(self) -> None:
         try:
-            _, _, kind, about, size = self._waiting.get(timeout=0.2)
+            apart, _, kind, about, size = self._waiting.get(timeout=0.2)
         except queue.Empty:
             return
         began = time.monotonic()
@@ -229,7 +229,7 @@ class Receipts:
             self._publish(kind, describe_loaded(*about))
         else:
             self._publish(kind, describe_journalled(about))
-        self._precedence.give_way(time.monotonic() - began)
+        self._precedence.give_way(time.monotonic() - began, apart=apart)
 
     def _publish(self, kind: str, by_supplier: dict[str, Any]) -> None:
         at = self._clock.now().isoformat()

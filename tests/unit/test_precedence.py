@@ -4,9 +4,9 @@ import time
 from ingest.precedence import Precedence
 
 
-def waited(precedence, worked_s):
+def waited(precedence, worked_s, **more):
     began = time.monotonic()
-    precedence.give_way(worked_s)
+    precedence.give_way(worked_s, **more)
     return time.monotonic() - began
 
 
@@ -27,6 +27,15 @@ def test_a_pause_ends_as_soon_as_the_receiver_has_nothing_to_do():
     precedence.note_group(1_000)
     threading.Timer(0.05, precedence.note_silence).start()
     assert 0.04 <= waited(precedence, 10) < 0.5
+
+
+def test_to_messages_that_wait_apart_only_the_work_for_them_gives_way():
+    precedence = Precedence()
+    precedence.note_group(20, apart=1_000)
+    assert waited(precedence, 10) < 0.1
+    assert 0.18 <= waited(precedence, 0.02, apart=True) < 0.5
+    precedence.note_silence()
+    assert waited(precedence, 10, apart=True) < 0.1
 
 
 def test_however_long_the_work_was_the_pause_is_bounded():

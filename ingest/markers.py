@@ -10,7 +10,10 @@ from pathlib import Path
 
 from ingest.accounting import count_lost
 from ingest.errors import JournalError
+from ingest.journal.lock import is_taken
+from ingest.journal.segments import count_entries, find_marker, list_segments
 from ingest.ports import ReadingsSink
+from ingest.settings import JournalSettings
 
 UNKNOWN = ""
 """No folder has borne the name yet, or only under a version that kept no markers."""
@@ -47,18 +50,50 @@ def require_known(folder: Path, name: str, known: str, marker: str, *, begun: bo
     )
 
 
-def forget(sink: ReadingsSink, name: str) -> dict[str, int] | None:
+def forget(sink: ReadingsSink, own: JournalSettings, name: str) -> dict[str, int] | None:
     """Let a journal begin anew in an empty folder; what waited in it is counted as lost.
+
+    Args:
+        sink: the store that knows the journal.
+        own: the journal settings of this installation: the folder of `name` lies beside its own.
+        name: the journal's name.
 
     Returns:
         Messages that are now counted as lost, a supplier; None: the store knew none by that name.
+
+    Raises:
+        JournalError: the folder is not gone: a process has it open, or it bears the marker.
     """
     known = sink.marker(name)
     if known in {UNKNOWN, FORGOTTEN}:
         return None
+    folder = own.folder.with_name(own.folder.name + name.removeprefix(own.name))
+    _require_gone(folder, known, sink.position(name).entry)
     lost = count_lost(name, sink.tallies())
     if sink.swap_marker(name, known, FORGOTTEN, lost) != FORGOTTEN:
         return None
     return {
         tally.supplier: count for tally, count in lost.items() if tally.account == "undecodable"
     }
+
+
+def _require_gone(folder: Path, known: str, loaded: int) -> None:
+    """See that the journal known by a marker, of which so many entries are loaded, is not there.
+
+    Raises:
+        JournalError: it is.
+    """
+    if is_taken(folder):
+        raise JournalError(
+            f"{folder} is not gone: a process has it open. What it receives from now on would be "
+            "lost: stop that process first"
+        )
+    segments = list_segments(folder)
+    if not segments or find_marker(folder, segments).hex() != known:
+        return
+    unloaded = max(0, count_entries(folder, segments[-1], bytes.fromhex(known)) - loaded)
+    raise JournalError(
+        f"{folder} is not gone: it bears the marker that the store knows, and {unloaded} of its "
+        "messages are not loaded and would be lost: start ingest with it. To give them up all the "
+        "same, move the folder elsewhere first"
+    )

@@ -24,8 +24,9 @@ class MessageSum:
 
     @property
     def balanced(self) -> bool:
-        """Whether every received message is accounted for."""
-        return self.received == self.decoded + self.undecodable + self.set_aside + self.waiting
+        """Whether every received message is accounted for; fewer than none can't wait."""
+        counted = self.decoded + self.undecodable + self.set_aside + self.waiting
+        return self.received == counted and self.waiting >= 0
 
 
 @dataclass(frozen=True, slots=True)

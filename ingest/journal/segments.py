@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ingest.errors import JournalError
 from ingest.journal.compressed import CompressedSegment
-from ingest.journal.entries import SegmentHeader, decode_header
+from ingest.journal.entries import Entry, SegmentHeader, decode_entries, decode_header
 from water.loading import Position
 
 _PLAIN, _COMPRESSED, _UNDECODED = ".journal", ".journal.zst", ".undecoded"
@@ -153,6 +153,16 @@ def is_loaded(folder: Path, position: Position) -> bool:
     if header is not None and size == header[2]:
         return header[1].entry <= position.entry
     return (segments[-1], size) <= position[:2]
+
+
+def count_entries(folder: Path, segment: int, marker: bytes) -> int:
+    """How many entries the journal had when a segment ended, as far as the segment tells."""
+    files = SegmentFiles(folder, marker)
+    content = files.read(segment, 0, files.length(segment))
+    header = decode_header(content)
+    begun, at = (header[1].entry, header[2]) if header else (0, 0)
+    found = decode_entries(content[at:], segment, at, marker)
+    return max((one.entry for one in found if isinstance(one, Entry)), default=begun)
 
 
 class Kept(NamedTuple):

@@ -20,13 +20,15 @@ def forget(
     """Say that a journal's folder is gone for good: its name begins anew in an empty folder.
 
     Messages that the old folder held and nobody had loaded are lost with it; suppliers who
-    heard no receipt "loaded" send them again.
+    heard no receipt "loaded" send them again. Refused while the folder is there or a process has
+    it open; what another machine has can't be seen from here.
     """
     from ingest.markers import forget as forget_marker
-    from jieshui.wiring import open_stores
+    from jieshui.wiring import ingest_settings, open_stores
 
-    with open_stores(settings_from(config)) as stores:
-        lost = forget_marker(stores.readings, name)
+    settings = settings_from(config)
+    with open_stores(settings) as stores:
+        lost = forget_marker(stores.readings, ingest_settings(settings).journal, name)
         if lost is None:
             raise JieshuiError(f"the store knows no folder of a journal {name!r}")
     out = Console(soft_wrap=True)

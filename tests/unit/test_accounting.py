@@ -10,7 +10,7 @@ from ingest.journal import OVERSIZE, RETAINED, Entry
 from ingest.quota import Quota
 from ingest.settings import Limits, Source
 from ingest.topics import NOBODY, attribute
-from water.accounting import sum_messages, sum_readings
+from water.accounting import MessageSum, sum_messages, sum_readings
 from water.loading import Outcome, Tally
 from water.meters import KnownMeter
 from water.policy import Policy
@@ -139,3 +139,8 @@ def test_each_journal_counts_for_itself_and_the_sum_is_of_all():
     messages = sum_messages(tallies)["north"]
     assert (messages.received, messages.waiting) == (170, 20)
     assert messages.balanced
+
+
+def test_a_sum_in_which_fewer_than_none_wait_is_not_balanced():
+    assert MessageSum(received=7, decoded=7).balanced
+    assert not MessageSum(received=7, decoded=7, undecodable=23, waiting=-23).balanced

@@ -3,6 +3,7 @@
 import shutil
 import threading
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -37,6 +38,11 @@ def open_embedded(tmp_path):
 @pytest.fixture
 def sink(open_embedded):
     return open_embedded()
+
+
+@pytest.fixture
+def own(tmp_path):
+    return JournalSettings(tmp_path / "journal")
 
 
 @pytest.fixture
@@ -114,20 +120,24 @@ def test_of_two_that_claim_a_name_at_once_one_is_refused(sink, opened, monkeypat
         opened()
 
 
-def test_a_folder_that_is_gone_for_good_is_forgotten_and_an_empty_one_goes_on(sink, opened):
+def test_a_folder_that_is_gone_for_good_is_forgotten_and_an_empty_one_goes_on(
+    sink, own, opened, tmp_path
+):
     old, end = opened(messages=4)
     load_all(sink, end)
-    assert forget(sink, "ingest") == {}
+    (tmp_path / "journal").rename(tmp_path / "away")
+    assert forget(sink, own, "ingest") == {}
     new, begun = opened("new")
     assert new != old
     assert begun.entry == end.entry, "its entries are counted on, so that places never repeat"
     assert begun.segment > end.segment
     with pytest.raises(JournalError, match=new):
-        opened()
+        opened("away")
 
 
-def test_what_waited_in_a_forgotten_journal_stays_in_the_sum_as_lost(sink, opened):
+def test_what_waited_in_a_forgotten_journal_stays_in_the_sum_as_lost(sink, own, opened, tmp_path):
     opened(messages=10)
+    shutil.rmtree(tmp_path / "journal")
     with sink.load() as load:
         load.set_position("ingest", Position(1, 100, 4))
         load.add_tallies(
@@ -138,23 +148,55 @@ def test_what_waited_in_a_forgotten_journal_stays_in_the_sum_as_lost(sink, opene
                 Tally("north", "messages", "waiting", "ingest-2"): 3,
             }
         )
-    assert forget(sink, "ingest") == {"north": 6}
+    assert forget(sink, own, "ingest") == {"north": 6}
     tallies = sink.tallies()
     north = sum_messages(tallies)["north"]
     assert (north.received, north.decoded, north.undecodable, north.waiting) == (10, 4, 6, 3)
     assert tallies[Tally("north", "messages", "undecodable", "journal_lost")] == 6
     assert begin_after(sink, "ingest")[1] == {"north": 10}, "the next one numbers on"
-    assert forget(sink, "ingest") is None
+    assert forget(sink, own, "ingest") is None
 
 
-def test_what_the_store_does_not_know_is_not_forgotten(sink):
-    assert forget(sink, "nobody") is None
+def test_a_journal_that_a_process_has_open_is_not_forgotten(sink, own):
+    journal, _ = open_own_journal(own, sink, threading.Event())
+    with closing(journal), pytest.raises(JournalError, match="not gone: a process has it open"):
+        forget(sink, own, "ingest")
+    assert sink.marker("ingest") == journal.marker.hex()
+
+
+def test_a_journal_that_is_still_there_is_not_forgotten(sink, own, opened):
+    marker, end = opened(messages=10)
+    load_all(sink, end._replace(entry=4))
+    with pytest.raises(JournalError, match=r"not gone: .* 6 of its messages are not loaded"):
+        forget(sink, own, "ingest")
+    assert sink.marker("ingest") == marker
+
+
+def test_a_strangers_folder_is_not_in_the_way_of_forgetting(sink, own, opened, tmp_path):
+    opened(messages=1)
+    (tmp_path / "journal").rename(tmp_path / "away")
+    stranger, _ = open_own_journal(replace(own, name="other"), sink, threading.Event())
+    stranger.close()
+    assert forget(sink, own, "ingest") == {}
+
+
+def test_the_folder_of_a_place_is_looked_for_beside_the_own_one(sink, own, tmp_path):
+    place = replace(own, folder=tmp_path / "journal-2", name="ingest-2")
+    journal, _ = open_own_journal(place, sink, threading.Event())
+    with closing(journal), pytest.raises(JournalError, match="journal-2 is not gone"):
+        forget(sink, own, "ingest-2")
+
+
+def test_what_the_store_does_not_know_is_not_forgotten(sink, own):
+    assert forget(sink, own, "nobody") is None
     assert sink.marker("nobody") == ""
 
 
-def test_a_forgotten_journal_begins_in_no_folder_that_holds_something(sink, opened):
+def test_a_forgotten_journal_begins_in_no_folder_that_holds_something(sink, own, opened, tmp_path):
     opened(messages=4)
-    forget(sink, "ingest")
+    (tmp_path / "journal").rename(tmp_path / "away")
+    forget(sink, own, "ingest")
+    (tmp_path / "away").rename(tmp_path / "journal")
     with pytest.raises(JournalError, match="holds segments, but journal 'ingest' was said to be"):
         opened()
 

@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 SEED   ?= $(shell date +%N | sed 's/^0*//')
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-check demo-servers-check test test-docker crash-test hostile-test backlog-test daiad-test check format test-image servers bench bench-ingest bench-store bench-influx bench-telegraf bench-parts lock clean
+.PHONY: help setup demo demo-check demo-servers-check test test-docker crash-test hostile-test backlog-test daiad-test check format test-image servers bench bench-ingest bench-store bench-influx bench-telegraf bench-parts bench-kinds lock clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench-ingest: setup ## messages a second, acknowledged and stored, beside mosqui
 
 bench-parts: setup ## CPU time a reading, part by part, from the packets to the request
 	$(BIN)/python bench/parts.py
+
+bench-kinds: setup ## CPU time a message: every dialect, every kind of hostile message
+	$(BIN)/python bench/kinds.py
 
 bench-store: setup ## a year of 2,000 meters: volumes, nights, totals, beside bare DuckDB
 	$(BIN)/python bench/store.py --meters 2000 --days 365

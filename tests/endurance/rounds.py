@@ -130,8 +130,12 @@ class Round:
             actions.append((one.at, lambda part=one.part: self._kill(part)))
             actions.append((one.at + one.down, lambda part=one.part: self._start(part)))
         if dice.random() < 0.3:
-            begin = dice.uniform(0, LOAD_S / 2)
-            actions.append((begin, self._hold_store(dice.uniform(0.1, 0.6))))
+            begin, seconds = dice.uniform(0, LOAD_S / 2), dice.uniform(0.1, 0.6)
+            actions.append((begin, self._hold_store(seconds)))
+            if dice.random() < 0.5:  # while what is held up waits, some of it apart
+                at = begin + 0.9 * seconds
+                actions.append((at, lambda: self._kill(INGEST)))
+                actions.append((at + dice.uniform(0, 0.3), lambda: self._start(INGEST)))
         return sorted(actions, key=lambda action: action[0])
 
     def _kill(self, name: str) -> None:

@@ -24,6 +24,7 @@ from water.readings import Quality
 
 DELAYS = {"least_delay_s": 0.0, "median_delay_s": 0.5, "p95_delay_s": 0.95, "most_delay_s": 1.0}
 """What is kept of the delays of a meter's day: column → share of them that it is not below."""
+_WITHOUT_DELAY = Quality.CLOCK_ASSUMED | Quality.HISTORY
 BACKWARD_DAYS = 30
 """A register that ran backwards is told of for so many days."""
 REFUSED_SHARE = 0.05
@@ -40,8 +41,8 @@ def compute_arrivals(
     Arrival rate 数据到报率 = received / expected, completeness 数据完整率 = valid / expected.
     Expected = seconds in service / nominal interval; valid = neither excluded by the series check
     nor corrected or voided by people. What people entered was not received.
-    A delay is received_at − at of a reading that carried an instant of its own: the way that it
-    takes, plus the error of the meter's clock.
+    A delay is received_at − at of a reading that was sent and carried an instant of its own: the
+    way that it takes, plus the error of the meter's clock. One of a file of history has none.
 
     Args:
         checked: the frame that `check_series` returned, of these days.
@@ -95,7 +96,7 @@ def _delays(
 ) -> dict[str, np.ndarray]:
     """The quantiles DELAYS of received_at − at in each cell, seconds; NaN where nothing tells."""
     quality = checked[QUALITY].to_numpy(dtype=np.int64)
-    telling = here & (quality & Quality.CLOCK_ASSUMED == 0)
+    telling = here & (quality & _WITHOUT_DELAY == 0)
     delay = (to_seconds(checked, RECEIVED_AT) - to_seconds(checked, AT))[telling]
     of = cell[telling]
     order = np.lexsort((delay, of))

@@ -207,7 +207,8 @@ class Reading(BaseModel):
     pressure_mpa: float | None = None
     level_m: float | None = None
     quality: int = Field(
-        0, description="位掩码 bit mask: 1 alarm, 2 battery, 4 clock, 8 empty pipe"
+        0,
+        description="位掩码 bit mask: 1 alarm, 2 battery, 4 clock, 8 empty pipe, 128 of a file",
     )
 
 
@@ -400,6 +401,9 @@ class Replay(BaseModel):
         description="new, completed, changed, known_conflict, unchanged, refused"
     )
     from_quarantine: int = Field(description="现可通过的隔离读数 in quarantine, and passing today")
+    unmatched: int = Field(
+        description="报文中已无对应的隔离读数 staying in quarantine: given no more"
+    )
     became: dict[str, int] = Field(description="采纳结果 what the adopted readings became")
     moved: list[dict[str, Any]] = Field(
         description="报文去向 how messages would be counted: from, to, count"

@@ -10,8 +10,8 @@ QUANTITIES = ("register_m3", "flow_m3_h", "pressure_mpa", "level_m")
 class Quality(IntFlag):
     """What is said about a reading beside its values (a bit mask, 0 = nothing said).
 
-    The first ones come from the device or its platform and are stored. The last ones are what
-    people's edits say: they stand only where edits are laid over readings, never in a store.
+    Those of the device or its platform, and HISTORY, are stored. ESTIMATED, ENTERED and OVERRULED
+    are what people's edits say: they stand only where edits are laid over readings.
     """
 
     NONE = 0
@@ -27,6 +27,8 @@ class Quality(IntFlag):
     """No meter sent a reading of this instant: a person entered it."""
     OVERRULED = 64
     """The register that the meter sent was corrected or voided by people."""
+    HISTORY = 128
+    """It came from a file of history: its arrival is the import's, and tells nothing of a delay."""
 
 
 class Reading(NamedTuple):

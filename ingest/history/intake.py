@@ -13,9 +13,9 @@ import structlog
 from ingest.accounting import ACCOUNTS
 from ingest.agreements import Agreements
 from ingest.batch import Batch
-from ingest.decoders import DIALECTS
 from ingest.errors import JournalUnwritableError
 from ingest.groups import Group
+from ingest.history.decoding import decode_history
 from ingest.history.log import HistoryLog
 from ingest.history.rows import FORM, ReadRow, Row, Unfit
 from ingest.intake import Body
@@ -23,7 +23,6 @@ from ingest.journal import Message
 from ingest.places import import_place
 from ingest.precedence import Precedence
 from ingest.settings import IngestSettings
-from water.dialects import Dialect
 from water.loading import Outcome, Position, Tally
 from water.refusals import Refusal
 
@@ -110,7 +109,7 @@ class Import:
 
 def history_settings(settings: IngestSettings) -> IngestSettings:
     """How an import is judged: written in our own form, whatever dialect its addresses are of."""
-    own_form = Agreements(form=DIALECTS[Dialect.JIESHUI])
+    own_form = Agreements(form=decode_history)
     limits = replace(settings.limits, payload_bytes=_MESSAGE_BYTES)
     return replace(settings, agreements=own_form, limits=limits)
 

@@ -20,7 +20,9 @@ from jieshui.errors import JieshuiError
 from jieshui.main import app
 from jieshui.wiring import build_analysis, open_stores
 from storage.registry.models import DeviceRow, MeterRow, SupplierRow
+from storage.registry.suppliers import load_supplier_days
 from water.accounting import sum_messages, sum_readings
+from water.viewer import Role, Viewer
 
 METERS = 4
 FIRST = datetime(2019, 3, 1, tzinfo=UTC)  # beyond oldest_days, within history_days
@@ -211,4 +213,8 @@ def test_days_of_history_get_their_volumes(config, tmp_path):
             service._turn.release()
         day = date(2019, 3, 2)
         daily = stores.volumes.load_daily(["M0"], day, day)
+        with stores.engine.connect() as connection:
+            found = load_supplier_days(connection, Viewer("a", Role.BUREAU), "north", day, day)
     assert daily["volume_m3"].tolist() == [24.0]  # 96 quarter-hours of 0.25 m³
+    assert found is not None
+    assert (found["arrived"]["received"], found["least_delays"]) == (4 * 96, [])

@@ -56,6 +56,17 @@ def test_the_delays_of_a_day_are_those_of_readings_that_bear_their_own_time():
     assert found.loc["m3"].isna().all()
 
 
+def test_a_reading_of_a_file_is_received_and_has_no_delay():
+    meters = [Meter(m, "s1", MeterRole.CUSTOMER) for m in ("m1", "m2")]
+    rows = [("m1", 1, "good"), ("m1", 2, "good"), ("m2", 1, "good")]
+    said = [Quality.HISTORY, 0, Quality.HISTORY | Quality.LOW_BATTERY]
+    frame = compute_arrivals(checked(rows, [400_000, 5, 400_000], said), meters, DAY, DAY, CITY)
+    found = frame.set_index("meter_id")
+    assert found["received"].tolist() == [2, 1]
+    assert found.loc["m1", list(DELAYS)].tolist() == [5] * 4
+    assert found.loc["m2", list(DELAYS)].isna().all()
+
+
 def test_1398_of_1440_is_97_percent():
     meter = Meter("m1", "s1", MeterRole.CUSTOMER, interval_s=60)
     rows = [("m1", i / 60, "good") for i in range(1_398)]

@@ -1,7 +1,7 @@
 """Replays as people ask for them: a job of ingest, with the parts that other workers do of it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -63,6 +63,30 @@ def list_replays(jobs: Jobs) -> list[Row]:
     return [_sum_up(jobs, row) for row in newest]
 
 
+def adopted_by(replay: Row, replays: Iterable[Row]) -> int | None:
+    """The newest adoption, asked for after a replay, that loads all of its window; None: none does.
+
+    Args:
+        replay: one of `replays`.
+        replays: as `list_replays` gives them.
+    """
+    covering = (row["id"] for row in replays if row["adopts"] and _covers(row, replay))
+    return max((job for job in covering if job > replay["id"]), default=None)
+
+
+def _covers(adoption: Row, replay: Row) -> bool:
+    if adoption["state"] == "failed":
+        return False
+    begins, ends = (datetime.fromisoformat(adoption[name]) for name in ("start", "end"))
+    first, last = (datetime.fromisoformat(replay[name]) for name in ("start", "end"))
+    return (
+        begins <= first
+        and last <= ends
+        and adoption["supplier"] in {"", replay["supplier"]}
+        and adoption["undecodable"] <= replay["undecodable"]
+    )
+
+
 def _sum_up(jobs: Jobs, job: Row) -> Row:
     handed_on: Mapping[str, int] = (job["outcome"] or {}).get("handed_on") or {}
     of_others = {name: jobs.job(part) or _AWAY for name, part in handed_on.items()}
@@ -85,6 +109,7 @@ def _sum_up(jobs: Jobs, job: Row) -> Row:
         "messages": _sum(outcomes, "messages"),
         "readings": _sum(outcomes, "readings"),
         "from_quarantine": sum(outcome.get("from_quarantine", 0) for outcome in outcomes),
+        "unmatched": sum(outcome.get("unmatched", 0) for outcome in outcomes),
         "became": _sum(outcomes, "became"),
         "moved": [row for outcome in outcomes for row in outcome.get("moved", ())],
         "gone": _sum_gone(outcomes),

@@ -1,20 +1,25 @@
 """The panel of replays: what today's decoders would make of a window, and its adoption."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, time, timedelta
 
 from nicegui import run, ui
 
 from api.pages import parts
 from api.pages.figures import write_number, write_percent
+from api.pages.replay_examples import draw_examples
 from api.pages.tables import Column, instant, show_table, word
 from api.pages.texts import Texts
 from api.pages.visit import Visit, reopen
-from api.replays import ask_adoption, ask_replay, list_replays
+from api.replays import adopted_by, ask_adoption, ask_replay, list_replays
 from api.rights import may_reload
 from water.pages import Page, Row
 
 _DAYS = 7
 """How far back the form begins."""
+_POLL_S = 2.0
+"""How often the list is loaded anew while a replay in it has not ended."""
+_ENDED = {"done", "failed"}
 
 
 def load_replays(visit: Visit) -> list[Row] | None:
@@ -24,24 +29,117 @@ def load_replays(visit: Visit) -> list[Row] | None:
 
 def draw_replays(visit: Visit, replays: list[Row]) -> None:
     """What was asked for, what it found, and a form to ask for another one."""
+    with parts.panel(visit.texts["replays"]):
+        ui.label(visit.texts["replays_rule"]).classes("js-note")
+        form = ui.column().classes("w-full items-stretch")
+        listing = _Listing(visit, replays)
+        with form:
+            _draw_form(visit, listing.reload)
+
+
+class _Listing:
+    """The table of replays, and one of them looked at; drawn anew until all have ended.
+
+    The form beside it is left alone: what somebody has chosen there stays.
+    """
+
+    def __init__(self, visit: Visit, replays: list[Row]) -> None:
+        self._visit = visit
+        self._replays: list[Row] = []
+        self._chosen: int | None = None
+        self._place = ui.column().classes("w-full items-stretch")
+        self._timer = ui.timer(_POLL_S, self.reload, active=False, immediate=False)
+        self._ask_whether = _question(visit.texts)
+        self._draw(replays)
+
+    async def reload(self) -> None:
+        """Load the list, and draw it where it says something else than before."""
+        replays = await run.io_bound(_load_anew, self._visit)
+        if replays is None:
+            ui.navigate.to(self._visit.address())
+        elif replays != self._replays:
+            self._draw(replays)
+
+    def _draw(self, replays: list[Row]) -> None:
+        self._replays = replays
+        self._timer.active = any(row["state"] not in _ENDED for row in replays)
+        self._place.clear()
+        with self._place:
+            _draw_table(self._visit, replays)
+            done = [row for row in replays if row["adopts"] is None and row["state"] == "done"]
+            if done:
+                self._draw_one(done)
+
+    def _draw_one(self, done: list[Row]) -> None:
+        """One of the replays that are done: its examples, and its adoption."""
+        texts = self._visit.texts
+        by_id = {row["id"]: row for row in done}
+        chosen = by_id.get(self._chosen or 0, done[0])
+        adopted = adopted_by(chosen, self._replays)
+        with ui.element("div").classes("js-filters"):
+            choice = ui.select(list(by_id), value=chosen["id"], label=texts["job"])
+            choice.props("outlined dense options-dense")
+            choice.on_value_change(lambda: self._choose(choice.value))
+            if adopted is None:
+                ui.button(texts["adopt_replay"], icon="done", on_click=lambda: self._adopt(chosen))
+            else:
+                ui.label(texts.say("adopted_by", job=adopted)).classes("js-note")
+        draw_examples(self._visit, chosen["sample"])
+
+    def _choose(self, job: int) -> None:
+        self._chosen = job
+        self._draw(self._replays)
+
+    async def _adopt(self, replay: Row) -> None:
+        said = self._visit.texts.say(
+            "adopt_sure", job=replay["id"], found=_write_found(self._visit, replay)
+        )
+        if not await self._ask_whether(said):
+            return
+        try:
+            await run.io_bound(_adopt, self._visit, replay["id"])
+        except (KeyError, ValueError) as error:
+            ui.notify(str(error), type="negative")
+            return
+        await self.reload()
+
+
+def _question(texts: Texts) -> Callable[[str], Awaitable[bool]]:
+    """A dialog that asks whether replays shall be adopted."""
+    with ui.dialog() as dialog, ui.card():
+        sentence = ui.label()
+        with ui.row():
+            ui.button(texts["cancel"], on_click=lambda: dialog.submit(False)).props("flat no-caps")
+            ui.button(texts["adopt_now"], on_click=lambda: dialog.submit(True)).props(
+                "unelevated no-caps color=primary"
+            )
+
+    async def ask(said: str) -> bool:
+        sentence.text = said
+        return bool(await dialog)
+
+    return ask
+
+
+def _load_anew(visit: Visit) -> list[Row] | None:
+    now = reopen(visit)
+    return load_replays(now) if now is not None else None
+
+
+def _draw_table(visit: Visit, replays: list[Row]) -> None:
     texts = visit.texts
-    with parts.panel(texts["replays"]) as side:
-        ui.label(texts["replays_rule"]).classes("js-note")
-        _draw_form(visit)
-        columns = [
-            Column("id", texts["job"]),
-            Column("adopts", texts["adopts"]),
-            word("state", texts["state"], "job_state", visit),
-            Column("progress", texts["progress"], lambda row: write_percent(row["progress"])),
-            instant("start", texts["replay_from"], visit),
-            instant("end", texts["replay_to"], visit),
-            Column("supplier", texts["supplier"]),
-            Column("found", texts["found"], lambda row: _write_found(visit, row), wrap=True),
-            Column("asked_by", texts["asked_by"]),
-        ]
-        rows = [_with_instants(row) for row in replays]
-        show_table(visit, "replays", columns, Page(rows), side=side)
-        _draw_adoption(visit, replays)
+    columns = [
+        Column("id", texts["job"]),
+        Column("adopts", texts["adopts"]),
+        word("state", texts["state"], "job_state", visit),
+        Column("progress", texts["progress"], lambda row: write_percent(row["progress"])),
+        instant("start", texts["replay_from"], visit),
+        instant("end", texts["replay_to"], visit),
+        Column("supplier", texts["supplier"]),
+        Column("found", texts["found"], lambda row: _write_found(visit, row), wrap=True),
+        Column("asked_by", texts["asked_by"]),
+    ]
+    show_table(visit, "replays", columns, Page([_with_instants(row) for row in replays]))
 
 
 def _with_instants(row: Row) -> Row:
@@ -79,7 +177,7 @@ def _counts(row: Row) -> dict[str, int]:
     }
 
 
-def _draw_form(visit: Visit) -> None:
+def _draw_form(visit: Visit, reload: Callable[[], Awaitable[None]]) -> None:
     texts = visit.texts
     today = visit.context.clock.now().astimezone(visit.zone).date()
     with ui.element("div").classes("js-filters"):
@@ -97,7 +195,7 @@ def _draw_form(visit: Visit) -> None:
         except ValueError:
             ui.notify(texts["replay_bad_window"], type="warning")
             return
-        ui.navigate.to(visit.address())
+        await reload()
 
     ui.button(texts["ask_replay"], icon="replay", on_click=ask).props("outline dense no-caps")
 
@@ -117,28 +215,6 @@ def _ask(visit: Visit, start: datetime, end: datetime, supplier: str, undecodabl
     if now is not None and may_reload(now.viewer):
         jobs, name = now.context.jobs, now.viewer.name
         ask_replay(jobs, name, start, end, supplier, undecodable=undecodable)
-
-
-def _draw_adoption(visit: Visit, replays: list[Row]) -> None:
-    """Which of the replays that are done to adopt, and the button that does."""
-    texts = visit.texts
-    done = [row["id"] for row in replays if row["adopts"] is None and row["state"] == "done"]
-    if not done:
-        return
-    with ui.element("div").classes("js-filters"):
-        choice = ui.select(done, value=done[0], label=texts["job"]).props("outlined dense")
-
-    async def adopt() -> None:
-        try:
-            await run.io_bound(_adopt, visit, int(choice.value))
-        except (KeyError, ValueError) as error:
-            ui.notify(str(error), type="negative")
-            return
-        ui.navigate.to(visit.address())
-
-    ui.button(texts["adopt_replay"], icon="done", on_click=adopt).props(
-        "unelevated dense no-caps color=primary"
-    )
 
 
 def _adopt(visit: Visit, replay_id: int) -> None:

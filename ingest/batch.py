@@ -23,6 +23,7 @@ from water.loading import Outcome, Position, Refused, Tally
 from water.policy import Policy
 from water.readings import Reading
 from water.refusals import Refusal, SetAside, Undecodable
+from water.texts import storable
 from water.tuples import make_tuple
 
 number_of = itemgetter(Entry._fields.index("supplier"), Entry._fields.index("number"))
@@ -227,12 +228,17 @@ class Batch:
     def _refuse(
         self, entry: Entry, dialect: str, decoded: Decoded, part: int, reason: Refusal, detail: str
     ) -> Refused:
-        at = decoded.at if decoded.at is not None and -_INT64 <= decoded.at < _INT64 else None
         row = (
-            entry.supplier, reason.value, detail, dialect, decoded.address, at,
+            entry.supplier, reason.value, storable(detail), storable(dialect),
+            storable(decoded.address), storable_instant(decoded.at),
             entry.received_ms // 1000, entry.segment, entry.offset, part, self.journal,
         )  # fmt: skip
         return make_tuple(Refused, row)
+
+
+def storable_instant(at: int | None) -> int | None:
+    """The instant of a refused reading (epoch seconds), if a store can hold it at all."""
+    return at if at is not None and -_INT64 <= at < _INT64 else None
 
 
 def accepted_parts(judgement: Judgement) -> list[int]:

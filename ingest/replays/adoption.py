@@ -22,13 +22,14 @@ from ingest.events import EVENT, list_events
 from ingest.journal.undecoded import note_adopted
 from ingest.ports import LoadTransaction, MeterEvents, ReadingsSink
 from ingest.quota import Quota
-from ingest.replays.difference import Change, Page
+from ingest.replays.difference import Change, Message, Page
+from ingest.replays.held import Held, match_parts
 from water.loading import Outcome, Position, Tally
 
 _OFFERED = frozenset({Change.NEW, Change.COMPLETED, Change.CHANGED})
 
-Quarantined = Mapping[tuple[int, int], Mapping[int, int]]
-"""(segment, offset) → number of the reading in the message → id of the row of the quarantine."""
+Quarantined = Mapping[tuple[int, int], Sequence[Held]]
+"""(segment, offset) → the rows of the quarantine of the message there."""
 
 
 class Offer(NamedTuple):
@@ -114,18 +115,32 @@ class Adoption:
         return _count_readings(offers, outcomes or [Outcome.STORED] * len(offers))
 
 
-def choose(page: Page, quarantined: Quarantined) -> list[Offer]:
-    """The readings of a page that are to be loaded."""
+def choose(page: Page, quarantined: Quarantined) -> tuple[list[Offer], int]:
+    """The readings of a page that are to be loaded.
+
+    Returns:
+        The readings, and how many rows of the quarantine stand for none of the messages' readings.
+    """
     offers: list[Offer] = []
+    unmatched = 0
     for message, judgement in page.each():
-        place = message.entry.segment, message.entry.offset
-        rows = quarantined.get(place) or {}
+        held = quarantined.get((message.entry.segment, message.entry.offset), ())
+        rows = _find_rows(page, message, held)
+        unmatched += len(held) - len(rows)
         indexes = range(judgement.first, judgement.end)
         for index, part in zip(indexes, accepted_parts(judgement), strict=True):
             row = None if message.undecoded else rows.get(part)
             if message.undecoded or row is not None or page.changes[index] in _OFFERED:
                 offers.append(Offer(index, message.entry.supplier, row, message.undecoded))
-    return offers
+    return offers, unmatched
+
+
+def _find_rows(page: Page, message: Message, held: Sequence[Held]) -> dict[int, int]:
+    """Number of a reading in its message → id of the row of the quarantine that stands for it."""
+    if not held:
+        return {}
+    readings = page.batch.rules.read(message.entry).readings
+    return {part: row for row, part in match_parts(held, readings).items()}
 
 
 def _count_messages(page: Page) -> Counter[Tally]:

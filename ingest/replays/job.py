@@ -12,6 +12,7 @@ from ingest.ports import MeterEvents, ReadingsSink
 from ingest.quota import Quota
 from ingest.replays.adoption import Adoption, choose
 from ingest.replays.difference import Diff, Message, attribute_today, read_window
+from ingest.replays.held import Held, held_in
 from ingest.settings import Limits
 from water.jobs import ADOPT_REPLAY, Job
 from water.loading import Position
@@ -59,7 +60,8 @@ class Replay:
         self._diff = Diff(remembers=not self._adopts)
         self._became: Counter[str] = Counter()
         self._from_quarantine = 0
-        self._quarantined: dict[tuple[int, int], dict[int, int]] = {}
+        self._unmatched = 0
+        self._quarantined: dict[tuple[int, int], list[Held]] = {}
         self._cursor: str | None = None
         self._rows_left = not self._window.undecodable
         self._span: Span | None = None
@@ -99,6 +101,7 @@ class Replay:
         """What was found so far, and how far that is (`progress` from 0 to 1)."""
         said = self._diff.describe() | {"progress": self._progress()}
         said["from_quarantine"] = self._from_quarantine
+        said["unmatched"] = self._unmatched
         if self._reached_ms is not None:
             said["reached"] = _show(self._reached_ms)
         span, start_ms = self._span, self._window.start_ms
@@ -117,8 +120,8 @@ class Replay:
         )
         for row in page.rows:
             if row["journal"] == self._journal:
-                parts = self._quarantined.setdefault((row["segment"], row["offset"]), {})
-                parts[row["part"]] = row["id"]
+                place = row["segment"], row["offset"]
+                self._quarantined.setdefault(place, []).append(held_in(row))
         self._cursor = page.next
         self._rows_left = page.next is not None
 
@@ -151,7 +154,7 @@ class Replay:
 
     def _do_page(self, messages: list[Message], position: Position, rules: Rules) -> None:
         page = self._diff.judge(messages, self._sink, rules, self._journal)
-        offers = choose(page, self._quarantined)
+        offers, unmatched = choose(page, self._quarantined)
         if self._adopts:
             quota = Quota(self._limits, self._sink.quarantine_depth())
             folder = self._reader.folder
@@ -159,6 +162,7 @@ class Replay:
             self._became += adoption.adopt(page, offers, position)
         from_quarantine = {offer.place for offer in offers if offer.row is not None}
         self._from_quarantine += len(from_quarantine)
+        self._unmatched += unmatched
         self._diff.count(page, from_quarantine)
 
     def _progress(self) -> float:

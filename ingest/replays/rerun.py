@@ -14,6 +14,7 @@ from ingest.errors import IngestError
 from ingest.journal import JournalReader
 from ingest.ports import ReadingsSink
 from ingest.replays.difference import attribute_today
+from ingest.replays.held import held_in, match_parts
 from water.loading import Outcome, Refused, Tally
 from water.readings import Reading
 from water.refusals import Refusal
@@ -31,20 +32,25 @@ Row = Mapping[str, Any]
 class Rerun:
     """What a re-run came to.
 
-    `passed` rows were stored (or were there already), `refused` ones stay in quarantine, `gone`
+    `passed` rows were stored (or were there already), `refused` ones stay in quarantine, and so
+    do `unmatched` ones, whose reading the message gives no more (`ingest.replays.held`); `gone`
     ones stand in a part of the journal that is no longer kept. `elsewhere` are the journals of
     other workers that hold further rows: only those workers can read them.
     """
 
     passed: int = 0
     refused: int = 0
+    unmatched: int = 0
     gone: int = 0
     elsewhere: set[str] = field(default_factory=set[str])
     outcomes: Counter[str] = field(default_factory=Counter[str])
 
     def describe(self) -> dict[str, object]:
         """The outcome of the job, as people and programs read it."""
-        counts = {"passed": self.passed, "refused": self.refused, "gone": self.gone}
+        counts = {
+            "passed": self.passed, "refused": self.refused,
+            "unmatched": self.unmatched, "gone": self.gone,
+        }  # fmt: skip
         return {**counts, **self.outcomes}
 
 
@@ -128,15 +134,17 @@ def _judge_again(
 ) -> Iterator[tuple[int, Reading]]:
     """The rows that pass now, with their readings; rows of one message are read once."""
     for (segment, offset), group in groupby(rows, key=itemgetter("segment", "offset")):
+        held = [held_in(row) for row in group]
         entry = reader.read_entry(segment, offset)
+        if entry is None:
+            rerun.gone += len(held)
+            continue
         # (One that was nobody's has rows since a replay, once its topic had a supplier.)
-        entry = attribute_today(entry, rules) if entry else None
-        contents = rules.read(entry) if entry else None
-        for row in group:
-            part: int = row["part"]
-            if entry is None or contents is None or part >= len(contents.readings):
-                rerun.gone += 1
-                continue
+        entry = attribute_today(entry, rules)
+        contents = rules.read(entry)
+        parts = match_parts(held, contents.readings)
+        rerun.unmatched += len(held) - len(parts)
+        for row, part in parts.items():
             judged = check(
                 contents.readings[part],
                 entry.supplier,
@@ -146,6 +154,6 @@ def _judge_again(
                 rules.policy,
             )
             if isinstance(judged, Reading):
-                yield row["id"], judged
+                yield row, judged
             else:
                 rerun.refused += 1

@@ -137,6 +137,8 @@ def _print(found: dict[str, Any]) -> None:
             out.print(table)
     if found["from_quarantine"]:
         out.print(f"Of these {found['from_quarantine']:,} lie in quarantine and pass now.")
+    if found["unmatched"]:
+        out.print(f"{found['unmatched']:,} in quarantine are given no more, and stay there.")
     _print_moved(out, found)
     for kind, rows in found["sample"].items():
         out.print(f"{kind}, for example:")

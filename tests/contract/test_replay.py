@@ -256,6 +256,61 @@ def test_a_reading_that_passes_by_now_leaves_quarantine(plant):
     assert [row["address"] for row in plant.store.page_refused().rows] == ["m9"]
 
 
+def many(*readings):
+    """A message of the dialect "late" with these readings: meter, minutes ago, register."""
+    written = ",".join(
+        f'{{"meter":"{meter}","at":{NOW - 60 * minutes},"register_m3":{register}}}'
+        for meter, minutes, register in readings
+    )
+    return "north", "water/v1/north/late/-/reading", f"[{written}]".encode()
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("way", ["rerun", "replay"])
+def test_a_reading_leaves_quarantine_though_a_mended_decoder_numbers_it_otherwise(
+    plant, monkeypatch, way
+):
+    decode = DIALECTS["jieshui"]
+    monkeypatch.setitem(DIALECTS, "late", lambda *about: decode(*about)[1:])
+    plant.rules = rules("north", without={"m2"})
+    plant.send(many(("m1", 2, 1), ("m1", 1, 2), ("m2", 1, 9)))
+    plant.load()
+    assert plant.store.page_refused().rows[0]["part"] == 1
+    plant.rules = rules("north")
+    monkeypatch.setitem(DIALECTS, "late", decode)
+    if way == "rerun":
+        said = rerun_quarantine({}, "ingest", plant.reader, plant.store, plant.rules).describe()
+        assert said == {"passed": 1, "refused": 0, "unmatched": 0, "gone": 0, "stored": 1}
+    else:
+        said = plant.run(ADOPT_REPLAY)
+        assert (said["from_quarantine"], said["unmatched"]) == (1, 0)
+        assert said["became"] == {"stored": 2}
+    assert ("m2", 9.0) in plant.registers()
+    assert not plant.store.page_refused().rows
+    plant.run(ADOPT_REPLAY)
+    _, readings = plant.sums()
+    assert (readings.decoded, readings.stored, readings.quarantined) == (3, 3, 0)
+
+
+@pytest.mark.embedded
+def test_a_row_whose_reading_is_given_no_more_stays_and_is_said(plant, monkeypatch):
+    decode = DIALECTS["jieshui"]
+    monkeypatch.setitem(DIALECTS, "late", decode)
+    plant.rules = rules("north", without={"m2"})
+    plant.send(many(("m1", 2, 1), ("m2", 1, 9), ("m1", 1, 2)))
+    plant.load()
+    plant.rules = rules("north")
+    monkeypatch.setitem(DIALECTS, "late", lambda *about: [d for d in decode(*about)
+                                                          if d.address != "m2"])  # fmt: skip
+    rerun = rerun_quarantine({}, "ingest", plant.reader, plant.store, plant.rules)
+    assert rerun.describe() == {"passed": 0, "refused": 0, "unmatched": 1, "gone": 0}
+    said = plant.run(ADOPT_REPLAY)
+    assert (said["from_quarantine"], said["unmatched"]) == (0, 1)
+    assert [row["address"] for row in plant.store.page_refused().rows] == ["m2"]
+    _, readings = plant.sums()
+    assert (readings.decoded, readings.stored, readings.quarantined) == (3, 2, 1)
+
+
 @pytest.mark.embedded
 def test_what_is_no_longer_decoded_is_said_and_stays(plant):
     plant.send(ours("m1", 1), ours("m2", 2))

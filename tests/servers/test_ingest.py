@@ -413,7 +413,7 @@ def test_a_quarantined_reading_is_stored_once_its_meter_is_registered(mosquitto,
     running.wait(lambda: 1 in running.jobs.outcomes, "the job is done")
     failed, outcome = running.jobs.outcomes[1]
     assert not failed
-    assert outcome == {"passed": 1, "refused": 1, "gone": 0, "stored": 1}
+    assert outcome == {"passed": 1, "refused": 1, "unmatched": 0, "gone": 0, "stored": 1}
     tallies = running.store.tallies()
     assert sum_readings(tallies)["north"].balanced
     assert Counter(tallies)[Tally("north", "readings", "stored")] == 1

@@ -73,6 +73,6 @@ def test_what_lies_beyond_the_buckets_retention_is_quarantined_and_the_rest_is_s
     assert (item["stored"], item["refused"]) == (3, [(1, "store_refused"), (3, "store_refused")])
     again = rerun_quarantine({}, "ingest", reader, store, RULES).describe()
     journal.close()
-    assert again == {"passed": 0, "refused": 2, "gone": 0}
+    assert again == {"passed": 0, "refused": 2, "unmatched": 0, "gone": 0}
     assert sum_readings(store.tallies())["north"] == readings
     assert len(store.page_refused().rows) == 2

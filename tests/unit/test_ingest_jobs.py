@@ -86,7 +86,7 @@ def test_rows_of_other_journals_are_handed_on_to_their_workers(worker, queue, st
     assert first.do_next()
     state, outcome = outcome_of(queue, job)
     handed = outcome["handed_on"]["ingest-2"]
-    done = {"passed": 1, "refused": 0, "gone": 0, "stored": 1}
+    done = {"passed": 1, "refused": 0, "unmatched": 0, "gone": 0, "stored": 1}
     assert (state, outcome) == ("done", {**done, "handed_on": {"ingest-2": handed}})
     assert store.quarantine_depth() == {"north": 1}
     assert not first.do_next(), "only the second can do it"

@@ -305,12 +305,12 @@ def test_a_rerun_stores_what_the_server_takes_now_and_keeps_what_it_refuses_agai
     append_batch(journal, 0, 1, 2)
     sink.refused = 1
     load_all(make_loader(journal, sink))
-    assert rerun(journal, sink) == {"passed": 0, "refused": 1, "gone": 0}
+    assert rerun(journal, sink) == {"passed": 0, "refused": 1, "unmatched": 0, "gone": 0}
     _, readings = sums(sink)
     assert readings.balanced
     assert (readings.stored, readings.quarantined) == (2, 1)
     sink.refused = None
-    assert rerun(journal, sink) == {"passed": 1, "refused": 0, "gone": 0, "stored": 1}
+    assert rerun(journal, sink) == {"passed": 1, "refused": 0, "unmatched": 0, "gone": 0, "stored": 1}
     _, readings = sums(sink)
     assert readings.balanced
     assert (readings.stored, readings.quarantined) == (3, 0)

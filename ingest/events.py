@@ -18,6 +18,7 @@ from water.dialects import Dialect
 from water.meters import MeterEvent
 from water.readings import Reading
 from water.refusals import SetAside
+from water.texts import storable
 
 EVENT = f"set_aside/{SetAside.EVENT.value}"
 """What a message with an event is counted as."""
@@ -85,6 +86,5 @@ def read_event(entry: Entry, rules: Rules) -> MeterEvent | None:
 
 
 def _clean(text: str) -> str:
-    """Text that every database can hold."""
-    plain = text[:_LONGEST].replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return plain.encode("utf-8", "replace").decode()
+    """Words as the registry can hold them."""
+    return storable(text[:_LONGEST])

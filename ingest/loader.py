@@ -220,9 +220,27 @@ class Loader:
         return bisect_right(batch.entries, self.position.entry, key=_ENTRY)
 
     def _load_alone(self, entry: Entry) -> None:
-        """Load one message; if the store can't take it, its readings go to quarantine."""
+        """Load one message; if the store can't take it, its readings go to quarantine.
+
+        If it can't take their rows either, they are counted as refused and stand in the journal
+        alone: whatever a message holds, the next one has its turn.
+        """
         batch = Batch(self._rules(), self._journal)
         batch.take(deque([entry]))
+        error = self._try_alone(batch)
+        if error is None:
+            return
+        log.warning("store refuses a message", entry=entry.entry, error=repr(error))
+        refused = Batch(batch.rules, self._journal)
+        refused.refuse_entry(entry, type(error).__name__)
+        error = self._try_alone(refused)
+        if error is None:
+            return
+        log.error("store refuses even the refusal", entry=entry.entry, error=repr(error))
+        self._commit(refused, bare=True)
+
+    def _try_alone(self, batch: Batch) -> Exception | None:
+        """Commit one message; why a store doesn't take it that answers otherwise."""
         try:
             self._commit(batch)
         except OSError:
@@ -231,26 +249,24 @@ class Loader:
             if not self._sink_answers():
                 raise
             self._find_out()
-            if self._loaded_of(batch):
-                return
-            log.warning("store refuses a message", entry=entry.entry, error=repr(error))
-            refused = Batch(batch.rules, self._journal)
-            refused.refuse_entry(entry, type(error).__name__)
-            self._commit(refused)
+            return None if self._loaded_of(batch) else error
+        return None
 
-    def _commit(self, batch: Batch) -> None:
+    def _commit(self, batch: Batch, *, bare: bool = False) -> None:
+        """Load a batch; if `bare`, only counts and the position, which can't be to blame."""
         position, loaded = batch.position, self._loaded | batch.newest
         self._unsure = True
         self._undecoded.note(batch.entries, batch.undecoded)
         # Before the load: after a crash between the two they are handed over again, and taken once.
-        if self._events and (events := list_events(batch)):
+        if self._events and not bare and (events := list_events(batch)):
             # A new journal may bear the name of an old one, and begins its numbers anew.
             self._events.take(f"{self._journal}.{self._reader.marker.hex()}", events)
         with self._sink.load() as load:
             offered = batch.offered or batch.readings
             outcomes = load.add_readings(offered) if offered else None
             refusals = load.refusals() if outcomes else dict[int, str]()
-            kept, quota = self.quota.admit(batch.list_refused(refusals))
+            rows = [] if bare else batch.list_refused(refusals)
+            kept, quota = self.quota.admit(rows)
             if kept:
                 load.add_refused(kept)
             tallies = batch.settle(outcomes)

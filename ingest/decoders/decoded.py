@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from water.refusals import Refusal, Undecodable
+from water.texts import storable
 from water.tuples import make_tuple
 
 T = TypeVar("T")
@@ -80,9 +81,7 @@ def read_json(payload: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
 def read_text(value: object) -> str:
     """An address: text or number as it stands, cut to what a device address may be."""
     if isinstance(value, str):
-        if value.isascii():
-            return value[:128]
-        return value.encode("utf-8", "replace").decode()[:128]
+        return storable(value[:128])
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if abs(value) < 1 << 64 else ""
     return ""

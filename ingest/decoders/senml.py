@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ingest.decoders.decoded import Decoded, Unreadable, decode_reading, read_json
+from ingest.decoders.decoded import Decoded, Unreadable, decode_reading, read_json, read_text
 from ingest.decoders.units import UNITS, in_our_units
 from water.readings import QUANTITIES, Quality
 from water.refusals import SetAside, Undecodable
@@ -95,7 +95,7 @@ def _name(record: _Record, bases: _Record) -> str:
     base, own = bases.get("bn", ""), record.get("n", "")
     if not isinstance(base, str) or not isinstance(own, str) or not base + own:
         raise Unreadable(Undecodable.MALFORMED, "a record without a name")
-    return (base + own)[:128]
+    return read_text(base + own)
 
 
 def _add(base: object, own: object) -> object:

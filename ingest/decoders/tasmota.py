@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.decoders.decoded import Decoded, Unreadable, decode_reading, read_json
+from ingest.decoders.decoded import Decoded, Unreadable, decode_reading, read_json, read_text
 from ingest.decoders.units import in_our_units
 from ingest.decoders.wall_clock import read_wall_clock
 from water.refusals import Refusal, SetAside, Undecodable
@@ -72,7 +72,7 @@ def _decode_sensor(
     if not sensor.counter:
         return SetAside.STATUS
     at = _instant(sensor.time, zone)
-    pulses = {f"{device}/{name}"[:128]: count for name, count in sensor.counter.items()}
+    pulses = {read_text(f"{device}/{name}"): count for name, count in sensor.counter.items()}
     known = pulses.keys() & sizes.keys()
     if not known:
         detail = "the configuration has no litres_per_pulse of it"

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from storage.quarantine import storable_refused
 from water.loading import Position, Refused, Tally
 
 COUNTS = (
@@ -27,9 +28,6 @@ QUARANTINE = (
     "offset", "part", "journal",
 )  # fmt: skip
 """Columns of a quarantine row; `at` and `received_at` are epoch seconds."""
-
-_AT = 5
-"""Where Refused has its instant."""
 
 _SELECT = f"SELECT {', '.join(f'{chr(34)}{name}{chr(34)}' for name in QUARANTINE)} FROM quarantine"  # noqa: S608 - own names
 
@@ -102,18 +100,8 @@ def swap_marker(connection: sqlite3.Connection, journal: str, known: str, marker
 
 
 def add_refused(connection: sqlite3.Connection, refused: Sequence[Refused]) -> None:
-    """Keep refused readings.
-
-    An instant beyond 64 bits is kept as none: it was refused for that.
-    """
-    rows = [
-        (
-            *row[:_AT],
-            None if row.at is None or abs(row.at) >= 2**63 else row.at,
-            *row[_AT + 1 :],
-        )
-        for row in refused
-    ]
+    """Keep refused readings, as every database can hold them."""
+    rows = [tuple(storable_refused(row._asdict()).values()) for row in refused]
     marks = ", ".join("?" * (len(QUARANTINE) - 1))
     connection.executemany(f"INSERT INTO quarantine VALUES (NULL, {marks})", rows)  # noqa: S608 - own marks
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from storage.errors import StoreUnavailableError
+from storage.quarantine import storable_refused
 from storage.registry.engine import for_reading
 from storage.registry.ledger_unsettled import LeftBehind, find_left_behind
 from storage.registry.models import (
@@ -184,22 +185,10 @@ def swap_marker(connection: Connection, journal: str, known: str, marker: str) -
 
 
 def add_refused(connection: Connection, refused: Sequence[Refused]) -> None:
-    """Keep refused readings.
-
-    An instant beyond 64 bits is kept as none, and PostgreSQL's text can hold neither NUL nor half
-    a surrogate pair: what suppliers send may be anything.
-    """
+    """Keep refused readings, as every database can hold them."""
     if refused:
-        connection.execute(_QUARANTINE.insert(), [storable(row._asdict()) for row in refused])
-
-
-def storable(refused: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the quarantine as every database can hold it."""
-    row, at = dict(refused), refused["at"]
-    row["at"] = None if at is None or abs(at) >= 2**63 else at
-    for name in ("detail", "dialect", "address"):
-        row[name] = row[name].replace("\0", "␀").encode(errors="replace").decode()
-    return row
+        rows = [storable_refused(row._asdict()) for row in refused]
+        connection.execute(_QUARANTINE.insert(), rows)
 
 
 def find_refused(connection: Connection, ids: Iterable[int]) -> dict[int, Tally]:

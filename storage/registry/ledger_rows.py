@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Table, delete, insert, select
 
 from storage.batches import in_batches
 from storage.contracts import LedgerRow
+from storage.quarantine import storable_refused
 from storage.registry import ledger_touched
 from storage.registry.dump import dump_table, reset_counter, restore_table
-from storage.registry.ledger import storable
 from storage.registry.models import (
     LedgerConflictRow,
     LedgerPositionRow,
@@ -51,7 +51,7 @@ def restore(connection: Connection, rows: Iterable[LedgerRow]) -> None:
         if kind == "touched":
             _restore_touched(connection, found)
         else:
-            rows_of_kind = map(storable, found) if kind == "quarantine" else found
+            rows_of_kind = map(storable_refused, found) if kind == "quarantine" else found
             restore_table(connection, _TABLES[kind], rows_of_kind)
     for table in (*_TABLES.values(), _TOUCHED):
         reset_counter(connection, table)

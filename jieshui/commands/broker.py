@@ -1,5 +1,6 @@
 """`jieshui broker`: Mosquitto's certificates, logins and rights."""
 
+import os
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,6 +69,8 @@ def init(
         f'  password_file = "{broker.password_file}"\n'
         f'  ca_file = "{broker.ca_file}"'
     )
+    if seen_as is None:
+        _tell_of_owner(folder)
 
 
 @app.command()
@@ -138,6 +141,16 @@ def list_suppliers(folder: FolderOption = _FOLDER) -> None:
 
 def _tell(sentence: str) -> None:
     Console(soft_wrap=True, highlight=False).print(sentence, markup=False)
+
+
+def _tell_of_owner(folder: Path) -> None:
+    """What root made in a folder of its own Mosquitto can't use: it becomes a user of its own."""
+    if os.geteuid() == 0 and folder.stat().st_uid == 0:
+        _tell(
+            f"{folder} belongs to root, but Mosquitto started by root becomes the user mosquitto: "
+            f"before it starts, `chown -R mosquitto: {folder.absolute()}` (docs/broker.md; it must "
+            "lie where that user may go, so not under /root)."
+        )
 
 
 def _reload(broker: "BrokerFolder", *, must: bool) -> None:

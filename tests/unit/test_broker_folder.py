@@ -52,6 +52,16 @@ def test_a_certificate_for_nobody_knows_which_host_is_not_made(tmp_path):
     assert not (tmp_path / "b" / "mosquitto.conf").exists()
 
 
+def test_root_is_told_that_mosquitto_may_not_use_a_folder_of_roots(tmp_path, monkeypatch):
+    folder = tmp_path / "broker"
+    wanted = ("init", folder, "--host", "broker.example")
+    owned_by = folder.parent.stat().st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owned_by)
+    assert ("chown -R mosquitto:" in run(*wanted).output) == (owned_by == 0)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "chown" not in run(*wanted).output
+
+
 @pytest.mark.parametrize(
     "supplier", ["", "a b", "a#", "a+", "a/b", "a:b", "a\nb", "..", "jieshui", "水" * 22]
 )

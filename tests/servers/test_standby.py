@@ -92,6 +92,7 @@ def test_an_api_is_not_ready_while_influxdb_is_away(tmp_path, make_influxdb):
         influx={
             "url": influxdb.url, "organisation": influxdb.organisation,
             "bucket": influxdb.make_bucket(), "token_file": token, "timeout_s": 5,
+            "trust_network": True,
         },
     )  # fmt: skip
     with open_stores(settings) as stores:

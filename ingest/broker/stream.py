@@ -15,6 +15,7 @@ from ingest.intake import Body
 from ingest.journal import Message
 from ingest.precedence import Precedence, shorten_turns
 from ingest.settings import IngestSettings
+from ingest.topics import NOBODY
 from ingest.workers import each_place, find_abandoned, list_filters
 from water.clock import Clock
 from water.loading import Outcome, Position, Tally
@@ -167,13 +168,18 @@ class Stream:
 
 def _warn_of(overflow: Overflow) -> list[tuple[str, str]]:
     """Who waits apart, and whether the place for it is not to be had."""
-    warnings = [
-        (
-            f"供水单位 {supplier} 发送过快，{count} 条消息在溢流日志中排队，不影响其他单位",
-            f"supplier {supplier} floods: {count} messages wait apart, others are not held up",
+    warnings: list[tuple[str, str]] = []
+    for supplier, count in overflow.waiting().items():
+        whose, whose_english = _NOBODYS if supplier == NOBODY else (f"{supplier} 的", supplier)
+        warnings.append(
+            (
+                f"{whose}消息过多，{count} 条在溢流日志中排队，不影响其他供水单位",
+                f"{whose_english} floods: {count} messages wait apart, others are not held up",
+            )
         )
-        for supplier, count in overflow.waiting().items()
-    ]
     if overflow.trouble:
         warnings.append(("溢流日志无法打开", f"the overflow can't be opened: {overflow.trouble}"))
     return warnings
+
+
+_NOBODYS = "不属于任何供水单位的", "a sender on topics of no supplier"

@@ -173,7 +173,7 @@ def _warn_of(overflow: Overflow) -> list[tuple[str, str]]:
         whose, whose_english = _NOBODYS if supplier == NOBODY else (f"{supplier} 的", supplier)
         warnings.append(
             (
-                f"{whose}消息过多，{count} 条在溢流日志中排队，不影响其他供水单位",
+                f"{whose}消息过多，{count} 条在溢流日志中排队，不影响其他供水企业",
                 f"{whose_english} floods: {count} messages wait apart, others are not held up",
             )
         )
@@ -182,4 +182,4 @@ def _warn_of(overflow: Overflow) -> list[tuple[str, str]]:
     return warnings
 
 
-_NOBODYS = "不属于任何供水单位的", "a sender on topics of no supplier"
+_NOBODYS = "不属于任何供水企业的", "a sender on topics of no supplier"

@@ -13,7 +13,7 @@ from ingest.accounting import LABELS, tally_message, tally_outcome
 from ingest.agreements import NO_AGREEMENTS, Agreements
 from ingest.checks import Directory, check
 from ingest.decoders import Decoded
-from ingest.journal import OVERSIZE, RETAINED, Entry
+from ingest.journal import LOST, OVERSIZE, RETAINED, Entry
 from ingest.messages import Contents, read_message
 from ingest.plain import PlainWay
 from ingest.remembered import Remembered
@@ -32,7 +32,7 @@ number_of = itemgetter(Entry._fields.index("supplier"), Entry._fields.index("num
 _owner_and_reason = itemgetter(Refused._fields.index("supplier"), Refused._fields.index("reason"))
 """Of a refused reading."""
 _INT64 = 1 << 63
-_MARKED = RETAINED | OVERSIZE
+_MARKED = RETAINED | OVERSIZE | LOST
 """Flags of messages that are not decoded."""
 _TOPICS = 131_072
 """Topics whose route is remembered: 30 MB."""
@@ -77,6 +77,8 @@ class Rules:
 
     def read(self, entry: Entry) -> Contents:
         """What a message holds."""
+        if entry.flags & LOST:
+            return Contents("", [], Undecodable.JOURNAL_LOST)
         return read_message(entry, self.find_route, self.directory.suppliers, self.agreements)
 
 

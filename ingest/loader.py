@@ -173,10 +173,14 @@ class Loader:
 
     def _read_ahead(self) -> None:
         """Read on; the journal numbers each supplier's messages, so what damage took is known."""
-        before = self._read_to.entry
-        entries, self._read_to = self._reader.read(self._read_to)
+        before = self._read_to
+        entries, self._read_to = self._reader.read(before)
         numbers, ahead = self._numbers, self._ahead
-        if self._read_to.entry == before + len(entries):  # nothing is missing between them
+        if self._read_to.segment > before.segment:
+            lost = self._reader.lost_before(self._read_to.segment, numbers)
+            numbers.update(map(number_of, lost))
+            ahead.extend(lost)
+        if self._read_to.entry == before.entry + len(entries):  # nothing is missing between them
             numbers.update(map(number_of, entries))
             ahead.extend(entries)
             return

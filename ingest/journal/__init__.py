@@ -6,11 +6,12 @@ files, `writer` appends groups, `reader` follows, `compression` makes closed seg
 before the acknowledgement.
 """
 
-from ingest.journal.entries import OVERSIZE, REPEATED, RETAINED, Entry, Message
+from ingest.journal.entries import LOST, OVERSIZE, REPEATED, RETAINED, Entry, Message
 from ingest.journal.reader import JournalReader
 from ingest.journal.writer import JournalWriter, open_journal
 
 __all__ = [
+    "LOST",
     "OVERSIZE",
     "REPEATED",
     "RETAINED",

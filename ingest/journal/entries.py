@@ -24,8 +24,9 @@ import msgspec
 
 from water.tuples import make_tuple
 
-RETAINED, REPEATED, OVERSIZE = 1, 2, 4
-"""Flags: replayed by the broker on subscription; sent again (DUP); payload cut, it was too long."""
+RETAINED, REPEATED, OVERSIZE, LOST = 1, 2, 4, 8
+"""Flags: replayed by the broker on subscription; sent again (DUP); payload cut, it was too long;
+never written: stands for a message that damage took."""
 
 MARKER_BYTES = 8
 FRAME_BYTES = MARKER_BYTES + 8

@@ -1,13 +1,13 @@
 """Follows the writer from a position, across segments, in bounded memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import structlog
 
-from ingest.journal.entries import FRAME_BYTES, Entry, decode_entries
+from ingest.journal.entries import FRAME_BYTES, LOST, Entry, decode_entries
 from ingest.journal.segments import SegmentFiles, kept_path, list_segments, read_header
 from water.loading import Position
 
@@ -65,6 +65,30 @@ class JournalReader:
             return None
         found = next(decode_entries(chunk, segment, offset, self.marker), None)
         return found if isinstance(found, Entry) and found.offset == offset else None
+
+    def lost_before(self, segment: int, numbers: Mapping[str, int]) -> list[Entry]:
+        """What stands for messages that damage took before a segment, by the counts in its header.
+
+        Nothing need follow them, so that else nobody would miss them: of each supplier one entry
+        with the number of its newest such message, and the others in `lost`.
+
+        Args:
+            segment: the segment that begins.
+            numbers: each supplier's newest message that was read before it.
+        """
+        header = read_header(self.folder, segment)
+        if header is None:
+            return []
+        _, begun, end = header
+        counts = {s: (n, n - numbers.get(s, 0)) for s, n in begun.received.items()}
+        missing = [(s, n, lost) for s, (n, lost) in counts.items() if lost > 0]
+        written_ms = round(kept_path(self.folder, segment).stat().st_mtime * 1000)
+        return [
+            Entry(segment, 0, end, entry, number, supplier, "", b"", written_ms, LOST, lost - 1)
+            for entry, (supplier, number, lost) in enumerate(
+                missing, begun.entry - len(missing) + 1
+            )
+        ]
 
     def _read_chunk(self, position: Position, stop: int) -> tuple[list[Entry], Position]:
         """Entries of one stretch of one segment; the stretch grows until it holds a whole one."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -310,7 +310,13 @@ def test_a_rerun_stores_what_the_server_takes_now_and_keeps_what_it_refuses_agai
     assert readings.balanced
     assert (readings.stored, readings.quarantined) == (2, 1)
     sink.refused = None
-    assert rerun(journal, sink) == {"passed": 1, "refused": 0, "unmatched": 0, "gone": 0, "stored": 1}
+    assert rerun(journal, sink) == {
+        "passed": 1,
+        "refused": 0,
+        "unmatched": 0,
+        "gone": 0,
+        "stored": 1,
+    }
     _, readings = sums(sink)
     assert readings.balanced
     assert (readings.stored, readings.quarantined) == (3, 0)
@@ -350,6 +356,29 @@ def test_the_sums_hold_when_damage_took_messages(journal, sink, tmp_path):
     assert 1 <= messages.undecodable <= 5
     assert readings.stored == 30 - messages.undecodable
     assert loader.damaged_bytes >= 300
+
+
+SOUTHS = Message("south", "t", b"x", NOW * 1000)
+
+
+@pytest.mark.parametrize("follows", [[], [SOUTHS]], ids=["nothing", "another supplier's message"])
+def test_damage_at_the_end_of_a_closed_segment_is_counted_though_its_supplier_is_silent(
+    sink, tmp_path, follows
+):
+    with closing(open_journal(tmp_path / "journal", segment_bytes=1)) as journal:
+        append(journal, *range(20))
+        path = segment_path(tmp_path / "journal", 1)
+        path.write_bytes(path.read_bytes()[:-200])
+        journal.append(follows)
+        loader = make_loader(journal, sink)
+        load_all(loader)
+        assert loader.position.entry == journal.committed().entry
+        assert loader.loaded == journal.received()
+    messages, readings = sums(sink)
+    assert messages.balanced
+    assert (messages.received, messages.undecodable, messages.waiting) == (20, 2, 0)
+    assert sink.tallies()[Tally("north", "messages", "undecodable", "journal_lost")] == 2
+    assert readings.stored == 18
 
 
 def test_a_journal_begun_anew_keeps_the_sums_going(journal, sink, tmp_path):

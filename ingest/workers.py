@@ -8,12 +8,14 @@ place takes over its journal and what the broker keeps for it.
 import re
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 
 import structlog
 
+from ingest.journal.lock import is_taken
 from ingest.journal.segments import is_loaded
 from ingest.places import DOORS, IMPORTS, OVERFLOW, name_place
-from ingest.settings import IngestSettings
+from ingest.settings import IngestSettings, JournalSettings
 from ingest.topics import TOPIC_FILTER
 from water.loading import Position
 
@@ -40,6 +42,26 @@ def list_filters(settings: IngestSettings) -> list[str]:
     return [f"$share/{group}/{one}" for one in filters] if group else filters
 
 
+def find_unread(settings: JournalSettings, position: Callable[[str], Position]) -> dict[str, str]:
+    """Journals of this machine with unloaded messages that no process has open at the moment.
+
+    Fewer processes than before leave them, or a process that is stopped.
+
+    Args:
+        settings: where the first journal is and what it is called, before a place is taken.
+        position: how far the store has loaded a journal, by its name.
+
+    Returns:
+        Folder → how to bring it in.
+    """
+    unread: dict[str, str] = {}
+    for folder, ending in _each_folder(settings):
+        if is_taken(folder) or is_loaded(folder, position(settings.name + ending)):
+            continue
+        unread[str(folder)] = _how_to_load(_worker_of(ending))
+    return unread
+
+
 def find_abandoned(settings: IngestSettings, position: Callable[[str], Position]) -> dict[str, str]:
     """Journals with unloaded messages beside ours that no place of this configuration reads.
 
@@ -55,14 +77,24 @@ def find_abandoned(settings: IngestSettings, position: Callable[[str], Position]
     """
     own = settings.journal
     abandoned: dict[str, str] = {}
-    for folder in sorted(own.folder.parent.glob(f"{own.folder.name}*/")):
-        ending = folder.name.removeprefix(own.folder.name)
-        place = ending if IMPORTS.fullmatch(ending) else ending.removesuffix(OVERFLOW)
+    for folder, ending in _each_folder(own):
+        place = _worker_of(ending)
         if _is_place(settings, place) or is_loaded(folder, position(own.name + ending)):
             continue
         abandoned[str(folder)] = _how_to_load(place)
         log.error("journal is read by nobody", folder=str(folder), mend=abandoned[str(folder)])
     return abandoned
+
+
+def _each_folder(own: JournalSettings) -> Iterator[tuple[Path, str]]:
+    """The folders of journals on this machine, with what their names have after the first one's."""
+    for folder in sorted(own.folder.parent.glob(f"{own.folder.name}*/")):
+        yield folder, folder.name.removeprefix(own.folder.name)
+
+
+def _worker_of(ending: str) -> str:
+    """What the journal of the worker ends with whose overflow this is; else the same ending."""
+    return ending if IMPORTS.fullmatch(ending) else ending.removesuffix(OVERFLOW)
 
 
 def _is_place(settings: IngestSettings, ending: str) -> bool:

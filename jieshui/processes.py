@@ -17,6 +17,7 @@ from jieshui.config import Settings
 from jieshui.door import open_door
 from jieshui.errors import JieshuiError
 from jieshui.health import HealthPort
+from jieshui.unread import UnreadCollector
 from jieshui.unsettled import UnsettledCollector
 from jieshui.wiring import (
     Stores,
@@ -37,6 +38,7 @@ def run_ingest(settings: Settings, stop: Event) -> None:
     metrics = CollectorRegistry()
     spare_the_collector()
     with open_stores(settings) as stores:
+        metrics.register(UnreadCollector(settings.store.folder, stores.readings.position))
         service = build_ingest(settings, stores, metrics)
         port = HealthPort(settings.ingest.host, settings.ingest.port, service.health, metrics)
         port.start()

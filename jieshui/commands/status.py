@@ -20,6 +20,7 @@ READINGS = ("decoded", "stored", "duplicate", "conflict", "quarantined", "waitin
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show both sums of every supplier, the state of the analysis and the open alerts."""
+    from jieshui.unread import list_unread
     from jieshui.wiring import open_stores
     from storage.queries import IngestQueries
     from storage.registry.ledger import Ledger
@@ -33,6 +34,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             "suppliers": IngestQueries(stores.readings).sums(VIEWER),
             "unsettled": Ledger(stores.engine).left_behind()._asdict(),
             "journals": _measure_journals(settings.store.folder),
+            "unread": list_unread(settings.store.folder, stores.readings.position),
             "analysis": stores.state.get("evaluated"),
             "days_asked_for": stores.jobs.count_waiting([RECOMPUTE, RECOMPUTE_PAST]),
             "home": registry.home(VIEWER),
@@ -64,6 +66,11 @@ def _print(facts: dict[str, Any]) -> None:
         out.print(
             f"Journal {name} of this machine: {kept['segments']:,} segments, "
             f"{kept['compressed']:,} compressed, {kept['bytes'] / 1e6:,.1f} MB"
+        )
+    for folder, mend in facts["unread"].items():
+        out.print(
+            f"[bold red]Journal {Path(folder).name} holds messages that are not loaded, and no "
+            f"process has it open:[/] {mend}"
         )
     evaluated, home = facts["analysis"], facts["home"]
     out.print(f"Analysis: for {evaluated['at']}" if evaluated else "Analysis: never ran")

@@ -1,5 +1,6 @@
 """What each of several workers calls its own."""
 
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ingest.journal import Message, open_journal
 from ingest.journal.segments import read_header
 from ingest.places import overflow_place
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings, Source
-from ingest.workers import each_place, find_abandoned, list_filters
+from ingest.workers import each_place, find_abandoned, find_unread, list_filters
 from water.loading import Position
 
 SOURCE = Source("spbv/+/up", "wmbusmeters", "south")
@@ -169,6 +170,24 @@ def test_a_journal_that_is_nobodys_place_is_abandoned(journals, more, abandoned,
     found = find_abandoned(settings(folder, **more), load_nothing)
     assert sorted(found) == sorted(str(folder / name) for name in abandoned)
     assert capsys.readouterr().out.count("journal is read by nobody") == len(abandoned)
+
+
+def test_a_journal_that_no_process_has_open_is_unread_until_it_is_loaded(journals):
+    folder, ends = journals
+    own = settings(folder).journal
+    assert sorted(find_unread(own, load_nothing)) == [str(folder / name) for name in sorted(NAMES)]
+    assert find_unread(own, ends.__getitem__) == {}
+    with closing(open_journal(folder / "journal-1", 1 << 20)):
+        assert str(folder / "journal-1") not in find_unread(own, load_nothing)
+
+
+def test_what_a_door_or_an_overflow_has_left_is_unread_with_what_to_start(tmp_path):
+    for name in ("journal-http-2", "journal-1-overflow"):
+        with closing(open_journal(tmp_path / name, 1 << 20)) as writer:
+            writer.append([Message("north", "t", b"1", 1)])
+    overflow, door = find_unread(settings(tmp_path).journal, load_nothing).values()
+    assert door.startswith("start api with api.push = true")
+    assert overflow.startswith("start ingest 1 times with ingest.shared_group")
 
 
 def test_a_journal_whose_messages_are_all_loaded_is_not_abandoned(journals):

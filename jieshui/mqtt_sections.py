@@ -46,6 +46,11 @@ def _fraction(value: Any) -> Fraction:
     return fraction
 
 
+def _pulse(value: Any) -> Fraction:
+    """Litres; 0 says that a counter counts no water."""
+    return Fraction(0) if type(value) is int and value == 0 else _fraction(value)
+
+
 def _time_format(value: str) -> str:
     if value in {ISO, SECONDS, MILLISECONDS}:
         return value
@@ -68,6 +73,7 @@ Filter = Annotated[str, AfterValidator(_proper_filter)]
 PlaceText = Annotated[str, _that_passes(parse_place)]
 PointerText = Annotated[str, _that_passes(parse_pointer)]
 Size = Annotated[Fraction, PlainValidator(_fraction)]
+PulseSize = Annotated[Fraction, PlainValidator(_pulse)]
 
 
 class MqttSource(Section):
@@ -83,7 +89,7 @@ class MqttTasmota(Section):
 
     supplier: str
     timezone: ZoneName
-    litres_per_pulse: dict[Annotated[str, Field(pattern=r"^[^/+#]+/C[0-9]$")], Size]
+    litres_per_pulse: dict[Annotated[str, Field(pattern=r"^[^/+#]+/C[0-9]$")], PulseSize]
 
     def counters(self) -> Counters:
         """What the decoder needs."""

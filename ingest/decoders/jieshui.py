@@ -77,7 +77,7 @@ def read_address(rest: str) -> str | None:
 
 
 def read_plain(payload: bytes) -> Sequence[Plain]:
-    """The readings of a message, if they are all plain.
+    """The readings of a message, if they are all plain; none where a quantity stands beside them.
 
     Raises:
         msgspec.DecodeError, LookupError, ValueError, RecursionError: they are not, or it is no
@@ -88,7 +88,7 @@ def read_plain(payload: bytes) -> Sequence[Plain]:
     message = _ONE_PLAIN.decode(payload)
     if message.readings is None or message.simulated:
         return (message,)
-    return message.readings
+    return () if _holds_quantity(message) else message.readings
 
 
 def _decode_any(payload: bytes, meter: str) -> list[Decoded] | SetAside:
@@ -114,7 +114,13 @@ def _items(payload: bytes) -> tuple[list[_Reading], bool]:
     message = read_json(payload, _ONE)
     if message.readings is None:
         return [message], False
+    if _holds_quantity(message):
+        raise Unreadable(Undecodable.MALFORMED, "a quantity beside readings")
     return message.readings, message.simulated is True
+
+
+def _holds_quantity(item: _Reading | Plain) -> bool:
+    return not (item.register_m3 is item.flow_m3_h is item.pressure_mpa is item.level_m is None)
 
 
 def _decode_item(item: _Reading, meter: str) -> Decoded:

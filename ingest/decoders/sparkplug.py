@@ -8,7 +8,8 @@ has the address `{group}/{edge node}/D/M1`. Metrics of one address and instant a
 Names may be given in the births alone, data messages then have aliases. What an alias stands for
 depends on messages before this one, which another worker may have had or a replay does not see: a
 decoder that remembered it could read the same message in two ways. So metrics without a name are
-not read, and a message of such metrics alone is counted as `alias_unknown`.
+not read: a message of such metrics alone is counted as `alias_unknown`, and beside readings each
+is a refused one.
 """
 
 import re
@@ -57,13 +58,26 @@ def make_decoder(
             raise Unreadable(Undecodable.UNKNOWN_TOPIC, f"type {kind!r:.40}")
         message = read_payload(payload)
         sender = "/".join(filter(None, (group, node, device)))
-        return list(_decode_metrics(sender, message, units)) or _without_readings(kind, message)
+        readings = list(_decode_metrics(sender, message, units))
+        if not readings:
+            return _without_readings(kind, message)
+        return readings + list(_refuse_nameless(sender, message))
 
     return decode
 
 
 decode = make_decoder({})
 """The decoder of a supplier whose metrics have names that say quantity and unit."""
+
+
+def _refuse_nameless(sender: str, message: Any) -> Iterator[Decoded]:
+    """What has no name, beside readings that have one: each may be a quantity or anything else."""
+    for metric in message.metrics:
+        if metric.name or metric.is_null or metric.is_transient:
+            continue
+        at = metric.timestamp // 1000 if metric.HasField("timestamp") else None
+        detail = f"alias {metric.alias} without a name" if metric.HasField("alias") else "no name"
+        yield Decoded(sender, at, refusal=Refusal.UNKNOWN_METER, detail=detail)
 
 
 def _without_readings(kind: str, message: Any) -> SetAside:

@@ -21,6 +21,8 @@ from water.refusals import Refusal, SetAside, Undecodable
 
 _TOPIC = re.compile(r"(?:.*/)?(tele|stat|cmnd)/([^/]+)/([^/]+)", re.DOTALL)
 _LITRE = Fraction(1, 1000)
+_NO_WATER = {"register_m3": Fraction(0)}
+"""The size of a pulse of a counter that the configuration says is no meter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Counters:
 
     Attributes:
         zone: the zone of their clocks.
-        litres_per_pulse: by `{device}/{counter}`, which is the address too.
+        litres_per_pulse: by `{device}/{counter}`, which is the address too; 0 = no water.
     """
 
     zone: tzinfo
@@ -73,16 +75,12 @@ def _decode_sensor(
         return SetAside.STATUS
     at = _instant(sensor.time, zone)
     pulses = {read_text(f"{device}/{name}"): count for name, count in sensor.counter.items()}
-    known = pulses.keys() & sizes.keys()
-    if not known:
-        detail = "the configuration has no litres_per_pulse of it"
-        return [Decoded(address, None, refusal=Refusal.UNKNOWN_METER, detail=detail)
-                for address in pulses]  # fmt: skip
-    return [
-        _decode_counter(address, at, count, sizes[address])
+    readings = [
+        _decode_counter(address, at, count, sizes.get(address))
         for address, count in pulses.items()
-        if address in known
+        if sizes.get(address) != _NO_WATER
     ]
+    return readings or SetAside.STATUS
 
 
 def _instant(time: Any, zone: tzinfo) -> object:
@@ -91,8 +89,13 @@ def _instant(time: Any, zone: tzinfo) -> object:
     return time if at is None else at
 
 
-def _decode_counter(address: str, at: object, count: Any, sizes: Mapping[str, Fraction]) -> Decoded:
+def _decode_counter(
+    address: str, at: object, count: Any, sizes: Mapping[str, Fraction] | None
+) -> Decoded:
     reading = decode_reading(address, at, (count, None, None, None))
+    if sizes is None:
+        detail = "the configuration has no litres_per_pulse of it"
+        return Decoded(address, reading.at, refusal=Refusal.UNKNOWN_METER, detail=detail)
     pulses = reading.register_m3
     if pulses is not None and not pulses.is_integer():
         detail = f"{pulses} pulses"

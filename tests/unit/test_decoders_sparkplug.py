@@ -111,6 +111,20 @@ def test_a_birth_is_read_and_names_the_device():
     assert decode("bridge/" + BIRTH, payload, AT) == [Decoded(f"{NODE}/dev", AT, 1.0)]
 
 
+def test_a_metric_without_a_name_beside_one_that_has_it_is_a_refused_reading():
+    payload = message(
+        register(int_value=1),
+        {"alias": 7, "double_value": 55.0},
+        {"int_value": 2, "timestamp": 0},
+        {"alias": 8, "is_null": True},
+    )
+    assert decode(TOPIC, payload, AT) == [
+        Decoded(NODE, AT, 1.0),
+        Decoded(NODE, AT, refusal=Refusal.UNKNOWN_METER, detail="alias 7 without a name"),
+        Decoded(NODE, 0, refusal=Refusal.UNKNOWN_METER, detail="no name"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("topic", "payload", "kind"),
     [

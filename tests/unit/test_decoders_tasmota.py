@@ -11,6 +11,7 @@ import pytest
 
 from ingest.decoders import Decoded, Unreadable
 from ingest.decoders.tasmota import Counters, make_decoder
+from jieshui.mqtt_sections import MqttTasmota
 from water.refusals import Refusal, SetAside, Undecodable
 
 TEN_LITRES = {"tasmota_0A1B2C/C1": Fraction(10), "tasmota_0A1B2C/C3": Fraction("0.5")}
@@ -49,11 +50,26 @@ def test_pulses_are_a_register(payload, expected):
     assert decode(TOPIC, payload, AT + 9) == [expected]
 
 
-def test_each_counter_that_is_configured_is_a_meter_and_the_others_of_the_device_are_not():
-    payload = b'{"Time":"2021-12-31T09:39:59","COUNTER":{"C1":3,"C2":0,"C3":5}}'
-    assert decode(TOPIC, payload, AT) == [
-        Decoded(C1, AT, 0.03), Decoded("tasmota_0A1B2C/C3", AT, 0.0025),
-    ]  # fmt: skip
+SEVERAL = b'{"Time":"2021-12-31T09:39:59","COUNTER":{"C1":3,"C2":0,"C3":5}}'
+
+
+def test_each_counter_that_is_configured_is_a_meter_and_another_one_waits_in_quarantine():
+    first, second, third = decode(TOPIC, SEVERAL, AT)
+    assert (first, third) == (Decoded(C1, AT, 0.03), Decoded("tasmota_0A1B2C/C3", AT, 0.0025))
+    assert second[:3] == ("tasmota_0A1B2C/C2", AT, None)
+    assert second.refusal is Refusal.UNKNOWN_METER
+
+
+def test_a_counter_of_which_the_configuration_says_that_it_counts_no_water_is_passed_over():
+    table = MqttTasmota.model_validate({
+        "supplier": "east", "timezone": "Asia/Shanghai",
+        "litres_per_pulse": {"tasmota_0A1B2C/C2": 0, **dict.fromkeys(TEN_LITRES, 10)},
+    })  # fmt: skip
+    read = make_decoder(table.counters())
+    assert [reading.address[-2:] for reading in read(TOPIC, SEVERAL, AT)] == ["C1", "C3"]
+    assert read(TOPIC, SEVERAL.replace(b'"C1":3,', b"").replace(b',"C3":5', b""), AT) is (
+        SetAside.STATUS
+    )
 
 
 def test_pulses_of_a_device_that_is_not_configured_wait_in_quarantine():

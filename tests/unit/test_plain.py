@@ -164,6 +164,8 @@ EDGES = {
     "simulated": b'{"at":%d,"register_m3":1,"simulated":true}' % NOW,
     "one of two simulated": b'[%b,{"at":%d,"register_m3":1,"simulated":true}]' % (reading(), NOW),
     "a simulated list": b'{"readings":[%b],"simulated":true}' % reading(),
+    "a quantity beside readings": b'{"level_m":0,"readings":[%b]}' % reading(),
+    "an instant beside readings": b'{"at":1,"readings":[%b]}' % reading(),
     "no quantity": b'{"at":%d}' % NOW,
     "one of two refused": b"[" + reading() + b"," + reading(value=-1) + b"]",
 }

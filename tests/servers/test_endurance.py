@@ -33,7 +33,8 @@ def test_kills_at_random_moments_lose_and_double_nothing(endure):
 
 
 def test_a_storm_of_hostile_messages_is_accounted_for_and_holds_nobody_up(endure):
-    shown = endure(hostile, "--messages", "20000", "--quiet", "1", "--seed", "7")
+    storm = ("--messages", "20000", "--quiet", "1", "--seed", "7")
+    shown = endure(hostile, *storm, "--usual", str(hostile.SLOWEST_S[hostile.FULL]))
     assert "20000 hostile messages" in shown
     assert "every good reading stored, every message accounted for" in shown
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from registry import credit_code
+from water.numbers import parse_number
 
 Cell = str | int | float | bool | date | datetime | None
 Parser = Callable[[Cell], Any]
@@ -19,7 +20,6 @@ Parser = Callable[[Cell], Any]
 _EXACT_DIGITS = 15
 """A spreadsheet keeps no more digits of a number; longer ids must be stored as text."""
 _EXCEL_ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"})
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DAY = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})", re.ASCII)
 _MONTH = re.compile(r"(\d{4})[-/](\d{1,2})([-/]0?1)?", re.ASCII)
 _IN_NO_ID = re.compile(r"[/+#\\\s\x00-\x1f\x7f]")
@@ -109,9 +109,10 @@ def _as_float(cell: Cell, wanted: str) -> float:
     if isinstance(cell, bool | date) or cell is None:
         raise CellError(wanted)
     if isinstance(cell, str):
-        if not _NUMBER.fullmatch(cell.strip()):
-            raise CellError(wanted)
-        cell = float(cell)
+        try:
+            cell = parse_number(cell)
+        except ValueError:
+            raise CellError(wanted) from None
     if not math.isfinite(cell):
         raise CellError(wanted)
     return float(cell)

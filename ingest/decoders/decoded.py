@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
+from water.numbers import parse_number
 from water.refusals import Refusal, Undecodable
 from water.texts import storable
 from water.tuples import make_tuple
@@ -120,7 +121,7 @@ def read_number(value: object) -> float:
         number = value
     elif type(value) is int or isinstance(value, str):
         try:
-            number = float(value)
+            number = parse_number(value) if isinstance(value, str) else float(value)
         except (ValueError, OverflowError):
             raise _UnfitError(Refusal.NOT_A_NUMBER, f"{value!r:.80}") from None
     else:
@@ -180,7 +181,7 @@ def _parse_calendar(text: str) -> datetime:
 
 
 def _is_decimal(text: str) -> bool:
-    return text.strip().replace(".", "", 1).isdecimal()
+    return text.isascii() and text.strip().replace(".", "", 1).isdecimal()
 
 
 _EPOCH_DIGITS = 9

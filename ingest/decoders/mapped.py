@@ -27,6 +27,7 @@ from ingest.decoders.pointers import Found, Inside, Place, follow, look_up
 from ingest.decoders.units import in_our_units
 from ingest.decoders.wall_clock import read_wall_clock
 from ingest.remembered import Remembered
+from water.numbers import parse_number
 from water.readings import QUANTITIES, Quality
 from water.refusals import Refusal, SetAside, Undecodable
 
@@ -216,7 +217,7 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
+        number = parse_number(value) if isinstance(value, str) else float(value)
     except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

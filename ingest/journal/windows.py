@@ -11,13 +11,16 @@ from water.loading import Position
 _SLACK_MS = 10 * 60_000
 """A segment whose neighbours say that it lies so far outside of a span is not read for it: the
 clock that dates arrivals may be set back by less."""
+_FIRST_SEGMENT = 1
+"""What a journal begins with: as long as it is there, nothing was dropped."""
 _READ_BYTES = (64 * 1024, 4 * 1024 * 1024)
 
 
 class Span(NamedTuple):
     """Read from `begin` on, up to the end of segment `last`.
 
-    `kept_from_ms`: when the oldest message arrived that is kept at all; None when none is.
+    `kept_from_ms`: when the oldest message arrived that is kept, where older segments were dropped;
+    None where none was, or nothing is kept.
     """
 
     begin: Position
@@ -38,7 +41,8 @@ def find_span(folder: Path, marker: bytes, end: Position, start_ms: int, end_ms:
     last = segments[max(wanted, default=0)]
     header = decode_header(files.read(segments[begin], 0, _READ_BYTES[1]))
     entry = header[1].entry if header else 0
-    return Span(Position(segments[begin], 0, entry), last, known[0])
+    kept_from_ms = known[0] if segments[0] > _FIRST_SEGMENT else None
+    return Span(Position(segments[begin], 0, entry), last, kept_from_ms)
 
 
 def _find_begin(firsts: Sequence[int | None], start_ms: int) -> int:

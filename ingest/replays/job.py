@@ -105,8 +105,8 @@ class Replay:
         if self._reached_ms is not None:
             said["reached"] = _show(self._reached_ms)
         span, start_ms = self._span, self._window.start_ms
-        if span and (span.kept_from_ms is None or span.kept_from_ms > start_ms):
-            said["kept_from"] = span.kept_from_ms and _show(span.kept_from_ms)
+        if span and span.kept_from_ms is not None and span.kept_from_ms > start_ms:
+            said["kept_from"] = _show(span.kept_from_ms)
         if self._adopts:
             said["became"] = dict(self._became)
             if self._resumed:

@@ -387,6 +387,15 @@ def test_a_replay_reads_compressed_segments_and_says_from_when_messages_are_kept
     assert plant.sums()[0].undecodable == gone
 
 
+@pytest.mark.embedded
+def test_a_young_journal_that_dropped_nothing_does_not_say_from_when_messages_are_kept(plant):
+    plant.send(ours("m1", 1))
+    plant.load()
+    said = plant.run(start=NOW - 86_400)
+    assert said["messages"]["read"] == 1
+    assert "kept_from" not in said
+
+
 class Crash(BaseException):
     """The process ends here."""
 

@@ -6,7 +6,7 @@ import csv
 import hashlib
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +17,9 @@ from ingest.history.rows import HistoryError, Unfit
 _PARQUET_ROWS = 20_000
 _NOT_TEXT = "\ud800", "\udfff"
 """Between these lie the characters by which undecodable bytes are carried along."""
+
+
+Line = tuple[int, Sequence[str] | Unfit]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class HistoryFile:
     """
 
     names: Sequence[str]
-    lines: Iterator[tuple[int, Sequence[str] | Unfit]]
+    lines: Iterator[Line]
     size: int
     done: "Done"
 
@@ -59,8 +62,10 @@ def open_history(path: Path, encoding: str = "utf-8-sig") -> Generator[HistoryFi
     """Open a file by its ending: .csv or .txt, else .parquet.
 
     Raises:
-        HistoryError: it is neither, can't be read, or has no header.
+        HistoryError: it is neither, can't be read, or has no header; and when its lines end, if
+            somebody has written to it meanwhile.
     """
+    before = _stamp(path)
     ending = path.suffix.lower()
     if ending in {".csv", ".txt"}:
         opened = _open_csv(path, encoding)
@@ -69,7 +74,23 @@ def open_history(path: Path, encoding: str = "utf-8-sig") -> Generator[HistoryFi
     else:
         raise HistoryError(f"{path}: a .csv or a .parquet file is wanted")
     with opened as history:
-        yield history
+        yield replace(history, lines=_while_unchanged(path, before, history.lines))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Size and time of the last write."""
+    with _told(path):
+        stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _while_unchanged(path: Path, before: tuple[int, int], lines: Iterator[Line]) -> Iterator[Line]:
+    """The lines, and an error behind them where the file is no longer the one that was opened."""
+    yield from lines
+    if _stamp(path) != before:
+        raise HistoryError(
+            f"{path}: somebody wrote to it while it was read; import it again once it is whole"
+        )
 
 
 @contextmanager
@@ -93,12 +114,12 @@ def _open_csv(path: Path, encoding: str) -> Generator[HistoryFile]:
         if isinstance(names, Unfit) or not any(names):
             raise HistoryError(f"{path}: the first line names no columns")
 
-        def lines() -> Iterator[tuple[int, Sequence[str] | Unfit]]:
+        def lines() -> Iterator[Line]:
             with _told(path):
                 for number, line in enumerate(file, 2):
                     done.value += len(line)
                     if not line.isspace():
-                        yield number, _split(line)
+                        yield number, _split(line) if line.endswith("\n") else Unfit.CUT
 
         yield HistoryFile([name.strip() for name in names], lines(), size, done)
 

@@ -31,6 +31,8 @@ class Unfit(StrEnum):
 
     FIELDS = "fields"
     """It has more or fewer fields than the file has columns, or quotes that don't close."""
+    CUT = "cut"
+    """The file ends within it, without a line end: its last number may be the half of one."""
     NOT_TEXT = "not_text"
     """It holds bytes that the encoding doesn't know."""
     NO_METER = "no_meter"

@@ -104,8 +104,9 @@ def _open(
         zone = ZoneInfo(timezone) if timezone else None
     except (KeyError, ValueError, OSError):
         raise JieshuiError(f"no time zone is called {timezone!r}; take Asia/Shanghai") from None
-    content = digest(path)
+    # (Opened first: what is written to it from here on is noticed at its end.)
     file = stack.enter_context(open_history(path, encoding))
+    content = digest(path)
     read = read_header(file.names, ignore or [], zone)
     options = (timezone or "", encoding, *sorted(ignore or []))
     return Import(content, supplier, dialect, options, file.lines, read, again), file

@@ -87,7 +87,7 @@ def test_a_stray_quote_or_byte_costs_one_line_and_numbers_stay_true(tmp_path):
     path = tmp_path / "history.csv"
     path.write_bytes(
         b'\xef\xbb\xbfmeter,at,register_m3\r\nM1,t,1\r\n\r\nM"2,t,2\r\n"M,3",t,3\r\n'
-        b'"M4,t,4\r\nM\xff5,t,5\r\nM6,t,6'
+        b'"M4,t,4\r\nM\xff5,t,5\r\nM6,t,6\n'
     )
     names, lines, done, size = lines_of(path)
     assert names == ["meter", "at", "register_m3"]
@@ -100,6 +100,24 @@ def test_a_stray_quote_or_byte_costs_one_line_and_numbers_stay_true(tmp_path):
         (8, ["M6", "t", "6"]),
     ]
     assert 0 < done <= size
+
+
+def test_a_line_in_which_the_file_ends_is_no_row(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_bytes(b"meter,at,register_m3\nM1,t,1234.5\nM1,t,1240")  # (of 1240.25)
+    assert lines_of(path)[1] == [(2, ["M1", "t", "1234.5"]), (3, Unfit.CUT)]
+    path.write_bytes(b"meter,at,register_m3\nM1,t,1\n  ")
+    assert lines_of(path)[1] == [(2, ["M1", "t", "1"])]
+
+
+def test_a_file_that_is_still_being_written_is_named_at_its_end(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_bytes(b"meter,at,register_m3\nM1,t,1\n")
+    with open_history(path) as file:
+        assert next(file.lines) == (2, ["M1", "t", "1"])
+        path.write_bytes(path.read_bytes() + b"M1,t,2\nM1,t,3\n")
+        with pytest.raises(HistoryError, match="once it is whole"):
+            list(file.lines)
 
 
 def test_a_csv_in_gbk_is_read_when_that_is_said(tmp_path):

@@ -64,7 +64,9 @@ def _draw_steps(visit: Visit, edit: Row) -> None:
         )
 
     with ui.element("div").classes("js-filters"):
-        if edit["state"] == EditState.PROPOSED:
+        if edit["state"] == EditState.PROPOSED and edit["author"] == visit.viewer.name:
+            ui.label(texts["own_edit"]).classes("js-note")
+        elif edit["state"] == EditState.PROPOSED:
             ui.button(texts["approve"], icon="done", on_click=approve).props(
                 "unelevated no-caps color=primary"
             )

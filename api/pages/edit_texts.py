@@ -38,14 +38,22 @@ EDIT_TEXTS: dict[str, tuple[str, str]] = {
     "withdrawn_reason": ("撤回原因", "Reason of the withdrawal"),
     "proof": ("证明材料", "Proof"),
     "make_edit": ("提出修改", "Make an edit"),
-    "local_time": (
-        "时间（城市时间，如 2026-09-15 08:00:00）",
-        "Time (city clock, 2026-09-15 08:00:00)",
+    "local_time": ("时间（城市时间）", "Time (city clock)"),
+    "readings_of_day": ("{day} 上报的读数", "Readings sent of {day}"),
+    "show_day": ("查看", "Show"),
+    "edit_this": ("修改", "Edit"),
+    "most_readings": (
+        "仅显示当日前 {count} 条，其余见接口。",
+        "The day's first {count} only; the API gives the others.",
     ),
     "approve": ("审核通过", "Approve"),
     "withdraw": ("撤回", "Withdraw"),
     "not_done": ("未能完成", "Not done"),
-    "bad_time": ("时间书写有误。", "This is no date and time."),
+    "own_edit": ("本人提出的修改须由他人审核。", "Somebody else than its author approves an edit."),
+    "bad_time": (
+        "时间书写有误，请按 2026-09-15 08:00:00 的格式填写。",
+        "This is no date and time; write it like 2026-09-15 08:00:00.",
+    ),
     "number_needed": ("请填写数值。", "A number is needed."),
     # conflicts
     "conflicts_of_meter": ("近 {days} 天冲突读数", "Contradicting values, last {days} days"),

@@ -26,8 +26,11 @@ def write_percent(fraction: Any, decimals: int = 1) -> str:
 
 
 def write_instant(at: datetime | None, zone: ZoneInfo) -> str:
-    """An instant on the city's clock, to the minute: 2026-09-15 08:00."""
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}" if at is not None and is_known(at) else UNKNOWN
+    """An instant on the city's clock, with its seconds where it has any: 2026-09-15 08:00."""
+    if at is None or not is_known(at):
+        return UNKNOWN
+    local = at.astimezone(zone)
+    return f"{local:%Y-%m-%d %H:%M:%S}" if local.second else f"{local:%Y-%m-%d %H:%M}"
 
 
 def write_day(day: date | None) -> str:

@@ -20,6 +20,11 @@ def field(label: str) -> ui.input:
     return ui.input(label).props("outlined dense").style("min-width: 220px")
 
 
+def time_field(label: str) -> ui.input:
+    """A time on the city's clock, with an example of how it is written."""
+    return field(label).props('stack-label placeholder="2026-09-15 08:00:00"')
+
+
 def read_local_time(visit: Visit, text: str) -> datetime | None:
     """An instant written on the city's clock; None where the API would take none."""
     try:

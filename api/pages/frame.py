@@ -119,7 +119,7 @@ def _draw_frame(visit: Visit, kind: PageKind) -> None:
             with ui.element("small"):
                 ui.label(texts["product_line"]).style("display: inline")
         ui.element("div").classes("js-spring")
-        now = write_instant(visit.context.clock.now(), visit.zone)
+        now = write_instant(visit.context.clock.now().replace(second=0), visit.zone)
         ui.label(f"{texts['city_clock']} {now}").classes("js-clock")
         language_switch(visit.request, texts["other_language"], texts.language)
         _account_menu(visit)

@@ -12,6 +12,7 @@ from api.pages.edits import decision_word, edit_columns
 from api.pages.figures import write_instant, write_number
 from api.pages.frame import NotVisibleError, PageKind
 from api.pages.meter_forms import draw_change_form, draw_conflict_form, draw_edit_form
+from api.pages.meter_readings import SentDay, draw_sent, load_sent
 from api.pages.tables import Column, day, instant, number, percent, show_table, word
 from api.pages.visit import Visit
 from api.tables import rows_of
@@ -32,6 +33,7 @@ class MeterFigures:
     days: list[Row]
     edits: Page
     conflicts: list[Row]
+    sent: SentDay
 
 
 def load(visit: Visit) -> MeterFigures:
@@ -55,6 +57,7 @@ def load(visit: Visit) -> MeterFigures:
         days=sorted(rows_of(daily), key=lambda row: row[DAY], reverse=True),
         edits=context.edits.edits(viewer, meter_id=meter["id"], limit=100),
         conflicts=[row for row in conflicts if row["meter_id"] == meter["id"]],
+        sent=load_sent(visit, meter["id"]),
     )
 
 
@@ -84,12 +87,15 @@ def draw(visit: Visit, shown: MeterFigures) -> None:
 
 def _draw_said(visit: Visit, shown: MeterFigures) -> None:
     texts, meter = visit.texts, shown.meter
+    sent, start_edit = ui.element("div").style("width: 100%; min-width: 0"), None
     with parts.panel(texts["edits"]) as side:
         columns = [column for column in edit_columns(visit) if column.key != "meter_id"]
         show_table(visit, "edits", columns, shown.edits, side=side)
         ui.label(texts["edits_rule"]).classes("js-note")
         if visit.viewer.may_edit:
-            draw_edit_form(visit, meter["id"])
+            start_edit = draw_edit_form(visit, meter["id"])
+    with sent:
+        draw_sent(visit, shown.sent, start_edit)
     with parts.panel(texts.say("conflicts_of_meter", days=DAYS)) as side:
         _draw_conflicts(visit, shown.conflicts, side)
     with parts.panel(texts["changes"]) as side:

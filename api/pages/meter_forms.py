@@ -1,11 +1,13 @@
 """The forms of a meter's page: an edit, a decision about a conflict, a meter change."""
 
+from collections.abc import Callable
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from nicegui import ui
 
 from api.pages.figures import write_instant, write_number
-from api.pages.forms import act, field, read_local_time, read_number, read_words
+from api.pages.forms import act, field, read_local_time, read_number, read_words, time_field
 from api.pages.texts import Texts
 from api.pages.visit import Visit
 from api.sent import find_sent
@@ -16,14 +18,17 @@ from water.pages import Row
 _PRIMARY = "unelevated no-caps color=primary"
 
 
-def draw_edit_form(visit: Visit, meter_id: str) -> None:
-    """Make an edit of the register; other quantities are edited through the API."""
+def draw_edit_form(visit: Visit, meter_id: str) -> Callable[[datetime], None]:
+    """Make an edit of the register; other quantities are edited through the API.
+
+    Gives what begins one at an instant: it fills in the time, and leads to the form.
+    """
     texts = visit.texts
     kinds = {str(kind): texts.word("edit_kind", kind) for kind in EditKind}
     with ui.element("div").classes("js-filters"):
         kind = ui.select(kinds, label=texts["edit_kind"], value=str(EditKind.MANUAL))
         kind.props("outlined dense options-dense")
-        time, register = field(texts["local_time"]), field(texts["register_m3"])
+        time, register = time_field(texts["local_time"]), field(texts["register_m3"])
         reason, proof = field(texts["reason"]), field(texts["proof"])
 
         async def make() -> None:
@@ -48,6 +53,12 @@ def draw_edit_form(visit: Visit, meter_id: str) -> None:
 
         ui.button(texts["make_edit"], icon="edit", on_click=make).props(_PRIMARY)
 
+    def start_edit(at: datetime) -> None:
+        time.value = f"{at.astimezone(visit.zone):%Y-%m-%d %H:%M:%S}"
+        register.run_method("focus")
+
+    return start_edit
+
 
 def draw_conflict_form(visit: Visit, conflicts: list[Row]) -> None:
     """Decide about one of the conflicts that are open."""
@@ -61,6 +72,7 @@ def draw_conflict_form(visit: Visit, conflicts: list[Row]) -> None:
         decision = ui.select(decisions, label=texts["decision"], value=str(Decision.KEEP))
         for choice in (chosen, decision):
             choice.props("outlined dense options-dense")
+        chosen.classes("js-wide")
         reason = field(texts["reason"])
 
         async def decide() -> None:
@@ -95,7 +107,7 @@ def draw_change_form(visit: Visit, meter_id: str) -> None:
     """Enter a meter change."""
     texts = visit.texts
     with ui.element("div").classes("js-filters"):
-        time = field(texts["local_time"])
+        time = time_field(texts["local_time"])
         old, new = field(texts["old_final_m3"]), field(texts["new_initial_m3"])
         reason = field(texts["reason"])
 

@@ -174,6 +174,7 @@ def _counts(row: Row) -> dict[str, int]:
         "no_longer_decoded": messages.get("no_longer_decoded", 0),
         **{name: readings.get(name, 0) for name in ("new", "completed", "changed", "refused")},
         "from_quarantine": row["from_quarantine"],
+        "unmatched": row["unmatched"],
     }
 
 

@@ -92,8 +92,10 @@ def show_table(
     *,
     fetch: Callable[[str | None], Page] | None = None,
     side: ui.element | None = None,
-) -> None:
+) -> ui.table | None:
     """Draw one page of a table, with its CSV button in `side` and paging below.
+
+    Gives the table; None where there are no rows, which is said instead.
 
     Args:
         visit: who looks.
@@ -105,7 +107,7 @@ def show_table(
     """
     if not page.rows:
         empty(visit.texts["nothing_found"])
-        return
+        return None
     with side or ui.row().classes("w-full justify-end"):
         _csv_button(visit, name, columns, page, fetch)
     with ui.table(
@@ -116,6 +118,7 @@ def show_table(
         table.props("flat dense")
         table.add_slot("body-cell", _CELL)
     _pager(visit, page)
+    return table
 
 
 def write_csv(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:

@@ -100,6 +100,7 @@ def _seed_intake(readings):
     refused = ["negative_register", "unknown_meter", "future"] * 30
     with readings.load() as load:
         load.add_readings([Reading("M-U003", at, at, value) for value in (120.0, 12.0)])
+        load.add_readings([Reading("M-U003", at - 3_563, at - 3_500, 1195.0)])
         load.add_tallies({
             Tally("water-group", "messages", "received"): 182_400,
             Tally("water-group", "messages", "decoded"): 182_400,

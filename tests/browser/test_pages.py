@@ -142,7 +142,7 @@ def test_a_meter_is_read_by_hand_a_conflict_decided_and_a_change_entered(bureau)
     page.get_by_role("cell", name="表底数（m³）").wait_for()
     times.nth(1).fill("昨天")
     press("登记换表")
-    page.get_by_text("时间书写有误。").wait_for()
+    page.get_by_text("时间书写有误，请按 2026-09-15 08:00:00 的格式填写。").wait_for()
     times.nth(1).fill("2026-09-10 10:00")
     page.get_by_label("旧表止码（m³）").fill("110")
     page.get_by_label("新表起码（m³）").fill("0.5")
@@ -151,6 +151,29 @@ def test_a_meter_is_read_by_hand_a_conflict_decided_and_a_change_entered(bureau)
     page.get_by_role("cell", name="到期轮换").wait_for()
     keep_screenshot(page, "meter-edited-zh-1440")
     assert bureau.complaints == []
+
+
+def test_a_reading_is_corrected_from_the_list_of_what_was_sent_but_not_approved_alone(open_tab):
+    group = open_tab()
+    group.log_in("group")
+    group.wait()
+    group.open("/meters/M-U003")
+    page = group.page
+    sent = page.get_by_role("row").filter(has_text="2026-09-15 07:30:37")
+    sent.filter(has_text="1,195.000").get_by_role("button", name="修改").click()
+    page.get_by_label("类型").first.click()
+    page.get_by_role("option", name="更正").click()
+    page.get_by_label("表底数（m³）").fill("119.5")
+    page.get_by_label("原因").first.fill("小数点错位")
+    page.get_by_role("button", name="提出修改").click()
+    made = page.get_by_role("row").filter(has_text="小数点错位")
+    made.filter(has_text="07:30:37").get_by_role("link").first.click()
+    page.get_by_text("本人提出的修改须由他人审核。").wait_for()
+    assert page.get_by_role("button", name="审核通过").count() == 0
+    group.open("/meters/M-U003?day=2026-09-13")
+    page.locator("h2", has_text="2026-09-13 上报的读数").wait_for()
+    assert page.get_by_role("button", name="修改", exact=True).count() == 0
+    assert group.complaints == []
 
 
 def test_the_whole_filtered_list_downloads_as_csv(bureau):
@@ -175,7 +198,7 @@ def test_contradicting_values_are_shown_with_the_one_that_was_kept(bureau):
     bureau.open("/ingest")
     row = bureau.page.locator("tr", has=bureau.page.get_by_role("cell", name="M-U003"))
     *said, decision, arrived = row.locator("td").all_inner_texts()
-    assert said == ["M-U003", "2026-09-15 08:30", "register_m3", "120.000", "12.000"]
+    assert said == ["M-U003", "2026-09-15 08:30", "表底数（m³）", "120.000", "12.000"]
     # Another test decides it, before or after this one.
     assert decision in {"待处理", "保留先到值"}
     assert arrived == "2026-09-15 08:30"

@@ -49,6 +49,9 @@ def test_a_replay_is_asked_for_looked_at_and_adopted(open_tab, service):
     group.page.get_by_role("cell", name="表底数（m³） 1,185.000").wait_for()
     group.page.get_by_role("cell", name="/Mesage not found").wait_for()
     assert group.page.get_by_role("cell", name='{"Message": 12.5}').count() == 1
+    for width in (390, 1440):
+        group.page.set_viewport_size({"width": width, "height": 900})
+        assert group.overflow() == 0
     group.page.get_by_role("button", name="采纳", exact=True).click()
     group.page.get_by_role("button", name="取消").click()
     assert service.jobs.take([ADOPT_REPLAY]) is None

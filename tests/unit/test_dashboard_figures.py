@@ -40,6 +40,8 @@ def test_a_figure_is_written_with_separators_and_unit(written, expected):
 def test_an_instant_is_written_on_the_citys_clock():
     at = datetime(2026, 9, 14, 16, 5, tzinfo=UTC)
     assert figures.write_instant(at, ZoneInfo("Asia/Shanghai")) == "2026-09-15 00:05"
+    sent = datetime(2026, 9, 14, 16, 5, 37, 900_000, tzinfo=UTC)
+    assert figures.write_instant(sent, ZoneInfo("Asia/Shanghai")) == "2026-09-15 00:05:37"
     assert figures.write_instant(pd.NaT, ZoneInfo("Asia/Shanghai")) == "–"
 
 

@@ -31,7 +31,11 @@ class Readings(Protocol):
     """The readings store as analysis sees it."""
 
     def touched_days(self, after: int, limit: int) -> Touched:
-        """Up to about `limit` meter-days touched after a mark, oldest mark first."""
+        """Up to about `limit` meter-days touched after a mark, oldest mark first.
+
+        What it tells outlives a power cut. After a mark that no load has had, as of a store that
+        was set back, it begins at the first load.
+        """
         ...
 
     def load_readings(

@@ -263,6 +263,8 @@ class AnalysisService:
         self._metrics.backlog.set(len(touched.days))
         if touched.mark == mark:
             return mark, 0
+        if touched.mark < mark:
+            _log.warning("the store was set back, its days are computed anew", mark=mark)
         # After the look: a meter is registered before its first reading is loaded.
         known = read_known(self._registry)
         with self._metrics.timed("recompute"):

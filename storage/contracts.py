@@ -143,7 +143,11 @@ class ReadingsStore(Protocol):
         ...
 
     def touched_days(self, after: int, limit: int) -> Touched:
-        """Up to about `limit` meter-days touched after a mark, oldest mark first."""
+        """Up to about `limit` meter-days touched after a mark, oldest mark first.
+
+        What it tells outlives a power cut. After a mark that no load has had, as of a store that
+        was set back, it begins at the first load.
+        """
         ...
 
     def load_readings(

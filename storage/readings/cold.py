@@ -5,7 +5,6 @@ in the manifest, deletes the hot rows that it holds and retires the file that it
 that transaction the file is an orphan that no reader sees; after it the hot rows are gone.
 """
 
-import os
 import sqlite3
 import time
 import uuid
@@ -14,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+from storage.readings.database import sync_path
 from storage.readings.tier import Tier
 
 MANIFEST = (
@@ -105,17 +105,9 @@ def aside(file: Path) -> Path:
 
 def put_in_place(file: Path) -> None:
     """Make a file that was written aside durable under its name."""
-    _sync(aside(file))
+    sync_path(aside(file))
     aside(file).rename(file)
-    _sync(file.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_path(file.parent)
 
 
 def sweep(connection: sqlite3.Connection, tier: Tier, folder: Path, grace_s: float) -> list[str]:

@@ -60,6 +60,7 @@ class Compactor:
         with lock_if_free(self._folder.with_suffix(".compacting")) as alone:
             if not alone:
                 return 0
+            self._database.sync()  # no power cut may bring back a manifest that names what is swept
             with self._database.writing() as connection:
                 swept = cold.sweep(connection, self._tier, self._folder, grace_s)
             written = sum(self._write(partition) for partition in self._waiting(closed_before))

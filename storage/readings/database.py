@@ -1,5 +1,6 @@
 """One SQLite file in WAL mode: short readers side by side, one writer at a time."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Generator, Sequence
@@ -122,6 +123,19 @@ class Database:
         with self._idle_lock:
             self._idle.append(connection)
 
+    def sync(self) -> None:
+        """Have on the disk all that is committed: for who relies on it outside of this file.
+
+        Raises:
+            StoreUnavailableError: the disk fails.
+        """
+        try:
+            # It is there as long as a connection is open, and nobody locks it: closing it is safe.
+            sync_path(self._path.with_name(f"{self._path.name}-wal"))
+            sync_path(self._path.parent)
+        except OSError as error:
+            raise StoreUnavailableError(f"{self._path}: {error}") from error
+
     def checkpoint(self) -> None:
         """Move what readers don't hold from the WAL into the file."""
         with self._writer_lock:
@@ -133,3 +147,12 @@ class Database:
             for connection in [*self._idle, self._writer]:
                 connection.close()
             self._idle.clear()
+
+
+def sync_path(path: Path) -> None:
+    """Have a file's content, or a folder's names, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

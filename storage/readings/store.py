@@ -207,10 +207,15 @@ class ReadingsStore:
     # -- runs.ports.Readings
 
     def touched_days(self, after: int, limit: int) -> Touched:
-        """Up to about `limit` meter-days touched after a mark, oldest mark first."""
+        """Up to about `limit` meter-days touched after a mark, oldest mark first.
+
+        A mark that this tells outlives a power cut: whoever keeps it may do so elsewhere.
+        """
         with self._database.reading() as connection:
             pairs, mark = touched.after(connection, after, limit)
             names = {key: meter_id for meter_id, key in self._keys.known(connection).items()}
+            if mark != after:
+                self._database.sync()
         return Touched(touched.as_frame(pairs, names), mark)
 
     def load_readings(

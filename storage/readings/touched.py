@@ -36,8 +36,13 @@ def add(connection: sqlite3.Connection, pairs: Collection[tuple[int, int]]) -> N
 def after(
     connection: sqlite3.Connection, mark: int, limit: int
 ) -> tuple[set[tuple[int, int]], int]:
-    """Whole loads after a mark until `limit` different pairs are found, and the last mark seen."""
+    """Whole loads after a mark until `limit` different pairs are found, and the last mark seen.
+
+    A mark that no load has had was given by a store that was lost: the first load comes next.
+    """
     seen: set[tuple[int, int]] = set()
+    (newest,) = connection.execute("SELECT coalesce(max(mark), 0) FROM touched").fetchone()
+    mark = mark if mark <= newest else 0
     loads = connection.execute(
         "SELECT mark, pairs FROM touched WHERE mark > ? ORDER BY mark", (mark,)
     )

@@ -55,8 +55,12 @@ def of_others(connection: Connection, writer: str, mark: int) -> Iterator[tuple[
 
 
 def after(connection: Connection, mark: int, limit: int) -> tuple[set[tuple[str, str]], int]:
-    """Whole loads after a mark until `limit` different (day, meter)s are found, the last mark."""
+    """Whole loads after a mark until `limit` different (day, meter)s are found, the last mark.
+
+    A mark that no load has had was given by a store that was lost: the first load comes next.
+    """
     seen: set[tuple[str, str]] = set()
+    mark = mark if mark <= newest_mark(connection) else 0
     while len(seen) < limit:
         query = select(_TOUCHED.c.mark, _TOUCHED.c.days).where(_TOUCHED.c.mark > mark)
         rows = connection.execute(query.order_by(_TOUCHED.c.mark).limit(_PAGE)).all()

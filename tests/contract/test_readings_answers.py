@@ -119,6 +119,16 @@ def test_touched_days_follow_the_mark(store, load, reading):
     assert store.touched_days(second.mark, 10).mark == second.mark
 
 
+def test_after_a_mark_of_a_store_that_was_lost_all_days_come_again(store, load, reading):
+    assert store.touched_days(7, 10).mark == 0
+    for day in (1, 2, 3):
+        load(store, [reading("m1", day, register_m3=day)])
+    newest = store.touched_days(0, 10).mark
+    again = store.touched_days(newest + 1, 2)
+    assert pairs(again) == [("m1", 1), ("m1", 2)]
+    assert pairs(store.touched_days(again.mark, 2)) == [("m1", 3)]
+
+
 def test_a_repeated_reading_touches_nothing_and_a_merged_one_does(store, load, reading):
     load(store, [reading("m1", 1, 1, register_m3=1)])
     mark = store.touched_days(0, 10).mark

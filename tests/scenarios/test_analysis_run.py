@@ -471,6 +471,15 @@ def test_past_days_are_computed_again_by_todays_rules_once_nothing_newer_waits(h
     assert again["volume_m3"].tolist() == pytest.approx([10.0] * 24)
 
 
+def test_a_store_that_was_set_back_has_its_days_computed_anew(house):
+    house.load(flowing())
+    house.state.set("touched", {"mark": 1_000_000})
+    work_off(house.service())
+    start = CITY.day_start(date(2026, 1, 10))
+    hours = house.volumes.load_hourly(["C1"], start, start + timedelta(days=1))
+    assert hours["volume_m3"].tolist() == pytest.approx([10.0] * 24)
+
+
 def test_a_store_that_is_away_is_tried_again(house):
     house.load(flowing())
 

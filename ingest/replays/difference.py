@@ -17,6 +17,7 @@ from ingest.errors import IngestError
 from ingest.journal import Entry
 from ingest.journal.undecoded import DECODED, UNKNOWN
 from ingest.ports import ReadingsSink
+from ingest.replays.examples import Undecodable, describe_message
 from ingest.topics import NOBODY
 from water.readings import QUANTITIES, Reading
 
@@ -152,6 +153,7 @@ class Diff:
     gone: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     """(supplier, what they count as today) of messages whose readings of then are given no more."""
     sample: dict[str, list[dict[str, Any]]] = field(default_factory=dict[str, list[dict[str, Any]]])
+    undecodable: Undecodable = field(default_factory=Undecodable)
     _offered: dict[Identity, Reading] = field(default_factory=dict[Identity, Reading])
 
     def judge(
@@ -196,7 +198,9 @@ class Diff:
                 range(judgement.first, judgement.end)
             )
             if message.counted == DECODED and otherwise:
-                self.gone[message.entry.supplier, label] += 1
+                self._count_gone(message, label, page.batch.rules)
+        counted = zip((message.entry for message in page.messages), page.counts_as, strict=True)
+        self.undecodable.take(list(counted), page.batch.rules)
         for change, kept, reading in page.each_reading():
             self.readings[change.value] += 1
             self._show(change, kept, reading)
@@ -213,8 +217,11 @@ class Diff:
             self.messages["newly_decoded"] += message.undecoded
         elif message.counted == DECODED:
             self.messages["no_longer_decoded"] += 1
-            shown = {"topic": _storable(message.entry.topic), "counts_as": label}
-            self._add_sample("no_longer_decoded", shown)
+
+    def _count_gone(self, message: Message, label: str, rules: Rules) -> None:
+        self.gone[message.entry.supplier, label] += 1
+        if len(self.sample.get("gone", ())) < _SAMPLE:
+            self._add_sample("gone", describe_message(message.entry, label, rules))
 
     def _show(self, change: Change, kept: Reading | None, reading: Reading) -> None:
         if change is Change.UNCHANGED:
@@ -235,6 +242,7 @@ class Diff:
 
     def describe(self) -> dict[str, object]:
         """The counts and the sample, as people and programs read them."""
+        rows = self.undecodable.rows()
         return {
             "messages": {name: self.messages[name] for name in MESSAGES},
             "readings": {name: self.readings[name] for name in READINGS},
@@ -246,7 +254,7 @@ class Diff:
                 {"supplier": supplier, "now": now, "messages": count}
                 for (supplier, now), count in self.gone.most_common()
             ],
-            "sample": self.sample,
+            "sample": self.sample | {"undecodable": rows} if rows else self.sample,
         }
 
 
@@ -306,8 +314,3 @@ def _merge(kept: Reading | None, offered: Reading) -> Reading:
 def _quantities(reading: Reading) -> dict[str, float]:
     values = zip(QUANTITIES, reading[_FIRST_QUANTITY:_QUALITY], strict=True)
     return {name: value for name, value in values if value is not None}
-
-
-def _storable(text: str) -> str:
-    """A text that every database can hold."""
-    return text.replace("\0", "␀").encode(errors="replace").decode()

@@ -142,7 +142,7 @@ def _print(found: dict[str, Any]) -> None:
     _print_moved(out, found)
     for kind, rows in found["sample"].items():
         out.print(f"{kind}, for example:")
-        for row in rows[:5]:
+        for row in rows if kind == "undecodable" else rows[:5]:
             out.print(f"  {json.dumps(row, ensure_ascii=False)}", markup=False)
     if found["state"] == "done" and not found["adopts"] and _brings(found):
         out.print(f"Nothing is changed yet: `jieshui replay --adopt {found['id']}` loads it.")

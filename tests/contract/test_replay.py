@@ -318,14 +318,36 @@ def test_what_is_no_longer_decoded_is_said_and_stays(plant):
     plant.rules = rules()
     said = plant.run(ADOPT_REPLAY)
     assert said["messages"]["no_longer_decoded"] == 2
-    assert said["sample"]["no_longer_decoded"][0] == {
-        "topic": ours("m1", 1)[1], "counts_as": "undecodable/unknown_supplier",
-    }  # fmt: skip
+    shown = said["sample"]["gone"][0]
+    assert shown["topic"] == ours("m1", 1)[1]
+    assert shown["counts_as"] == "undecodable/unknown_supplier"
     assert said["gone"] == [
         {"supplier": "north", "now": "undecodable/unknown_supplier", "messages": 2}
     ]
     assert plant.sums()[0].decoded == 2
     assert len(plant.registers()) == 2
+
+
+@pytest.mark.embedded
+def test_the_newest_few_messages_that_stay_undecodable_are_shown_with_what_fails(plant):
+    topic = ours("m1", 1)[1]
+    plant.send(*(("north", topic, b'{"at":%d}' % n) for n in range(20)))
+    plant.send(ours("m1", 1), ("north", topic, "表\x00\n{".encode() + b"\xff" * 500))
+    plant.send(("north", "water/v1/north/jieshui/m1/nonsense", b"?"))
+    plant.load()
+    said = plant.run(undecodable=True)
+    assert said["messages"]["undecodable"] == 22
+    elsewhere = [row for row in said["sample"]["undecodable"] if row["payload"] == "?"]
+    assert "nonsense" in elsewhere[0]["detail"]
+    malformed = [row for row in said["sample"]["undecodable"] if row["payload"][0] == "表"]
+    assert len(malformed[0]["payload"]) == 120
+    assert malformed[0]["payload"].startswith("表\\x00\\n{\\xff")
+    others = [row for row in said["sample"]["undecodable"] if row["payload"].startswith("{")]
+    assert [row["payload"] for row in others] == ['{"at":19}', '{"at":18}', '{"at":17}']
+    assert others[0] | {"detail": ""} == {
+        "supplier": "north", "topic": topic, "received_at": iso(NOW + 19),
+        "payload": '{"at":19}', "counts_as": "undecodable/no_quantity", "detail": "",
+    }  # fmt: skip
 
 
 def test_a_message_that_gives_another_instant_today_is_said_to_give_its_old_reading_no_more(
@@ -459,6 +481,18 @@ def adopt_and_break_off(plant, mended, when, error):
     assert (readings.decoded, readings.stored, readings.quarantined) == (60, 60, 0)
     assert len(plant.registers()) == 60
     assert plant.run()["messages"]["newly_decoded"] == 0
+
+
+@pytest.mark.embedded
+def test_an_adoption_goes_on_with_nothing_of_another_that_had_its_id_before_a_restore(
+    plant, mended
+):
+    plant.send(ours("m1", 1, 1, "late"), ours("m2", 2, 2, "late"))
+    plant.load()
+    mended()
+    assert plant.run(ADOPT_REPLAY, job=5, mark="a")["became"] == {"stored": 2}
+    assert plant.run(ADOPT_REPLAY, job=5, mark="a")["resumed"]
+    assert "resumed" not in plant.run(ADOPT_REPLAY, job=5, mark="b")
 
 
 @pytest.mark.embedded

@@ -64,6 +64,7 @@ def init(
         f"{folder} is ready: mosquitto -c {broker.configuration}\n"
         "For [mqtt] in jieshui.toml (who knows the client id could take over the session):\n"
         f'  client_id = "jieshui-{secrets.token_hex(8)}"\n'
+        f'  host = "{broker.hosts()[0]}"\n'
         f"  port = {port}\n"
         '  username = "jieshui"\n'
         f'  password_file = "{broker.password_file}"\n'

@@ -142,10 +142,14 @@ class BrokerFolder:
         if not path.exists():
             write_whole(path, text)
 
+    def hosts(self) -> Sequence[str]:
+        """The names and addresses that the broker's certificate is for, best known first."""
+        self._require_made()
+        return server_names(self._certificate.read_bytes())
+
     def renew_server(self) -> Sequence[str]:
         """A new certificate and key for the broker, for the same names; the names."""
-        self._require_made()
-        hosts = server_names(self._certificate.read_bytes())
+        hosts = self.hosts()
         self._save_server(self._authority(), hosts)
         return hosts
 
@@ -171,8 +175,9 @@ class BrokerFolder:
         certificate, key = authority.issue_supplier(supplier)
         set_password(self._logins, supplier, password)
         self._publish(authority)
-        hosts = server_names(self._certificate.read_bytes())
-        return HandOver(supplier, hosts, self.ca_file.read_bytes(), password, certificate, key)
+        return HandOver(
+            supplier, self.hosts(), self.ca_file.read_bytes(), password, certificate, key
+        )
 
     def revoke(self, supplier: str) -> None:
         """Take away a supplier's login and revoke its certificate.

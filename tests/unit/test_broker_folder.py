@@ -52,6 +52,12 @@ def test_a_certificate_for_nobody_knows_which_host_is_not_made(tmp_path):
     assert not (tmp_path / "b" / "mosquitto.conf").exists()
 
 
+def test_the_lines_for_ingest_name_a_host_that_the_certificate_is_for(tmp_path):
+    wanted = ("init", tmp_path / "broker", "--host", "broker.example", "--host", "10.0.0.7")
+    for words in (wanted, wanted[:2]):
+        assert 'host = "broker.example"\n' in run(*words).output
+
+
 def test_root_is_told_that_mosquitto_may_not_use_a_folder_of_roots(tmp_path, monkeypatch):
     folder = tmp_path / "broker"
     wanted = ("init", folder, "--host", "broker.example")

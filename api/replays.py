@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from api.ports import Jobs
 from water.jobs import ADOPT_REPLAY, REPLAY
@@ -47,7 +48,10 @@ def ask_adoption(jobs: Jobs, asked_by: str, replay_id: int) -> int:
     state = _sum_up(jobs, job)["state"]
     if state != "done":
         raise ValueError(f"replay {replay_id} is {state}, not done")
-    return jobs.ask(ADOPT_REPLAY, {**job["arguments"], "replay": replay_id}, asked_by)
+    # What adoptions leave behind bears a mark that none ever had: a restored registry gives the ids
+    # of jobs again which were asked for after its backup.
+    arguments = {**job["arguments"], "replay": replay_id, "mark": uuid4().hex}
+    return jobs.ask(ADOPT_REPLAY, arguments, asked_by)
 
 
 def find_replay(jobs: Jobs, job_id: int) -> Row | None:

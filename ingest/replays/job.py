@@ -50,7 +50,8 @@ class Replay:
         """
         self._window = read_window(job.arguments)
         self._adopts = job.kind.partition("/")[0] == ADOPT_REPLAY
-        self._mark = f"replay/{job.id}/{journal}"
+        # (Only an adoption leaves something behind, and whoever asks for one gives it a mark.)
+        self._mark = f"replay/{job.arguments.get('mark', job.id)}/{journal}"
         self._journal = journal
         self._reader = reader.up_to(loaded)
         self._loaded = loaded

@@ -59,7 +59,8 @@ def test_a_replay_is_asked_for_looked_at_and_adopted(open_tab, service):
     group.page.get_by_role("button", name="确认采纳").click()
     group.page.get_by_role("cell", name="等待", exact=True).wait_for()
     adoption = service.jobs.take([ADOPT_REPLAY])
-    assert adoption.arguments == {**job.arguments, "replay": job.id}
+    mark = adoption.arguments["mark"]
+    assert adoption.arguments == {**job.arguments, "replay": job.id, "mark": mark}
     group.page.get_by_text(f"已由任务 {adoption.id} 采纳").wait_for()
     assert group.page.get_by_role("button", name="采纳", exact=True).count() == 0
     service.jobs.finish(adoption.id, {"progress": 1.0, "became": {"stored": 5, "conflict": 2}})

@@ -205,6 +205,15 @@ def test_the_parts_of_several_workers_are_summed_up():
         ask_adoption(jobs, "li", adoption)
 
 
+def test_no_two_adoptions_have_the_same_mark():
+    jobs = Jobs()
+    instants = [datetime.fromtimestamp(n, UTC) for n in (1, 2)]
+    replay = ask_replay(jobs, "li", *instants, "", undecodable=False)
+    jobs.end(replay)
+    marks = {jobs.job(ask_adoption(jobs, "li", replay))["arguments"]["mark"] for _ in range(2)}
+    assert len(marks) == 2
+
+
 def test_a_replay_is_adopted_once_every_worker_has_done_its_part():
     jobs = Jobs()
     instants = [datetime.fromtimestamp(n, UTC) for n in (1, 2)]

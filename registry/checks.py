@@ -1,14 +1,13 @@
 """What a row must be as a whole, and among the others: rules, keys, references."""
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from registry import credit_code
 from registry.kinds import KINDS, Kind
 from registry.report import Problem
 from registry.tables import Row
-from water.clock import SystemClock
 from water.dialects import Dialect
 
 LONGEST_BILL_DAYS = 400
@@ -77,17 +76,6 @@ def _check_return(row: Row) -> Iterator[Problem]:
         yield row.problem("", f"{used:g} m³ used of {supplied:g} m³ supplied", warning=True)
 
 
-def _check_billing(row: Row) -> Iterator[Problem]:
-    first, last = row.values["first"], row.values["last"]
-    # Of a day that has begun somewhere on earth, a city may bill.
-    if last > SystemClock().now().date() + timedelta(days=1):
-        yield row.problem("last", "this lies in the future")
-    elif last < first:
-        yield row.problem("last", "this lies before first")
-    elif last - first >= timedelta(days=LONGEST_BILL_DAYS):
-        yield row.problem("last", f"a billed period has at most {LONGEST_BILL_DAYS} days")
-
-
 def _check_works(row: Row) -> Iterator[Problem]:
     if row.values["ends"] <= row.values["begins"]:
         yield row.problem("ends", "this lies not after begins")
@@ -100,7 +88,6 @@ _RULES: Mapping[str, Callable[[Row], Iterator[Problem]]] = {
     "devices": _check_device,
     "plans": _check_plan,
     "monthly_returns": _check_return,
-    "billing_reads": _check_billing,
     "works": _check_works,
 }
 
@@ -155,6 +142,22 @@ def check_moves(rows: list[Row], standing: Mapping[tuple[Any, ...], Any]) -> Ite
         if before is not None and before["meter_id"] != values.get("meter_id"):
             wanted = f"this address led to meter {before['meter_id']} until now"
             yield row.problem("meter_id", wanted, warning=True)
+
+
+def check_periods(rows: list[Row], today: date) -> Iterator[Problem]:
+    """Billed periods that have not ended before `today` (the city's), or are none."""
+    for row in rows:
+        if row.broken:
+            continue
+        first, last = row.values["first"], row.values["last"]
+        if last > today:
+            yield row.problem("last", "this lies in the future")
+        elif last == today:
+            yield row.problem("last", "this is today: a billed period ends on a day that is over")
+        elif last < first:
+            yield row.problem("last", "this lies before first")
+        elif last - first >= timedelta(days=LONGEST_BILL_DAYS):
+            yield row.problem("last", f"a billed period has at most {LONGEST_BILL_DAYS} days")
 
 
 def check_nesting(rows: list[Row], parents: Mapping[str, str | None]) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from registry.checks import (
     check_moves,
     check_nesting,
     check_owners,
+    check_periods,
     check_references,
     check_row,
 )
@@ -38,6 +39,7 @@ def import_path(
     store: RegistryRows,
     *,
     actor: str,
+    today: date,
     kind: str | None = None,
     progress: Progress | None = None,
 ) -> ImportReport:
@@ -52,6 +54,7 @@ def import_path(
         path: what to read.
         store: the registry.
         actor: who imports, for the audit log.
+        today: the city's calendar day; what was billed ends before it.
         kind: the kind of a CSV file whose name and header don't tell.
         progress: told how far it is.
 
@@ -64,7 +67,7 @@ def import_path(
         standing = {name: registry.rows(name) for name in rows}
         for name, some in rows.items():
             keep_absent(KINDS[name], some, standing[name])
-        problems += _check_rows(rows, standing, registry)
+        problems += _check_rows(rows, standing, registry, today)
         problems.sort(key=lambda problem: (problem.warning, problem.place, problem.row or 0))
         if any(not problem.warning for problem in problems):
             log.info("import refused", source=path.name, actor=actor, problems=len(problems))
@@ -99,7 +102,7 @@ def _read(
 
 
 def _check_rows(
-    rows: dict[str, list[Row]], standing: Standing, registry: RegistryTransaction
+    rows: dict[str, list[Row]], standing: Standing, registry: RegistryTransaction, today: date
 ) -> list[Problem]:
     known: dict[str, set[str]] = {}
 
@@ -126,6 +129,7 @@ def _check_rows(
         parents = {key[0]: zone["parent_id"] for key, zone in standing["zones"].items()}
         parents |= {row.values.get("id"): row.values.get("parent_id") for row in rows["zones"]}
         problems += check_nesting(rows["zones"], parents)
+    problems += check_periods(rows.get("billing_reads", []), today)
     return problems
 
 

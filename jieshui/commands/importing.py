@@ -65,12 +65,14 @@ def import_registry(
         return
     if not path.exists():
         raise JieshuiError(f"there is nothing at {path}")
-    with open_stores(settings_from(config)) as stores, Progress(transient=True) as bar:
+    settings = settings_from(config)
+    with open_stores(settings) as stores, Progress(transient=True) as bar:
         task = bar.add_task("Importing", total=None)
         report = import_path(
             path,
             stores.registry,
             actor="command line",
+            today=settings.city_time().day_of(stores.clock.now()),
             kind=kind,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

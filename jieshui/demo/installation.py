@@ -133,8 +133,11 @@ class Installation:
         city = size.build()
         write_registry(city, self.folder / "registry")
         write_truth(city, self.truth)
-        with open_stores(self._configured({})) as stores:
-            report = import_path(self.folder / "registry", stores.registry, actor=ACTOR)
+        settings = self._configured({})
+        with open_stores(settings) as stores:
+            today = settings.city_time().day_of(stores.clock.now())
+            folder = self.folder / "registry"
+            report = import_path(folder, stores.registry, actor=ACTOR, today=today)
             if report.errors:
                 raise JieshuiError(f"the virtual city can't be imported: {report.errors[0]}")
             password = stores.accounts.ensure_administrator()

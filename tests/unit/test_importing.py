@@ -1,7 +1,7 @@
 """Imports into a real SQLite registry: what is refused, what is written, what a re-import does."""
 
 import csv
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from storage.registry.engine import migrate, open_registry
 from storage.registry.store import RegistryStore
 
 NOW = datetime(2026, 9, 15, tzinfo=UTC)
+TODAY = date(2026, 9, 15)
 MONTHS = ",".join(f"m{i:02}" for i in range(1, 13))
 CITY = {
     "suppliers": "id,name\ns1,城北水务\n",
@@ -65,7 +66,7 @@ def hand_in(tmp_path, store):
     def hand_in(name: str, content: str | bytes, *, kind: str | None = None):
         path = tmp_path / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return import_path(path, store, actor="amy", kind=kind)
+        return import_path(path, store, actor="amy", today=TODAY, kind=kind)
 
     return hand_in
 
@@ -75,7 +76,7 @@ def _said(report) -> list[tuple]:
 
 
 def test_a_folder_of_every_kind_is_imported_in_one_go(city, store):
-    report = import_path(city, store, actor="amy")
+    report = import_path(city, store, actor="amy", today=TODAY)
     assert report.problems == ()
     assert list(report.counts) == list(CITY)
     assert {c.created for c in report.counts.values()} == {1, 2}
@@ -86,9 +87,9 @@ def test_a_folder_of_every_kind_is_imported_in_one_go(city, store):
 
 
 def test_a_second_import_of_the_same_folder_changes_nothing(city, store):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     version = store.version()
-    report = import_path(city, store, actor="amy")
+    report = import_path(city, store, actor="amy", today=TODAY)
     assert {(c.created, c.changed) for c in report.counts.values()} == {(0, 0)}
     assert report.counts["zones"] == Counts(unchanged=2)
     assert store.version() == version
@@ -96,7 +97,7 @@ def test_a_second_import_of_the_same_folder_changes_nothing(city, store):
 
 def test_one_bad_row_and_nothing_of_any_kind_is_written(city, store):
     (city / "works.csv").write_text(CITY["works"] + "z1,party,2026-01-01,2026-01-02T00:00Z\n")
-    report = import_path(city, store, actor="amy")
+    report = import_path(city, store, actor="amy", today=TODAY)
     assert _said(report) == [(3, "kind", "party"), (3, "begins", "2026-01-01")]
     assert not report.imported
     assert report.counts == {}
@@ -104,7 +105,7 @@ def test_one_bad_row_and_nothing_of_any_kind_is_written(city, store):
 
 
 def test_a_reference_may_stand_in_the_import_or_in_the_registry(city, store, hand_in):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     meters = "id,supplier_id,role,user_id\nm2,s1,customer,{}\n"
     assert hand_in("meters.csv", meters.format("u1")).imported
     assert _said(hand_in("meters.csv", meters.format("u9"))) == [(2, "user_id", "u9")]
@@ -117,7 +118,7 @@ def test_a_row_that_names_the_same_thing_twice_is_refused_with_the_first_place(h
 
 
 def test_a_plan_that_differs_becomes_the_next_version(city, store, hand_in):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     report = hand_in("plans.csv", f"user_id,year,{MONTHS}\nu1,2026{',90' * 12}\n")
     assert report.counts == {"plans": Counts(changed=1)}
     (plan,) = store.plans(2026)
@@ -136,7 +137,7 @@ def test_a_column_left_out_leaves_what_stands_and_an_empty_cell_empties_it(hand_
 def test_a_new_version_of_a_plan_takes_over_no_reason_and_a_repeated_one_makes_none(
     city, store, hand_in
 ):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     bare = f"user_id,year,{MONTHS}\nu1,2026{{}}\n"
     assert hand_in("plans.csv", bare.format(",100" * 12)).counts["plans"].unchanged == 1
     hand_in("plans.csv", bare.format(",101" * 12))
@@ -145,14 +146,14 @@ def test_a_new_version_of_a_plan_takes_over_no_reason_and_a_repeated_one_makes_n
 
 @pytest.mark.parametrize("month", ["-1", "", "nan", "many", "1,000"])
 def test_a_plan_needs_twelve_months_that_are_not_negative(city, store, hand_in, month):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     rows = f'u1,2027{",1" * 11},"{month}"\n'
     report = hand_in("plans.csv", f"user_id,year,{MONTHS}\n{rows}")
     assert [(p.row, p.column) for p in report.errors] == [(2, "m12")]
 
 
 def test_zones_that_lie_in_each_other_are_refused(city, store, hand_in):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     report = hand_in("zones.csv", "id,name,parent_id\nz1,Outer,z2\n")
     assert _said(report) == [(2, "parent_id", "z2")]
 
@@ -174,14 +175,14 @@ def test_a_wrong_check_character_of_a_credit_code_is_only_a_warning(hand_in):
     ],
 )
 def test_a_meter_fits_its_role_and_its_time(city, store, hand_in, meter, column):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     header = "id,supplier_id,role,user_id,zone_id,in_service_from,in_service_to"
     report = hand_in("meters.csv", f"{header}\n{meter}\n")
     assert [p.column for p in report.errors] == [column]
 
 
 def test_what_changed_is_audited_with_old_and_new(city, store, hand_in, engine):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     hand_in("users.csv", "id,name,sector\nu1,Mill & Sons,textile\nu2,New,food\n")
     with engine.connect() as connection:
         query = text("SELECT actor, action, subject, detail FROM audit ORDER BY id DESC LIMIT 3")
@@ -218,7 +219,7 @@ def test_a_workbook_has_a_sheet_a_kind(tmp_path, store):
     workbook.create_sheet("说明").append(["anything"])
     workbook.create_sheet("Sheet9")
     workbook.save(tmp_path / "book.xlsx")
-    report = import_path(tmp_path / "book.xlsx", store, actor="amy")
+    report = import_path(tmp_path / "book.xlsx", store, actor="amy", today=TODAY)
     assert report.problems == ()
     assert store.suppliers() == {"17"}
     assert store.zones()[0].connections == 12
@@ -231,7 +232,7 @@ def test_an_instant_in_a_date_cell_has_no_zone_and_is_refused(tmp_path, store):
     sheet.append(["zone_id", "kind", "begins", "ends"])
     sheet.append(["z1", "fire", datetime(2026, 1, 1), datetime(2026, 1, 2)])  # noqa: DTZ001
     workbook.save(tmp_path / "book.xlsx")
-    report = import_path(tmp_path / "book.xlsx", store, actor="amy")
+    report = import_path(tmp_path / "book.xlsx", store, actor="amy", today=TODAY)
     places = [(p.place, p.row, p.column) for p in report.errors]
     assert ("book.xlsx [works]", 2, "begins") in places
     assert ("book.xlsx [works]", 2, "ends") in places
@@ -283,18 +284,22 @@ def test_a_header_that_fits_two_kinds_asks_for_the_kind(hand_in, store):
 def test_what_is_not_there_or_no_kind_is_refused_at_once(tmp_path, store, city):
     for path, kind in ((tmp_path / "no.csv", None), (tmp_path / "deeper", None), (city, "taps")):
         with pytest.raises(RegistryError):
-            import_path(path, store, actor="amy", kind=kind)
+            import_path(path, store, actor="amy", today=TODAY, kind=kind)
 
 
 def test_ten_thousand_meters_come_in_with_progress(city, tmp_path, store):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     with (tmp_path / "meters.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["id", "supplier_id", "role", "user_id"])
         writer.writerows([f"m{i}", "s1", "customer", "u1"] for i in range(10_000))
     told: list[tuple[int, int]] = []
     report = import_path(
-        tmp_path / "meters.csv", store, actor="amy", progress=lambda *step: told.append(step)
+        tmp_path / "meters.csv",
+        store,
+        actor="amy",
+        today=TODAY,
+        progress=lambda *step: told.append(step),
     )
     assert report.counts["meters"] == Counts(created=9_999, unchanged=1)
     assert len(told) > 10
@@ -321,7 +326,7 @@ def test_a_report_for_scripts_has_counts_and_problems(hand_in):
     ids=["misspelt dialect", "devEui in upper case", "another supplier's meter"],
 )
 def test_a_device_fits_its_dialect_and_its_meter(city, store, hand_in, device, column, wanted):
-    import_path(city, store, actor="hand")
+    import_path(city, store, actor="hand", today=TODAY)
     hand_in("suppliers.csv", "id,name\ns2,South\n")
     report = hand_in("devices.csv", f"supplier_id,dialect,address,meter_id\n{device}\n")
     assert [problem.column for problem in report.errors] == [column]
@@ -329,7 +334,7 @@ def test_a_device_fits_its_dialect_and_its_meter(city, store, hand_in, device, c
 
 
 def test_an_address_that_moves_to_another_meter_is_said(city, store, hand_in):
-    import_path(city, store, actor="hand")
+    import_path(city, store, actor="hand", today=TODAY)
     hand_in("meters.csv", "id,supplier_id,role,user_id\nm2,s1,customer,u1\n")
     report = hand_in("devices.csv", "supplier_id,dialect,address,meter_id\ns1,chirpstack,a8,m2\n")
     assert [problem.column for problem in report.warnings] == ["meter_id"]
@@ -341,12 +346,13 @@ def test_an_address_that_moves_to_another_meter_is_said(city, store, hand_in):
     [
         ("2062-01-31", "in the future"),
         ("9999-12-31", "in the future"),
+        ("2026-09-15", "this is today"),
         ("2026-02-05", "at most 400 days"),
         ("2024-12-31", "before first"),
     ],
 )
 def test_a_billed_period_ends_in_the_past_within_400_days(city, store, hand_in, last, said):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     head = "meter_id,first,last,billed_m3\n"
     report = hand_in("billing_reads.csv", f"{head}m1,2025-01-01,{last},9\n")
     assert [p.column for p in report.errors] == ["last"]

@@ -1,6 +1,6 @@
 """Templates that people fill in, and the page that describes them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from registry.templates import write_template
 from storage.registry.engine import migrate, open_registry
 from storage.registry.store import RegistryStore
 
+TODAY = date(2026, 9, 15)
 PAGE = Path(__file__).parents[2] / "docs" / "importing.md"
 
 
@@ -32,7 +33,7 @@ def store(tmp_path):
 @pytest.mark.parametrize("name", ["all.xlsx", "folder"])
 def test_an_unfilled_template_imports_nothing_and_complains_of_nothing(name, tmp_path, store):
     write_template("all", tmp_path / name)
-    report = import_path(tmp_path / name, store, actor="amy")
+    report = import_path(tmp_path / name, store, actor="amy", today=TODAY)
     assert report.problems == ()
     assert set(report.counts) == set(KINDS)
     assert store.suppliers() == frozenset()
@@ -45,7 +46,7 @@ def test_a_filled_template_is_imported_without_its_example(tmp_path, store):
     workbook["suppliers"].append(["s1", "城北水务"])
     workbook["users"].append(["0017", "某某印染厂", "印染"])
     workbook.save(path)
-    assert import_path(path, store, actor="amy").imported
+    assert import_path(path, store, actor="amy", today=TODAY).imported
     assert store.suppliers() == {"s1"}
     assert [(user.id, user.sector) for user in store.users()] == [("0017", "printing")]
 
@@ -55,7 +56,7 @@ def test_the_examples_fit_together_once_the_mark_is_taken_off(kind, tmp_path, st
     write_template("all", tmp_path / "city")
     for file in (tmp_path / "city").glob("*.csv"):
         file.write_text(file.read_text("utf-8-sig").replace("\n# ", "\n"), "utf-8")
-    report = import_path(tmp_path / "city", store, actor="amy")
+    report = import_path(tmp_path / "city", store, actor="amy", today=TODAY)
     assert report.problems == ()
     assert report.counts[kind.name].created == 1
 

@@ -18,6 +18,8 @@ from storage.registry.models import AuditRow
 from storage.registry.store import RegistryStore
 from water.jobs import RECOMPUTE, RECOMPUTE_PAST
 
+TODAY = date(2026, 9, 15)
+
 
 class _Clock:
     def now(self) -> datetime:
@@ -40,8 +42,8 @@ def city(tmp_path):
 
 
 def test_every_kind_is_created_then_unchanged_then_changed(city, store):
-    first = import_path(city, store, actor="amy")
-    again = import_path(city, store, actor="amy")
+    first = import_path(city, store, actor="amy", today=TODAY)
+    again = import_path(city, store, actor="amy", today=TODAY)
     assert first.problems == again.problems == ()
     assert {(c.created, c.changed, c.unchanged) for c in first.counts.values()} == {(1, 0, 0)}
     assert {(c.created, c.changed, c.unchanged) for c in again.counts.values()} == {(0, 0, 1)}
@@ -49,21 +51,21 @@ def test_every_kind_is_created_then_unchanged_then_changed(city, store):
     plans.write_text(plans.read_text("utf-8").replace(",1000", ",1100"), "utf-8")
     works = city / "works.csv"
     works.write_text(works.read_text("utf-8").replace("T01:00:00", "T02:00:00"), "utf-8")
-    changed = import_path(city, store, actor="amy")
+    changed = import_path(city, store, actor="amy", today=TODAY)
     assert {kind for kind, c in changed.counts.items() if c.changed} == {"plans", "works"}
     assert [(plan.version, plan.year_m3) for plan in store.plans(2026)] == [(2, 13_200.0)]
     assert len(store.works()) == 1
 
 
 def test_imports_at_once_make_each_plan_version_once(city, store, tmp_path):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
 
     def adjust(number: int) -> None:
         folder = tmp_path / f"adjusted{number}"
         folder.mkdir()
         content = (city / "plans.csv").read_text("utf-8").replace(",1000", f",{2000 + number}")
         (folder / "plans.csv").write_text(content, "utf-8")
-        assert import_path(folder, store, actor=f"amy{number}").imported
+        assert import_path(folder, store, actor=f"amy{number}", today=TODAY).imported
 
     with ThreadPoolExecutor(4) as several:
         list(several.map(adjust, range(4)))
@@ -80,7 +82,7 @@ def test_an_administrator_is_made_once_by_processes_that_start_at_once(engine):
 
 
 def test_a_changed_meter_asks_for_its_days_in_the_transaction_that_changes_it(city, store, engine):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     jobs = JobStore(engine, _Clock())
     change = jobs.take(["recompute"])
     assert set(change.arguments) == {"meter_ids", "first"}
@@ -102,7 +104,7 @@ def test_a_changed_meter_asks_for_its_days_in_the_transaction_that_changes_it(ci
 
 @pytest.mark.parametrize("named", [None, ["M0001"]], ids=["every meter", "one meter"])
 def test_past_days_are_asked_for_with_an_entry_of_who_did(city, store, engine, named):
-    import_path(city, store, actor="amy")
+    import_path(city, store, actor="amy", today=TODAY)
     jobs = JobStore(engine, _Clock())
     jobs.take([RECOMPUTE])
     planned = plan_recomputation(store.meters(), named, date(2026, 8, 1), date(2026, 9, 10))

@@ -173,8 +173,8 @@ def _warn_of(overflow: Overflow) -> list[tuple[str, str]]:
         whose, whose_english = _NOBODYS if supplier == NOBODY else (f"{supplier} 的", supplier)
         warnings.append(
             (
-                f"{whose}消息过多，{count} 条在溢流日志中排队，不影响其他供水企业",
-                f"{whose_english} floods: {count} messages wait apart, others are not held up",
+                f"{whose}积压消息 {count} 条在溢流日志中单独排队，不影响其他供水企业",
+                f"{count} messages of {whose_english} wait apart, others are not held up",
             )
         )
     if overflow.trouble:
@@ -182,4 +182,4 @@ def _warn_of(overflow: Overflow) -> list[tuple[str, str]]:
     return warnings
 
 
-_NOBODYS = "不属于任何供水企业的", "a sender on topics of no supplier"
+_NOBODYS = "不属于任何供水企业的", "topics of no supplier"

@@ -50,6 +50,12 @@ def list_journals(tallies: Mapping[Tally, int]) -> set[str]:
     return {t.reason or "ingest" for t in tallies if t[1:3] == ("messages", "received")}
 
 
+def find_received(journal: str, tallies: Mapping[Tally, int]) -> dict[str, int]:
+    """Messages a supplier that a journal had received when a load of it was last committed."""
+    name = name_in_tallies(journal)
+    return {t.supplier: n for t, n in tallies.items() if t[1:] == ("messages", "received", name)}
+
+
 def find_loaded(journal: str, tallies: Mapping[Tally, int]) -> dict[str, int]:
     """The number of each supplier's newest message of a journal that was loaded.
 
@@ -57,12 +63,9 @@ def find_loaded(journal: str, tallies: Mapping[Tally, int]) -> dict[str, int]:
     were counted as has no part in it, else a message that got lost would look loaded.
     """
     name = name_in_tallies(journal)
-    received = {
-        t.supplier: n for t, n in tallies.items() if t[1:] == ("messages", "received", name)
-    }
     return {
         supplier: count - tallies.get(Tally(supplier, "messages", "waiting", name), 0)
-        for supplier, count in received.items()
+        for supplier, count in find_received(journal, tallies).items()
     }
 
 

@@ -19,7 +19,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from ingest.accounting import count_journal, find_loaded
+from ingest.accounting import count_journal, find_loaded, find_received
 from ingest.batch import Batch, Rules, Settled, number_of
 from ingest.events import list_events
 from ingest.journal import Entry, JournalReader
@@ -297,6 +297,9 @@ def _log_failure(state: RetryCallState) -> None:
     log.warning("store does not take the load, trying again", error=repr(error))
 
 
-def begin_after(sink: ReadingsSink, journal: str) -> tuple[Position, dict[str, int]]:
-    """Where a journal that is only now begun must go on: position and messages a supplier."""
-    return sink.position(journal), find_loaded(journal, sink.tallies())
+def begin_after(
+    sink: ReadingsSink, journal: str
+) -> tuple[Position, dict[str, int], dict[str, int]]:
+    """How the store knows a journal: its position, messages a supplier received and loaded."""
+    tallies = sink.tallies()
+    return sink.position(journal), find_received(journal, tallies), find_loaded(journal, tallies)

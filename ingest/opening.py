@@ -2,6 +2,7 @@
 
 import threading
 
+import structlog
 from tenacity import RetryError
 
 from ingest.errors import JournalError
@@ -14,6 +15,8 @@ from ingest.outages import until_it_answers
 from ingest.ports import ReadingsSink
 from ingest.settings import JournalSettings
 from water.loading import Position
+
+log = structlog.get_logger()
 
 
 def open_own_journal(
@@ -29,14 +32,14 @@ def open_own_journal(
         JournalTakenError: another process has it.
         RetryError: `stop` was set while the store was away.
     """
-    after, received = until_it_answers(lambda: begin_after(sink, settings.name), stop)
+    after, received, loaded = until_it_answers(lambda: begin_after(sink, settings.name), stop)
     journal = open_journal(settings.folder, settings.segment_bytes, after=after, received=received)
     try:
         _claim(journal, settings, sink, after, stop)
     except (JournalError, RetryError):
         journal.close()
         raise
-    return journal, Loaded(after.entry, received)
+    return journal, Loaded(after.entry, loaded)
 
 
 def _claim(
@@ -56,8 +59,17 @@ def _claim(
             f"this folder holds {journal.committed().entry}: "
             "bring the right folder back or give the journal a new name"
         )
-    if known != marker:
-        # On the disk before the store knows it: the folder must not forget its own marker.
+    if journal.found.sealed:
+        log.error(
+            "journal ends with damage: what nobody had loaded counts as lost, a new segment begins",
+            folder=str(folder),
+            segment=journal.found.committed.segment,
+            messages=dict(journal.found.damaged),
+        )
+    if known != marker or journal.found.sealed:
+        # On the disk before the store knows it: the folder must not forget its own marker, and
+        # what damage took is counted by what the next segment begins with.
         until_it_answers(lambda: journal.append(()), stop)
+    if known != marker:
         known = until_it_answers(lambda: sink.swap_marker(name, known, marker), stop)
         require_known(folder, name, known, marker, begun=True)

@@ -65,6 +65,14 @@ class Entry(NamedTuple):
     lost: int = 0
 
 
+class Head(NamedTuple):
+    """What a whole frame says of the entry in it, although its checksum does not fit."""
+
+    entry: int
+    number: int
+    supplier: str
+
+
 class SegmentHeader(msgspec.Struct, frozen=True):
     """What stood when a segment began: the entries before it and the messages a supplier."""
 
@@ -133,7 +141,7 @@ def decode_entries(
         start = at + FRAME_BYTES
         end = start + length
         body = chunk[start:end] if mark == marker and end <= size else None
-        if body is None or crc32(body) != checksum:
+        if not body or crc32(body) != checksum:  # (zeros behind a marker are a body of no bytes)
             found = _next_sound(chunk, at, marker)
             if found < 0:
                 return
@@ -150,6 +158,29 @@ def decode_entries(
              received_ms, flags, 0),
         )  # fmt: skip
         at = end
+
+
+def read_tail(chunk: bytes, marker: bytes) -> tuple[list[Head | None], bool]:
+    """What may have been in the bytes after the last sound entry of a segment.
+
+    Returns:
+        Of each whole frame what it says, None = nothing that can be; and whether the rest is what a
+        crash leaves of a write: the beginning of a frame, zeros, or nothing.
+    """
+    heads: list[Head | None] = []
+    at = 0
+    while at + FRAME_BYTES <= len(chunk):
+        mark, length, checksum = _MARKED.unpack_from(chunk, at)
+        start = at + FRAME_BYTES
+        left = len(chunk) - start
+        if mark != marker or not _BODY.size <= length <= left:
+            if left < _BODY.size or crc32(chunk[start:]) != checksum:
+                break
+            length = left  # only marker or length is damaged
+        at = start + length
+        heads.append(_read_head(chunk[start:at]))
+    rest = chunk[at:]
+    return heads, marker.startswith(rest[:MARKER_BYTES]) or not rest.strip(b"\0")
 
 
 def holds_entry(chunk: bytes) -> bool:
@@ -170,7 +201,16 @@ def _body_at(chunk: bytes, at: int, marker: bytes) -> bytes | None:
     length, checksum = _FRAME.unpack_from(chunk, at + MARKER_BYTES)
     start = at + FRAME_BYTES
     body = chunk[start : start + length]
-    return body if len(body) == length and crc32(body) == checksum else None
+    return body if 0 < length == len(body) and crc32(body) == checksum else None
+
+
+def _read_head(body: bytes) -> Head | None:
+    entry, number, _, _, supplier_bytes, _ = _BODY.unpack_from(body)
+    try:
+        supplier = body[_BODY.size : _BODY.size + supplier_bytes].decode()
+    except UnicodeDecodeError:
+        return None
+    return Head(entry, number, supplier)
 
 
 def _next_sound(chunk: bytes, at: int, marker: bytes) -> int:

@@ -191,3 +191,11 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_all(file: int, chunk: bytes, offset: int) -> None:
+    """Write a chunk to a place of an open file, whole."""
+    view = memoryview(chunk)
+    while view:
+        written = os.pwrite(file, view, offset)
+        view, offset = view[written:], offset + written

@@ -5,23 +5,18 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import structlog
-
 from ingest.errors import JournalError, JournalUnwritableError
 from ingest.journal.compression import compress_segment
 from ingest.journal.entries import (
     MARKER_BYTES,
-    Entry,
     Message,
     SegmentHeader,
-    decode_entries,
     encode_entries,
     encode_header,
-    holds_entry,
 )
 from ingest.journal.lock import take_lock
+from ingest.journal.recovery import Standing, is_stillborn, put_aside, recover
 from ingest.journal.segments import (
-    SegmentFiles,
     compressed_path,
     find_marker,
     kept_path,
@@ -30,10 +25,9 @@ from ingest.journal.segments import (
     segment_path,
     sync_folder,
     undecoded_path,
+    write_all,
 )
 from water.loading import Position
-
-log = structlog.get_logger()
 
 _BEGINNING = Position()
 
@@ -47,17 +41,18 @@ class JournalWriter:
         marker: bytes,
         lock: int,
         segment_bytes: int,
-        committed: Position,
-        received: Mapping[str, int],
+        found: Standing,
     ) -> None:
+        """`found` is how the journal stood when it was opened."""
         self.marker = marker
+        self.found = found
         self._folder = folder
         self._lock = lock
         self._segment_bytes = segment_bytes
-        self._committed = committed
-        self._received = dict(received)
+        self._committed = found.committed
+        self._received = dict(found.received)
         self._file: int | None = None
-        self._abandoned = -1
+        self._abandoned = found.committed.segment if found.sealed else -1
         self._incompressible: set[int] = set()
 
     def committed(self) -> Position:
@@ -166,7 +161,7 @@ class JournalWriter:
         encoded = encode_header(self.marker, header)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
         try:
-            _write_all(file, encoded, 0)
+            write_all(file, encoded, 0)
             os.fsync(file)
             self._date_closed(self._committed.segment)
             sync_folder(self._folder)
@@ -184,7 +179,7 @@ class JournalWriter:
 
     def _write(self, file: int, frames: bytes) -> None:
         try:
-            _write_all(file, frames, self._committed.offset)
+            write_all(file, frames, self._committed.offset)
         except OSError:
             os.ftruncate(file, self._committed.offset)
             raise
@@ -215,9 +210,10 @@ def open_journal(
     Args:
         folder: the journal's own folder.
         segment_bytes: length at which a segment is closed.
-        after: for a journal that is only now begun: the position at which the store already
-            stands, so that places never repeat.
-        received: for such a journal: messages a supplier that the store has already counted.
+        after: the position at which the store stands: a journal that is only now begun goes on
+            behind it, so that places never repeat, and so does one whose end is damaged.
+        received: messages a supplier that the store has counted as received: so many have been
+            durable.
 
     Raises:
         JournalTakenError: another process writes there.
@@ -227,98 +223,15 @@ def open_journal(
     folder.mkdir(parents=True, exist_ok=True)
     lock = take_lock(folder)
     segments = list_segments(folder)
-    if len(segments) == 1 and _is_stillborn(folder, segments[0]):
-        _put_aside(folder, segments.pop())
+    if len(segments) == 1 and is_stillborn(folder, segments[0]):
+        put_aside(folder, segments.pop())
     if not segments:
-        marker = os.urandom(MARKER_BYTES)
-        return JournalWriter(folder, marker, lock, segment_bytes, after, received or {})
+        marker, found = os.urandom(MARKER_BYTES), Standing(after, received or {})
+        return JournalWriter(folder, marker, lock, segment_bytes, found)
     try:
         marker = find_marker(folder, segments)
-        committed, counts = _recover(folder, segments, marker)
+        found = recover(folder, segments, marker, after, received or {})
     except JournalError:
         os.close(lock)
         raise
-    return JournalWriter(folder, marker, lock, segment_bytes, committed, counts)
-
-
-def _is_stillborn(folder: Path, segment: int) -> bool:
-    """Whether a segment was torn while it was begun: nothing was acknowledged from it.
-
-    A power cut may leave its first bytes, or as many zeros.
-    """
-    path = segment_path(folder, segment)
-    if not path.exists() or read_header(folder, segment) is not None:
-        return False
-    return not holds_entry(path.read_bytes())
-
-
-def _put_aside(folder: Path, segment: int) -> None:
-    path = segment_path(folder, segment)
-    aside = path.with_suffix(f".stillborn-{time.time_ns()}")
-    path.rename(aside)
-    sync_folder(folder)
-    log.error("first segment without a header put aside, journal begun anew", file=str(aside))
-
-
-def _recover(
-    folder: Path, segments: Sequence[int], marker: bytes
-) -> tuple[Position, dict[str, int]]:
-    """The end of what is sound, made durable, and the messages a supplier; cuts a torn tail.
-
-    Raises:
-        JournalError: the newest segment holds entries, but none of this journal: nothing is cut.
-    """
-    headers = {segment: read_header(folder, segment) for segment in segments}
-    first = max(segment for segment, header in headers.items() if header is not None)
-    received: dict[str, int] = {}
-    files, entry, end = SegmentFiles(folder, marker), 0, 0
-    for segment in segments[segments.index(first) :]:
-        header = headers[segment]
-        if header is not None:
-            received, entry, end = dict(header[1].received), header[1].entry, header[2]
-        else:
-            end = 0
-        path = segment_path(folder, segment)
-        content = files.read(segment, 0, files.length(segment))
-        for found in decode_entries(content[end:], segment, end, marker):
-            if isinstance(found, Entry):
-                received[found.supplier] = found.number
-                entry, end = found.entry, found.end
-        torn = content[end:] if segment == segments[-1] else b""
-        if end == 0 and holds_entry(torn):
-            raise JournalError(f"{path}: holds entries of another journal only: move it elsewhere")
-        if path.exists():  # (what is compressed was synced)
-            _settle(path, content.removesuffix(torn), len(torn))
-    sync_folder(folder)
-    return Position(segments[-1], end, entry), received
-
-
-def _settle(path: Path, kept: bytes, torn: int) -> None:
-    """Make what is kept of a segment durable, and cut the torn bytes after it.
-
-    What is read may only be in the page cache: the process ended before its sync, or the sync
-    failed, after which the kernel calls the pages clean and the next sync good. So the bytes are
-    written once more, to the same place, and then synced.
-
-    Raises:
-        JournalError: the disk does not take it.
-    """
-    if torn:
-        log.warning("torn tail of the journal cut", file=path.name, bytes=torn)
-    try:
-        file = os.open(path, os.O_RDWR)
-        try:
-            _write_all(file, kept, 0)
-            os.ftruncate(file, len(kept))
-            os.fdatasync(file)
-        finally:
-            os.close(file)
-    except OSError as error:
-        raise JournalError(f"{path}: can't be made durable: {error.strerror}") from error
-
-
-def _write_all(file: int, chunk: bytes, offset: int) -> None:
-    view = memoryview(chunk)
-    while view:
-        written = os.pwrite(file, view, offset)
-        view, offset = view[written:], offset + written
+    return JournalWriter(folder, marker, lock, segment_bytes, found)

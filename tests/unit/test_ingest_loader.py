@@ -102,7 +102,7 @@ def sink(tmp_path):
 
 @pytest.fixture
 def journal(tmp_path, sink):
-    after, received = begin_after(sink, "ingest")
+    after, received, _ = begin_after(sink, "ingest")
     writer = open_journal(tmp_path / "journal", 1 << 20, after=after, received=received)
     yield writer
     writer.close()
@@ -384,7 +384,7 @@ def test_damage_at_the_end_of_a_closed_segment_is_counted_though_its_supplier_is
 def test_a_journal_begun_anew_keeps_the_sums_going(journal, sink, tmp_path):
     append(journal, *range(10))
     load_all(make_loader(journal, sink))
-    after, received = begin_after(sink, "ingest")
+    after, received, _ = begin_after(sink, "ingest")
     fresh = open_journal(tmp_path / "fresh", 1 << 20, after=after, received=received)
     append(fresh, *range(10, 13), first=10)
     load_all(make_loader(fresh, sink))

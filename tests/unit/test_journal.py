@@ -154,13 +154,26 @@ def test_a_torn_tail_is_cut_and_writing_goes_on(journal, folder, torn, capsys):
     writer.append(messages(0, 10))
     path = segment_path(folder, 1)
     whole = path.stat().st_size
+    last = read_all(writer)[0][-1].offset
     with path.open("ab") as file:
-        file.write(path.read_bytes()[-50:][:torn])
+        file.write(path.read_bytes()[last:][:torn])
     writer = journal()
     assert path.stat().st_size == whole
     assert f"bytes={torn}" in capsys.readouterr().out
     writer.append(messages(10, 5))
     assert payloads(read_all(writer)[0]) == [m.payload for m in messages(0, 15)]
+
+
+@pytest.mark.parametrize("zeros", [8, 16, 46, 4096])
+@pytest.mark.parametrize("marked", [0, 8], ids=["all", "behind a marker"])
+def test_what_a_power_cut_leaves_as_zeros_is_cut_too(journal, folder, zeros, marked):
+    writer = journal()
+    writer.append(messages(0, 2))
+    path = segment_path(folder, 1)
+    whole = path.read_bytes()
+    path.write_bytes(whole + writer.marker[:marked] + bytes(zeros))
+    assert journal().received() == {"north": 2}
+    assert path.read_bytes() == whole
 
 
 def test_every_cut_of_the_last_group_leaves_a_prefix_of_whole_entries(journal, folder):

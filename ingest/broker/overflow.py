@@ -118,7 +118,9 @@ class Overflow:
         if floods.may_flood(main.waiting) and (found := floods.find(senders, main.waiting_of, now)):
             self._wanted.set()
             if group is not None:
-                log.warning("so much waits of suppliers that it waits apart", suppliers=sorted(found))
+                log.warning(
+                    "so much waits of suppliers that it waits apart", suppliers=sorted(found)
+                )
                 floods.put_apart(found)
         return floods.apart
 

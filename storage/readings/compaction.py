@@ -109,11 +109,14 @@ class Compactor:
 def write_aside(cursor: duckdb.DuckDBPyConnection, tier: Tier, rows: str, file: Path) -> int:
     """Write the relation `rows` aside of `file`, sorted by (meter, at); how many rows.
 
-    The relation `names` gives meter_id, so that a file can be read without the database.
+    The relation `names` gives meter_id, so that a file can be read without the database. A row
+    whose meter it lacks is an error: the hot rows go once they are in the file.
     """
+    nameless = "error('meter ' || r.meter || ' has no name')"
     columns = ", ".join(f"r.{name}" for name in ("meter", "at", *tier.others))
     (count,) = cursor.execute(
-        f"COPY (SELECT n.meter_id, {columns} FROM ({rows}) r JOIN names n USING (meter) "  # noqa: S608 - own SQL
+        f"COPY (SELECT coalesce(n.meter_id, {nameless}) AS meter_id, {columns} "  # noqa: S608 - own SQL
+        f"FROM ({rows}) r LEFT JOIN names n USING (meter) "
         f"ORDER BY r.meter, r.at) TO {quote(str(cold.aside(file)))} "
         f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
     ).fetchall()[0]

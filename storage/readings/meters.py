@@ -19,19 +19,22 @@ class MeterKeys:
 
     def known(self, reader: sqlite3.Connection) -> Mapping[str, int]:
         """Every meter id with its key, as of a read transaction."""
+        # (Another thread, whose transaction is older, may remember fewer at any moment.)
+        known = self._committed
         (stored,) = reader.execute("SELECT count(*) FROM meters").fetchone()
-        if stored != len(self._committed):
-            self.remember(dict(reader.execute(_ALL)))
-        return self._committed
+        if stored != len(known):
+            known = dict(reader.execute(_ALL))
+            self.remember(known)
+        return known
 
     def give(self, writer: sqlite3.Connection, meter_ids: Iterable[str]) -> Mapping[str, int]:
         """Keys of at least these ids; those that have none get one within the transaction.
 
         Hand the answer to `remember` once the transaction is committed, never before.
         """
-        wanted = set(meter_ids)
-        if wanted <= self._committed.keys():
-            return self._committed
+        wanted, committed = set(meter_ids), self._committed
+        if wanted <= committed.keys():
+            return committed
         new = sorted(wanted - dict(writer.execute(_ALL)).keys())
         writer.executemany("INSERT INTO meters (meter_id) VALUES (?)", [(m,) for m in new])
         return dict(writer.execute(_ALL))

@@ -5,7 +5,9 @@ from typing import Any
 
 from registry.ports import EditTransaction
 from water.edits import EditKind, EditState, RefusedEditError
+from water.limits import check_quantities
 from water.readings import QUANTITIES
+from water.refusals import Refusal
 
 Row = dict[str, Any]
 
@@ -22,13 +24,41 @@ def check_sent(
         RefusedEditError: there is nothing to correct, or nothing to estimate.
     """
     if kind in {EditKind.CORRECTION, EditKind.VOID} and sent is None:
-        raise RefusedEditError("at: the meter sent no reading of this instant 该时刻没有上报的读数")
+        raise RefusedEditError(
+            "at: the meter sent no reading of this instant", "该时刻没有上报的读数"
+        )
     if kind is EditKind.VOID and (sent or {}).get("register_m3") is None:
-        raise RefusedEditError("at: the reading carries no register 该读数没有表底数")
+        raise RefusedEditError("at: the reading carries no register", "该读数没有表底数")
     if kind is EditKind.ESTIMATE:
         waiting = [edit for edit in earlier if edit["state"] != EditState.WITHDRAWN]
         voids = [edit for edit in waiting if edit["kind"] == EditKind.VOID]
         check_free(values, sent, voids)
+
+
+def check_values(
+    register: float | None,
+    modulus: float | None,
+    flow: float | None,
+    pressure: float | None,
+    level: float | None,
+    about: str = "",
+) -> None:
+    """See that a meter whose dial begins again at `modulus` can show these (water.limits).
+
+    `about` stands before the English reason.
+
+    Raises:
+        RefusedEditError: it can't.
+    """
+    beyond = check_quantities(register, modulus, flow, pressure, level)
+    if beyond is None:
+        return
+    reason, detail = beyond
+    chinese = {
+        Refusal.NEGATIVE_REGISTER: "表底数不能为负",
+        Refusal.BEYOND_DIAL: f"表底数超出表盘，表盘模数为 {modulus} m³",
+    }.get(reason, "数值超出合理范围")
+    raise RefusedEditError(f"{about}{reason}: {detail}", chinese)
 
 
 def check_free(
@@ -54,11 +84,12 @@ def check_free(
             continue
         if (sent or {}).get(name) is None:
             raise RefusedEditError(
-                f"{name}: an edit of this instant counts already 该时刻已有生效的修改"
+                f"{name}: an edit of this instant counts already", "该时刻已有生效的修改"
             )
         raise RefusedEditError(
             f"{name} was measured: make a correction, or have a void of the register approved "
-            "first 已有实测值，请更正，或先作废表底数并经审核"
+            "first",
+            "已有实测值，请更正，或先作废表底数并经审核",
         )
 
 
@@ -72,8 +103,8 @@ def check_bare(rows: EditTransaction, void: Row) -> None:
         above = edit["version"] > void["version"] and edit["register_m3"] is not None
         if above and edit["kind"] == EditKind.ESTIMATE:
             raise RefusedEditError(
-                f"the estimate of version {edit['version']} rests on this void: withdraw it first "
-                "估抄依据该作废，请先撤回估抄"
+                f"the estimate of version {edit['version']} rests on this void: withdraw it first",
+                "估抄依据该作废，请先撤回估抄",
             )
 
 

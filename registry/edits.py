@@ -10,11 +10,16 @@ from typing import Any
 
 import structlog
 
-from registry.edit_checks import check_bare, check_free, check_sent, counting_beside
+from registry.edit_checks import (
+    check_bare,
+    check_free,
+    check_sent,
+    check_values,
+    counting_beside,
+)
 from registry.ports import EditRows, EditTransaction
 from water.clock import Clock
 from water.edits import Decision, EditKind, EditState, NotFoundError, RefusedEditError
-from water.limits import check_quantities
 from water.readings import QUANTITIES
 
 log = structlog.get_logger()
@@ -89,17 +94,18 @@ class Edits:
         with self._store.transaction() as rows:
             edit = _edit(rows, edit_id)
             if edit["state"] != EditState.PROPOSED:
-                raise RefusedEditError(f"it is {edit['state']} 该修改已不是待审状态")
+                raise RefusedEditError(f"it is {edit['state']}", "该修改已不是待审状态")
             if edit["author"] == actor:
                 raise RefusedEditError(
-                    "somebody else than its author approves an edit 修改须由他人审核"
+                    "somebody else than its author approves an edit", "修改须由他人审核"
                 )
             counting = counting_beside(rows, edit)
             later = [e["version"] for e in counting if e["version"] > edit["version"]]
             if later:
                 raise RefusedEditError(
                     f"version {later[-1]} of this reading's edits counts already: withdraw it "
-                    "first 该读数已有更新的修改生效，请先撤回"
+                    "first",
+                    "该读数已有更新的修改生效，请先撤回",
                 )
             if edit["kind"] == EditKind.ESTIMATE:
                 check_free(edit, sent, counting)
@@ -121,7 +127,7 @@ class Edits:
         with self._store.transaction() as rows:
             edit = _edit(rows, edit_id)
             if edit["state"] == EditState.WITHDRAWN:
-                raise RefusedEditError("it is withdrawn already 该修改已撤回")
+                raise RefusedEditError("it is withdrawn already", "该修改已撤回")
             if edit["kind"] == EditKind.VOID and edit["state"] == EditState.APPROVED:
                 check_bare(rows, edit)
             self._withdraw(rows, actor, edit, reason)
@@ -149,7 +155,7 @@ class Edits:
             standing = rows.decision(**key)
             correction = _correction_of(rows, standing)
             if decision is _holds(standing, correction):
-                raise RefusedEditError("it is decided so already 该冲突已如此处理")
+                raise RefusedEditError("it is decided so already", "该冲突已如此处理")
             edit_id = None
             if decision is Decision.TAKE:
                 edit_id = self._take(rows, actor, conflict, reason)
@@ -173,23 +179,21 @@ class Edits:
     ) -> None:
         _need_reason(reason)
         if at > self._clock.now():
-            raise RefusedEditError("at: this lies in the future 时间在未来")
+            raise RefusedEditError("at: this lies in the future", "时间在未来")
         begins, ends = meter["in_service_from"], meter["in_service_to"]
         if (begins is not None and at < begins) or (ends is not None and at > ends):
-            raise RefusedEditError("at: the meter was not in service then 该时刻水表未启用")
+            raise RefusedEditError("at: the meter was not in service then", "该时刻水表未启用")
         given = {name: value for name, value in values.items() if value is not None}
         if kind is EditKind.VOID:
             if given:
-                raise RefusedEditError("a void sets no quantity 作废不填数值")
+                raise RefusedEditError("a void sets no quantity", "作废不填数值")
             return
         if not given:
-            raise RefusedEditError("at least one quantity is needed 至少填写一个数值")
+            raise RefusedEditError("at least one quantity is needed", "至少填写一个数值")
         if not all(isfinite(value) for value in given.values()):
-            raise RefusedEditError("a quantity is a finite number 数值须为有限数")
+            raise RefusedEditError("a quantity is a finite number", "数值须为有限数")
         register, flow, pressure, level = (values.get(name) for name in QUANTITIES)
-        beyond = check_quantities(register, meter["modulus_m3"], flow, pressure, level)
-        if beyond:
-            raise RefusedEditError(f"{beyond[0]}: {beyond[1]}")
+        check_values(register, meter["modulus_m3"], flow, pressure, level)
 
     def _new(
         self,
@@ -298,7 +302,7 @@ def _holds(decision: Row | None, correction: Row | None) -> Decision | None:
 
 def _need_reason(reason: str) -> None:
     if not reason.strip():
-        raise RefusedEditError("a reason is needed 请填写原因")
+        raise RefusedEditError("a reason is needed", "请填写原因")
 
 
 def _subject(edit: Mapping[str, Any]) -> str:

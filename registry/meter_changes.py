@@ -11,10 +11,10 @@ from typing import Any
 
 import structlog
 
+from registry.edit_checks import check_values
 from registry.ports import EditRows, EditTransaction
 from water.clock import Clock
 from water.edits import Decision, EventState, NotFoundError, RefusedEditError
-from water.limits import check_quantities
 from water.meters import MeterChange, MeterEvent
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ class MeterChanges:
             RefusedEditError: it can't have been so, or it contradicts one that stands.
         """
         if not change.reason.strip():
-            raise RefusedEditError("a reason is needed 请填写原因")
+            raise RefusedEditError("a reason is needed", "请填写原因")
         with self._store.transaction() as rows:
             meter = rows.meter(change.meter_id)
             if meter is None:
@@ -63,8 +63,8 @@ class MeterChanges:
             if near:
                 raise RefusedEditError(
                     f"it contradicts the change of {near[0]['at'].isoformat()} "
-                    f"(final {near[0]['old_final_m3']}, initial {near[0]['new_initial_m3']}) "
-                    "与已登记的换表记录矛盾"
+                    f"(final {near[0]['old_final_m3']}, initial {near[0]['new_initial_m3']})",
+                    "与已登记的换表记录矛盾",
                 )
             _apply(rows, actor, row)
         return True
@@ -107,13 +107,13 @@ class MeterChanges:
             RefusedEditError: nothing is to be decided about it, or no reason is given.
         """
         if not reason.strip():
-            raise RefusedEditError("a reason is needed 请填写原因")
+            raise RefusedEditError("a reason is needed", "请填写原因")
         with self._store.transaction() as rows:
             event = rows.event(event_id)
             if event is None:
                 raise NotFoundError(event_id)
             if event["state"] != EventState.OPEN:
-                raise RefusedEditError(f"it is {event['state']} 该事件无需处理")
+                raise RefusedEditError(f"it is {event['state']}", "该事件无需处理")
             state = EventState.KEPT
             if decision is Decision.TAKE:
                 state = EventState.APPLIED
@@ -135,14 +135,12 @@ class MeterChanges:
             RefusedEditError: it can't.
         """
         if row["at"] > self._clock.now():
-            raise RefusedEditError("at: this lies in the future 时间在未来")
+            raise RefusedEditError("at: this lies in the future", "时间在未来")
         for name in ("old_final_m3", "new_initial_m3"):
             value, modulus = row[name], meter["modulus_m3"]
             if not isfinite(value):
-                raise RefusedEditError(f"{name}: a finite number is needed 须为有限数")
-            beyond = check_quantities(value, modulus, None, None, None)
-            if beyond:
-                raise RefusedEditError(f"{name}: {beyond[0]} {beyond[1]}")
+                raise RefusedEditError(f"{name}: a finite number is needed", "须为有限数")
+            check_values(value, modulus, None, None, None, about=f"{name}: ")
 
 
 def _by_meter(events: Sequence[MeterEvent]) -> dict[tuple[str, str | None], list[MeterEvent]]:

@@ -87,4 +87,13 @@ class NotFoundError(KeyError):
 
 
 class RefusedEditError(ValueError):
-    """What somebody wants to do to an edit, a conflict or a meter change can't be done: why."""
+    """What somebody wants to do to an edit, a conflict or a meter change can't be done: why.
+
+    Attributes:
+        english: the reason, in a sentence.
+        chinese: the same in Chinese.
+    """
+
+    def __init__(self, english: str, chinese: str) -> None:
+        super().__init__(f"{english} {chinese}")
+        self.english, self.chinese = english, chinese

@@ -44,7 +44,8 @@ def read_words(typed: str | None) -> str:
     try:
         return _WORDS.validate_python(typed or "")
     except ValidationError as refusal:
-        raise RefusedEditError(refusal.errors()[0]["msg"]) from None
+        said = refusal.errors()[0]["msg"]
+        raise RefusedEditError(said, "文字过长，或含有无法保存的字符") from None
 
 
 def read_number(text: str) -> float | None:
@@ -58,14 +59,15 @@ def read_number(text: str) -> float | None:
 async def act(visit: Visit, what: Callable[[Visit], object]) -> None:
     """Do what somebody pressed a button for, if they still may, and draw the page anew.
 
-    What the rules refuse is said in their sentence.
+    What the rules refuse is said in their sentence, in the page's language.
     """
     try:
         await run.io_bound(_act, visit, what)
     except NotFoundError:
         ui.notify(visit.texts["not_found"], type="negative")
     except RefusedEditError as refusal:
-        ui.notify(f"{visit.texts['not_done']}: {refusal}", type="negative", multi_line=True)
+        why = refusal.chinese if visit.texts.language == "zh" else refusal.english
+        ui.notify(f"{visit.texts['not_done']}: {why}", type="negative", multi_line=True)
     else:
         ui.navigate.to(visit.address())
 

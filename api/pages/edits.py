@@ -6,6 +6,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from api.pages import parts
+from api.pages.details import write_detail
 from api.pages.forms import act, field, read_words
 from api.pages.frame import PageKind
 from api.pages.tables import Column, instant, number, show_table, word
@@ -103,7 +104,9 @@ def _draw_events(visit: Visit, events: list[Row], side: ui.element) -> None:
         Column("refusal", texts["reason"], lambda row: _refusal(visit, row["refusal"])),
         number("count", texts["count"]),
         instant("received_at", texts["received_at"], visit),
-        Column("detail", texts["detail"], wrap=True),
+        Column(
+            "detail", texts["detail"], lambda row: write_detail(texts, row["detail"]), wrap=True
+        ),
     ]
     show_table(visit, "meter_events", columns, Page(events), side=side)
     ui.label(texts["meter_events_rule"]).classes("js-note")

@@ -33,6 +33,20 @@ def write_instant(at: datetime | None, zone: ZoneInfo) -> str:
     return f"{local:%Y-%m-%d %H:%M:%S}" if local.second else f"{local:%Y-%m-%d %H:%M}"
 
 
+def write_seconds(seconds: float | None) -> str:
+    """A time span in the unit that suits it: 3.2 s, 12 min, 5.0 h, 3.5 d."""
+    if seconds is None or not is_known(seconds):
+        return UNKNOWN
+    size = abs(seconds)
+    if size < 120:
+        return f"{write_number(seconds, 1)} s"
+    if size < 7_200:
+        return f"{write_number(seconds / 60)} min"
+    if size < 172_800:
+        return f"{write_number(seconds / 3_600, 1)} h"
+    return f"{write_number(seconds / 86_400, 1)} d"
+
+
 def write_day(day: date | None) -> str:
     """A local day: 2026-09-15."""
     return f"{day:%Y-%m-%d}" if day is not None and is_known(day) else UNKNOWN

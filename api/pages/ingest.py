@@ -7,6 +7,7 @@ from nicegui import ui
 
 from api.conflicts import load_conflicts
 from api.pages import parts
+from api.pages.details import write_detail
 from api.pages.edits import decision_word, meter_address
 from api.pages.frame import PageKind
 from api.pages.replays import draw_replays, load_replays
@@ -144,7 +145,9 @@ def _draw_quarantine(visit: Visit, page: Page, side: ui.element) -> None:
         Column("address", texts["address"]),
         instant("at", texts["measured_at"], visit),
         instant("received_at", texts["received_at"], visit),
-        Column("detail", texts["detail"], wrap=True),
+        Column(
+            "detail", texts["detail"], lambda row: write_detail(texts, row["detail"]), wrap=True
+        ),
     ]
     show_table(
         visit, "quarantine", columns, page,

@@ -5,7 +5,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from api.pages import parts
-from api.pages.figures import UNKNOWN, is_known, write_day, write_number, write_percent
+from api.pages.figures import write_day, write_number, write_percent, write_seconds
 from api.pages.frame import NotVisibleError, PageKind
 from api.pages.tables import Column, instant, number, show_table, word
 from api.pages.visit import Visit
@@ -127,18 +127,6 @@ def _draw_counts(visit: Visit, card: Row) -> None:
             number("count", texts["count"]),
         ]
         show_table(visit, "reasons", columns, Page(card["reasons"]), side=side)
-
-
-def write_seconds(seconds: float | None) -> str:
-    """A time span in the unit that suits it: 3.2 s, 12 min, 5.0 h."""
-    if seconds is None or not is_known(seconds):
-        return UNKNOWN
-    size = abs(seconds)
-    if size < 120:
-        return f"{write_number(seconds, 1)} s"
-    if size < 7_200:
-        return f"{write_number(seconds / 60)} min"
-    return f"{write_number(seconds / 3_600, 1)} h"
 
 
 PAGE = PageKind("ingest", load, draw)

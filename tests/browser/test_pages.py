@@ -140,6 +140,12 @@ def test_a_meter_is_read_by_hand_a_conflict_decided_and_a_change_entered(bureau)
     press("处理冲突")
     page.get_by_role("cell", name="保留先到值").wait_for()
     page.get_by_role("cell", name="表底数（m³）").wait_for()
+    times.nth(0).fill("2026-09-14 09:00:37")
+    page.get_by_label("类型").first.click()
+    page.get_by_role("option", name="更正").click()
+    page.get_by_label("表底数（m³）").fill("118.5")
+    page.get_by_role("button", name="提出修改").click()
+    page.get_by_text("未能完成: 请填写原因", exact=True).wait_for()
     times.nth(1).fill("昨天")
     press("登记换表")
     page.get_by_text("时间书写有误，请按 2026-09-15 08:00:00 的格式填写。").wait_for()
@@ -174,6 +180,21 @@ def test_a_reading_is_corrected_from_the_list_of_what_was_sent_but_not_approved_
     page.locator("h2", has_text="2026-09-13 上报的读数").wait_for()
     assert page.get_by_role("button", name="修改", exact=True).count() == 0
     assert group.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "home"),
+    [("zh", "没有这个页面。", "返回首页"), ("en", "There is no such page.", "To the first page")],
+)
+def test_where_there_is_no_page_a_sentence_says_so_and_leads_home(bureau, language, sentence, home):
+    bureau.page.goto(f"{bureau.origin}/language/{language}?next=/zones")
+    answer = bureau.page.goto(f"{bureau.origin}/zonen/Z1")
+    assert answer.status == 404
+    assert bureau.page.locator("h1").inner_text() == sentence
+    assert "HTTPException" not in bureau.page.content()
+    bureau.page.get_by_role("link", name=home).click()
+    bureau.wait()
+    assert bureau.page.url == f"{bureau.origin}/"
 
 
 def test_the_whole_filtered_list_downloads_as_csv(bureau):

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 
 from api.pages import figures
+from api.pages.details import write_detail
 from api.pages.meter_forms import name_open
 from api.pages.tables import Column, fetch_all, number, write_csv
 from api.pages.texts import Texts
 from api.pages.visit import local_path
+from water.limits import check_quantities
 from water.pages import Page
 
 
@@ -43,6 +45,33 @@ def test_an_instant_is_written_on_the_citys_clock():
     sent = datetime(2026, 9, 14, 16, 5, 37, 900_000, tzinfo=UTC)
     assert figures.write_instant(sent, ZoneInfo("Asia/Shanghai")) == "2026-09-15 00:05:37"
     assert figures.write_instant(pd.NaT, ZoneInfo("Asia/Shanghai")) == "–"
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ("93560821 s ahead", "读数时间晚于接收时间 1,082.9 d"),
+        ("400 days", "读数时间早于接收时间 400 天"),
+        ("register_m3 2000000.0, dial ends at 100000.0",
+         "表底数 2,000,000.000 m³，表盘模数 100,000.000 m³"),
+        ("flow_m3_h -7.5", "流量（m³/h） -7.500"),
+        ("flow_m3_h abc", "flow_m3_h abc"),
+        ("/Mesage not found", "/Mesage not found"),
+    ],
+)  # fmt: skip
+def test_a_detail_of_our_own_checks_is_said_in_the_pages_language(detail, said):
+    assert write_detail(Texts("zh"), detail) == said
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_refusal_of_a_value_has_a_detail_in_words(language):
+    texts = Texts(language)
+    for register, flow, pressure, level in (
+        (-1.0, None, None, None), (2e6, None, None, None), (None, 1e9, None, None),
+        (None, None, 99.0, None), (None, None, None, 1e6),
+    ):  # fmt: skip
+        _, detail = check_quantities(register, 1e5, flow, pressure, level)
+        assert write_detail(texts, detail) != detail
 
 
 def test_a_csv_file_holds_raw_numbers_under_the_headings_of_the_table():

@@ -30,6 +30,7 @@ from api.pages import (
     zones,
 )
 from api.pages.frame import serve
+from api.pages.missing import answer_missing
 from api.pages.texts import LANGUAGES
 from api.pages.visit import LANGUAGE_COOKIE, local_path
 
@@ -69,6 +70,7 @@ def mount(app: FastAPI, context: ApiContext) -> None:
     ui.page("/password", response_timeout=RESPONSE_TIMEOUT_S)(login.show_password)
     for path, kind in PAGES.items():
         ui.page(path, response_timeout=RESPONSE_TIMEOUT_S)(serve(kind))
+    nicegui_app.exception_handler(404)(answer_missing)
     # NiceGUI's app is one a process and adds its middleware at every mount, which Starlette refuses
     # once it has served a request; begun anew, a second app in one process (tests) has pages too.
     nicegui_app.user_middleware.clear()

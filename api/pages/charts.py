@@ -36,6 +36,9 @@ AMBER = "#e0a100"
 GRID = "#e3e8ed"
 FONT = 'Roboto, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif'
 
+_SHORT_MS = 3 * 86_400_000
+"""Of no longer time than this the axis shows hours."""
+
 HOURS_OF_RANGE = {"3d": 72, "14d": 336, "60d": 1440}
 """The ranges of the hourly chart and how many hours each shows."""
 
@@ -119,6 +122,8 @@ def series_chart(points: Sequence[Row], zone: ZoneInfo, name: str, unit: str) ->
     options = _time_chart([_line(name, sent, BLUE, width=1.5)], unit)
     options["yAxis"]["scale"] = True
     options["dataZoom"] = [{"type": "inside"}]
+    if sent and sent[-1][0] - sent[0][0] <= _SHORT_MS:
+        options["xAxis"]["axisLabel"]["formatter"] = "{MM}-{dd} {HH}:{mm}"
     return options
 
 

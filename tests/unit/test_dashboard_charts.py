@@ -1,7 +1,9 @@
 """The options of the charts, worked out by hand."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+import pytest
 
 from api.pages import charts
 from api.pages.texts import Texts
@@ -49,6 +51,14 @@ def test_the_plan_of_the_year_is_drawn_as_a_line_at_its_sum():
     plan = next(line for line in options["series"] if line["name"] == "Plan")
     assert plan["markLine"]["data"] == [{"yAxis": 1200.0}]
     assert "Projection" not in series(options)
+
+
+@pytest.mark.parametrize(("hours", "shown"), [(24, True), (24 * 30, False)])
+def test_the_axis_of_a_register_shows_hours_where_it_is_short(hours, shown):
+    begin = datetime(2026, 9, 1, tzinfo=UTC)
+    points = [{"at": begin, "value": 1.0}, {"at": begin + timedelta(hours=hours), "value": 2.0}]
+    options = charts.series_chart(points, SHANGHAI, "Register", "m³")
+    assert ("{HH}:{mm}" in options["xAxis"]["axisLabel"]["formatter"]) is shown
 
 
 def test_an_estimated_hour_stands_apart_from_the_measured_ones():

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ingest.batch import Batch
+from ingest.broker.deserted import Deserted
 from ingest.broker.overflow import OpenService, Overflow
 from ingest.broker.receipts import Receipts
 from ingest.broker.receiver import Receiver
@@ -38,9 +39,9 @@ class Stream:
         self._clock = clock
         self._open_overflow = overflow
         self._overflow: Overflow | None = None
-        self._shares = False
         self._state = ReceiverState()
         self._receipts: Receipts | None = None
+        self._deserted: Deserted | None = None
 
     def each_place(
         self,
@@ -61,7 +62,6 @@ class Stream:
     ) -> Sequence[Body]:
         """The receiver, then the overflow and the receipts, which go on with what it leaves."""
         shorten_turns()
-        self._shares = bool(settings.shared_group)
         mqtt, folder = settings.mqtt, settings.journal.folder
         receiver = Receiver(
             mqtt,
@@ -71,7 +71,7 @@ class Stream:
             Silence(settings.silent_s, time.monotonic(), expecting=group.begun),
             Subscriptions(folder / "subscriptions.json", mqtt),
         )
-        self._state = receiver.state
+        self._state, self._deserted = receiver.state, Deserted(folder.parent)
         bodies = [Body("ingest-receiver", receiver.run)]
         if settings.receipts:
             self._receipts = Receipts(mqtt, self._clock, precedence)
@@ -84,11 +84,6 @@ class Stream:
                 group.aside = overflow
             bodies.insert(1, Body("ingest-overflow", overflow.run))
         return bodies
-
-    @property
-    def shares(self) -> bool:
-        """Each worker of a group shows what it counted itself."""
-        return self._shares
 
     @property
     def passing(self) -> bool:
@@ -147,6 +142,7 @@ class Stream:
             warnings.append(("服务器时钟被调整", "the machine's clock was set"))
         if self._receipts and self._receipts.trouble:
             warnings.append(("回执无法发送", f"receipts can't be sent: {self._receipts.trouble}"))
+        warnings += _warn_of_deserted(self._deserted) if self._deserted else []
         return warnings + (_warn_of(self._overflow) if self._overflow else [])
 
     def gauges(self) -> Mapping[str, float | None]:
@@ -164,6 +160,18 @@ class Stream:
             "receipts_dropped": receipts.dropped if receipts else None,
             **(self._overflow.gauges() if self._overflow else {}),
         }
+
+
+def _warn_of_deserted(deserted: Deserted) -> list[tuple[str, str]]:
+    """To which sessions the broker deals messages that nobody receives."""
+    return [
+        (
+            f"没有进程使用 {folder}，消息服务器分给其会话的消息无人接收：{'、'.join(sessions)}",
+            f"no process has {folder}, nobody receives what its session is dealt: "
+            + ", ".join(sessions),
+        )
+        for folder, sessions in deserted.list_settled().items()
+    ]
 
 
 def _warn_of(overflow: Overflow) -> list[tuple[str, str]]:

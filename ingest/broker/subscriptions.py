@@ -16,8 +16,6 @@ from ingest.settings import MqttSettings
 
 log = structlog.get_logger()
 
-_Sessions = dict[str, list[str]]
-
 
 class Subscriptions:
     """The filters of one session, in a file that several sessions may stand in.
@@ -33,11 +31,11 @@ class Subscriptions:
 
     def load(self) -> set[str]:
         """Every filter that the session may be subscribed to."""
-        return set(self._read().get(self._session, ()))
+        return set(read_sessions(self._path).get(self._session, ()))
 
     def keep(self, filters: Iterable[str]) -> None:
         """Remember that it may be subscribed to exactly these; a disk that is full is said."""
-        sessions = self._read()
+        sessions = read_sessions(self._path)
         wanted = sorted(filters)
         if sessions.get(self._session) == wanted:
             return
@@ -52,11 +50,13 @@ class Subscriptions:
         except OSError as error:
             log.warning("subscriptions can't be remembered", file=str(self._path), error=str(error))
 
-    def _read(self) -> _Sessions:
-        try:
-            return msgspec.json.decode(self._path.read_bytes(), type=_Sessions)
-        except FileNotFoundError:
-            return {}
-        except (OSError, msgspec.DecodeError) as error:
-            log.warning("subscriptions can't be read", file=str(self._path), error=str(error))
-            return {}
+
+def read_sessions(path: Path) -> dict[str, list[str]]:
+    """Every session that stands in a file, with its filters."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, list[str]])
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.DecodeError) as error:
+        log.warning("subscriptions can't be read", file=str(path), error=str(error))
+        return {}

@@ -20,6 +20,7 @@ READINGS = ("decoded", "stored", "duplicate", "conflict", "quarantined", "waitin
 
 def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show both sums of every supplier, the state of the analysis and the open alerts."""
+    from ingest.broker.deserted import list_deserted
     from jieshui.unread import list_unread
     from jieshui.wiring import open_stores
     from storage.queries import IngestQueries
@@ -35,6 +36,7 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             "unsettled": Ledger(stores.engine).left_behind()._asdict(),
             "journals": _measure_journals(settings.store.folder),
             "unread": list_unread(settings.store.folder, stores.readings.position),
+            "deserted": list_deserted(settings.store.folder),
             "analysis": stores.state.get("evaluated"),
             "days_asked_for": stores.jobs.count_waiting([RECOMPUTE, RECOMPUTE_PAST]),
             "home": registry.home(VIEWER),
@@ -71,6 +73,11 @@ def _print(facts: dict[str, Any]) -> None:
         out.print(
             f"[bold red]Journal {Path(folder).name} holds messages that are not loaded, and no "
             f"process has it open:[/] {mend}"
+        )
+    for folder, sessions in facts["deserted"].items():
+        out.print(
+            f"[bold red]No process has journal {folder}, and nobody receives what the broker deals "
+            f"to its session:[/] {', '.join(sessions)}"
         )
     evaluated, home = facts["analysis"], facts["home"]
     out.print(f"Analysis: for {evaluated['at']}" if evaluated else "Analysis: never ran")

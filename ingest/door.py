@@ -172,11 +172,6 @@ class Door:
         return [Body("ingest-door", self._run)]
 
     @property
-    def shares(self) -> bool:
-        """There is always the ingest process, which counts too."""
-        return True
-
-    @property
     def passing(self) -> bool:
         """It goes on for ever."""
         return False

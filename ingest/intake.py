@@ -51,11 +51,6 @@ class Intake(Protocol):
         ...
 
     @property
-    def shares(self) -> bool:
-        """Whether other services count for themselves what this one must leave out."""
-        ...
-
-    @property
     def passing(self) -> bool:
         """Whether the service will soon be gone, and should begin nothing that others can do."""
         ...

@@ -55,6 +55,7 @@ class Loader:
 
         `settled` is told of each load; of one that the store kept without saying so `passed` is
         told instead: the newest entry that is loaded, and how many messages nobody can tell of.
+        `counted` is what its own loads came to, `totals` what the store has counted of all.
         Without `events` the meter changes that suppliers send are counted and left in the journal.
         """
         self._journal = journal
@@ -67,6 +68,8 @@ class Loader:
         self._events = events
         self._passed = passed
         self.totals: Counter[Tally] = Counter(sink.tallies())
+        self.counted: Counter[Tally] = Counter()
+        self._unheard: Counter[Tally] = Counter()
         self.quota = Quota(limits, sink.quarantine_depth())
         self.position = sink.position(journal)
         self._undecoded = UndecodedLog(reader.folder)
@@ -216,6 +219,7 @@ class Loader:
             self.recount()
             messages = position.entry - self.position.entry
             self.position, self._loaded = position, find_loaded(self._journal, self.totals)
+            self.counted.update(self._unheard)
             self._passed(position.entry, messages)
         self._unsure = False
 
@@ -274,11 +278,13 @@ class Loader:
             if kept:
                 load.add_refused(kept)
             tallies = batch.settle(outcomes)
+            self._unheard = Counter(tallies)
             tallies.update(count_journal(self._journal, self.totals, self._received(), loaded))
             load.add_tallies(tallies)
             load.set_position(self._journal, position)
         self._unsure = False
         self.totals.update(tallies)
+        self.counted.update(self._unheard)
         self.position, self._loaded, self.quota = position, loaded, quota
         self._settled(batch, outcomes)
 

@@ -89,7 +89,7 @@ class IngestService:
         self._intake = intake or Stream(clock)
         self._group: Group | None = None
         self._loaded_before = Loaded(0, {})
-        self._counted_before: Counter[Tally] = Counter()
+        self._received_before: Mapping[str, int] = {}
         self._arrived = threading.Event()
         self._jobless = False
         self._precedence = precedence or Precedence()
@@ -167,6 +167,7 @@ class IngestService:
             except JournalTakenError as error:
                 refused = error
                 continue
+            self._received_before = journal.received()
             self._settings, self._journal, self._loaded_before = settings, journal, loaded
             log.info("journal opened", journal=settings.journal.name)
             return journal
@@ -213,7 +214,7 @@ class IngestService:
             loader = until_it_answers(lambda: self._make_loader(journal, reader), stop)
         except RetryError:
             return
-        self._loader, self._counted_before = loader, self._count_of_others(loader)
+        self._loader = loader
         jobs = self._make_jobs(loader, reader)
         self._while_registry_answers(jobs.release)
         polled, dropped = -math.inf, time.monotonic()
@@ -286,21 +287,15 @@ class IngestService:
             self._use(self._load_directory())
         began = jobs.do_next()
         if began:
-            self._recount(loader)
+            loader.recount()
         self._jobless = jobs.idle and not began
 
     def _step(self, loader: Loader, jobs: IngestJobs) -> None:
         """Do a page of a replay, and leave the receiver its turn after it."""
         began = time.monotonic()
         if jobs.step():
-            self._recount(loader)
+            loader.recount()
         self._precedence.give_way(time.monotonic() - began)
-
-    def _recount(self, loader: Loader) -> None:
-        own = loader.totals - self._counted_before
-        loader.recount()
-        if self._intake.shares or self._intake.tallies():
-            self._counted_before = loader.totals - own
 
     def _while_registry_answers(self, ask: Callable[[], None]) -> None:
         """While the registry is away the old directory stands and jobs wait."""
@@ -348,22 +343,18 @@ class IngestService:
     def _note_loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
         self._intake.loaded(batch, outcomes)
 
-    def _count_of_others(self, loader: Loader) -> Counter[Tally]:
-        """What /metrics leaves out: with several services each shows what it counted itself."""
-        return Counter(loader.totals) if self._intake.shares else Counter()
-
     def tallies(self) -> Mapping[Tally, int]:
-        """The counts as they are, `received` straight from the journal; what waits is a gauge."""
+        """What this process received and its loads counted since the start; waiting is a gauge."""
         shown = Counter(self._own_tallies())
         shown.update(self._intake.tallies())
         return shown
 
     def _own_tallies(self) -> Mapping[Tally, int]:
-        totals = self._loader.totals - self._counted_before if self._loader else Counter[Tally]()
-        tallies = {t: n for t, n in totals.items() if t.account not in {"received", "waiting"}}
-        received = self._journal.received() if self._journal else {}
+        counted = dict(self._loader.counted) if self._loader else {}
+        received = Counter(self._journal.received()) if self._journal else Counter[str]()
+        received.subtract(self._received_before)
         shown = {Tally(supplier, "messages", "received"): n for supplier, n in received.items()}
-        return {**tallies, **shown}
+        return {**counted, **shown}
 
     def _gauges(self) -> dict[str, float | None]:
         waiting = lag = damaged = held = None

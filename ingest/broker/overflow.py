@@ -160,11 +160,6 @@ class Overflow:
         return []
 
     @property
-    def shares(self) -> bool:
-        """The worker counts for itself."""
-        return True
-
-    @property
     def passing(self) -> bool:
         """It goes on as long as the worker."""
         return False

@@ -158,11 +158,6 @@ class History:
         return [Body("ingest-history", self._run)]
 
     @property
-    def shares(self) -> bool:
-        """There is always the ingest process, which counts too."""
-        return True
-
-    @property
     def passing(self) -> bool:
         """It ends with its file."""
         return True

@@ -441,6 +441,35 @@ def test_a_platform_with_its_own_topics_comes_in_through_a_source(mosquitto, ing
     assert running.registers() == [123.529]
 
 
+def test_metrics_count_what_this_process_has_done_since_its_start(mosquitto, ingest, supplier):
+    running = ingest(mosquitto.port)
+    running.wait_connected()
+    send(supplier(mosquitto), reading(900, 1))
+    running.wait_stored(1)
+    running.stop.set()
+    running.thread.join(15)
+    with running.store.load() as load:
+        load.add_tallies({Tally("north", "messages", "decoded"): 7})  # another process
+    running.stop.clear()
+    running.metrics = CollectorRegistry()
+    running.start()
+    running.wait_connected()
+    send(supplier(mosquitto), reading(800, 2))
+    running.wait_stored(2)
+    running.jobs.waiting.append(Job(1, "rerun_quarantine", {}))
+    running.wait(lambda: 1 in running.jobs.outcomes, "the job is done, and all counted anew")
+    page = generate_latest(running.metrics).decode()
+    counts = {line for line in page.splitlines() if "_total{" in line and line[-4:] != " 0.0"}
+    of_north = 'reason="",supplier="north"} 1.0'
+    assert counts == {
+        f'jieshui_ingest_{ledger}_total{{account="{account}",{of_north}'
+        for ledger, account in (
+            ("messages", "received"), ("messages", "decoded"),
+            ("readings", "decoded"), ("readings", "stored"),
+        )
+    }  # fmt: skip
+
+
 def test_metrics_and_health_show_the_sums_and_the_way_through(mosquitto, ingest, supplier):
     running = ingest(mosquitto.port)
     running.wait_connected()

@@ -47,6 +47,10 @@ class Scorecard(BaseModel):
     conflict_share: float | None
     quarantined: int
     quarantined_share: float | None = Field(description="隔离（被拒）/ 已解码读数 refused")
+    since: dict[str, int] = Field(
+        description="窗口之后至今的计数 counted after the window until now: messages, undecodable, "
+        "decoded, quarantined"
+    )
     reasons: list[CountedReason]
     silent: int = Field(description="现在静默的水表 meters silent now")
     silent_meters: list[SilentMeter] = Field(

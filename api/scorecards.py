@@ -45,6 +45,7 @@ def load_scorecard(
         "meters": len(kept["meters"]),
         **compute_scorecard(kept["arrived"], kept["least_delays"], kept["delays"], kept["counts"]),
         "counted_from": kept["counted_from"] and kept["counted_from"] + timedelta(days=1),
+        "since": _count_since(context, viewer, supplier_id, kept["counted"]),
         "reasons": _list_reasons(kept["counts"]),
         "silent": len(silent),
         "silent_meters": [
@@ -52,6 +53,29 @@ def load_scorecard(
             for meter in silent[:MOST_SILENT]
         ],
     }
+
+
+def _count_since(
+    context: ApiContext, viewer: Viewer, supplier_id: str, counted: Mapping[Tally, int]
+) -> dict[str, int]:
+    """What ingest has counted until now above `counted`; what a replay took away is no count."""
+    before = Counter[tuple[str, str]]()
+    for tally, count in counted.items():
+        before[tally.ledger, tally.account] += count
+    of_supplier = (row for row in context.ingest.sums(viewer) if row["supplier"] == supplier_id)
+    sums: Row = next(of_supplier, {})
+    return {
+        name: max(0, sums.get(ledger, {}).get(account, 0) - before[ledger, account])
+        for name, (ledger, account) in _SINCE.items()
+    }
+
+
+_SINCE = {
+    "messages": ("messages", "received"),
+    "undecodable": ("messages", "undecodable"),
+    "decoded": ("readings", "decoded"),
+    "quarantined": ("readings", "quarantined"),
+}
 
 
 def _heard(meters: list[str], received: list[Any]) -> dict[str, datetime]:

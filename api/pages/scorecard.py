@@ -55,6 +55,8 @@ def draw(visit: Visit, card: Row) -> None:
         choice = ui.select(days, label=texts["window"], value=str(_chosen_days(visit)))
         choice.props("outlined dense options-dense")
         choice.on_value_change(lambda: ui.navigate.to(visit.address(days=choice.value)))
+    since = {name: write_number(count) for name, count in card["since"].items()}
+    ui.label(f"{texts.say('counted_today', **since)}. {texts['without_today']}").classes("js-note")
     _draw_cards(visit, card)
     _draw_counts(visit, card)
     with parts.panel(texts.say("silent_meters", count=card["silent"])) as side:

@@ -274,10 +274,11 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "share": ("占比", "Share"),
     "counted_from": ("计数自 {day} 起，不含今日", "Counted from {day} on, today apart"),
     "counted_all": ("计数含昨日及以前的全部数据", "Counted up to yesterday"),
-    "today_counts": (
-        "今日（{day}）计数",
-        "Counts of today ({day})",
+    "counted_today": (
+        "今日至今：报文 {messages}，无法解码 {undecodable}；读数 {decoded}，隔离 {quarantined}",
+        "Today: {messages} messages, {undecodable} unread; {decoded} readings, {quarantined} held",
     ),
+    "without_today": ("以下统计不含今日。", "What follows is without today."),
     "silent_meters": ("当前静默水表 {count} 块", "{count} meters silent now"),
     "last_received": ("最后接收", "Last received"),
     "interval_s": ("上报间隔 s", "Interval, s"),

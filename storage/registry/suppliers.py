@@ -33,7 +33,8 @@ def load_supplier_days(
     if row is None:
         return None
     before = first - timedelta(days=1)
-    counts = Counter(_counts_on(connection, supplier_id, last))
+    whole = _counts_on(connection, supplier_id, last)
+    counts = Counter(whole)
     counts.subtract(_counts_on(connection, supplier_id, before))
     meters = _load_meters(connection, supplier_id)
     return {
@@ -44,6 +45,7 @@ def load_supplier_days(
         "delays": _load_delays(connection, meters, first, last),
         "counts": {tally: count for tally, count in counts.items() if count},
         "counted_from": _newest_day(connection, supplier_id, before),
+        "counted": whole,
     }
 
 

@@ -236,8 +236,10 @@ def test_a_supplier_leads_to_its_scorecard_whose_days_may_be_chosen(bureau):
     assert ["6.0 s" in middle, "41.0 s" in late, "2.0 s" in skew] == [True] * 3
     assert "静默水表" in silent
     assert bureau.page.get_by_text("计数自 2026-09-08 起").count() == 1
+    today = f"今日至今：报文 {182_400 - 28_000:,}，无法解码 0；"  # all less 14 days of 2,000
+    assert bureau.page.get_by_text(today).count() == 1
     bureau.open("/ingest/suppliers/water-group?days=30")
-    assert bureau.page.get_by_text("计数含开始统计以来的全部数据").count() == 1
+    assert bureau.page.get_by_text("计数含昨日及以前的全部数据").count() == 1
 
 
 def test_a_zones_cards_show_the_newest_night_that_is_net_under_its_date(bureau):

@@ -22,6 +22,8 @@ _EXACT_DIGITS = 15
 _EXCEL_ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NUM!", "#NULL!"})
 _DAY = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})", re.ASCII)
 _MONTH = re.compile(r"(\d{4})[-/](\d{1,2})([-/]0?1)?", re.ASCII)
+_ID_BYTES = 255
+"""What the journal has room for."""
 _IN_NO_ID = re.compile(r"[/+#\\\s\x00-\x1f\x7f]")
 
 
@@ -56,6 +58,8 @@ def as_id(cell: Cell) -> str:
     text = as_text(cell)
     if len(text) > 64 or _IN_NO_ID.search(text) or text == "-":
         raise CellError("an id: at most 64 characters, without blanks and / + # \\, not just '-'")
+    if len(text.encode(errors="surrogatepass")) > _ID_BYTES:
+        raise CellError(f"an id: at most {_ID_BYTES} bytes of UTF-8")
     return text
 
 

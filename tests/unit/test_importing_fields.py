@@ -70,6 +70,7 @@ def test_a_cell_is_read_as(parse, cell, value):
         (as_id, "+"),
         (as_id, "a#"),
         (as_id, "x" * 65),
+        (as_id, "\U00020000" * 64),
         (as_credit_code, "9135010"),
         (as_credit_code, "91350100M000100I43"),
         (as_credit_code, 9.13507e17),

@@ -1,13 +1,16 @@
 """What each message was counted as that was not decoded: a file of JSON lines beside its segment.
 
-A replay must know it, to move the message in its sum. A line tells either of a load,
+A replay must know it, to move the message in its sum. A line is the CRC-32 of the rest in hex, a
+blank (older lines have neither) and either of a load,
     {"first": 1, "last": 900, "counted": {"undecodable/malformed": [17, 203]}}
 that every entry from `first` to `last` was counted as decoded but those listed, or of an adopted
 replay,
     {"counted": {"decoded": [17]}, "mark": "replay/5/ingest"}
 that these entries are counted so once the store's position under the name `mark` lies behind
 them. Both are durable before the load is committed, so that nothing which the store has counted is
-missing here; what was written for a load that failed is overwritten by its repetition.
+missing here; what was written for a load that failed is overwritten by its repetition, and a line
+that a crash tore is of such a one. Of a damaged line nobody knows which entries it told of: what
+stands before it is as if it had not been written.
 """
 
 import os
@@ -15,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 import structlog
@@ -25,7 +29,7 @@ from ingest.journal.segments import list_segments, sync_folder, undecoded_path
 log = structlog.get_logger()
 
 DECODED, UNKNOWN = "decoded", "unknown"
-"""What an entry was counted as: DECODED, UNKNOWN (it was loaded before there was this record) or
+"""What an entry was counted as: DECODED, UNKNOWN (there is no sound record of it) or
 `account/reason`."""
 
 
@@ -47,7 +51,9 @@ class UndecodedLog:
         self._folder = folder
         self._newest = max((n for n in list_segments(folder) if _exists(folder, n)), default=-1)
         lines = _read_lines(folder, self._newest)
-        self._noted_to = max((line.last for line in lines), default=0)
+        self._noted_to = max((line.last for line in lines if line), default=0)
+        if lines and lines[-1] is None:
+            self._newest = -1  # (the next load begins the record anew)
 
     def note(self, entries: Sequence[Entry], undecoded: Sequence[tuple[int, str]]) -> None:
         """Keep what a load is about to count its entries as; most loads have nothing to keep.
@@ -87,12 +93,13 @@ class CountedAs:
     def __init__(self, folder: Path, segment: int, adopted_to: Callable[[str], int]) -> None:
         """`adopted_to` gives the entry of the store's position under a mark."""
         lines = _read_lines(folder, segment)
-        self._begins = min((line.first for line in lines if not line.mark), default=None)
-        self._labels: dict[int, str] = {}
-        self._ends = 0
-        adopted = {mark: adopted_to(mark) for mark in {line.mark for line in lines} if mark}
+        marks = {line.mark for line in lines if line and line.mark}
+        adopted = {mark: adopted_to(mark) for mark in marks}
+        self._forget()
         for line in lines:
-            if line.mark:
+            if line is None:
+                self._forget()
+            elif line.mark:
                 self._adopt(line, adopted[line.mark])
             else:
                 self._load(line)
@@ -103,7 +110,14 @@ class CountedAs:
             return self._labels.get(entry, UNKNOWN)
         return self._labels.get(entry, DECODED)
 
+    def _forget(self) -> None:
+        self._begins: int | None = None
+        self._labels: dict[int, str] = {}
+        self._ends = 0
+
     def _load(self, line: _Line) -> None:
+        if self._begins is None or line.first < self._begins:
+            self._begins = line.first
         if line.first <= self._ends:
             void = [entry for entry in self._labels if line.first <= entry <= line.last]
             for entry in void:
@@ -125,7 +139,8 @@ def _append(folder: Path, segment: int, line: _Line) -> None:
     new = not path.exists()
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640), "ab") as file:
-            file.write(b"\n" + msgspec.json.encode(line))
+            text = msgspec.json.encode(line)
+            file.write(b"\n%08x %b" % (crc32(text), text))
             file.flush()
             os.fdatasync(file.fileno())
         if new:
@@ -134,15 +149,31 @@ def _append(folder: Path, segment: int, line: _Line) -> None:
         raise OSError(error.errno, f"can't be written: {error.strerror}", str(path)) from error
 
 
-def _read_lines(folder: Path, segment: int) -> list[_Line]:
+def _read_lines(folder: Path, segment: int) -> list[_Line | None]:
+    """The lines of a segment's record in order; None = a damaged one."""
+    path = undecoded_path(folder, segment)
     try:
-        written = undecoded_path(folder, segment).read_bytes()
+        written = path.read_bytes()
     except FileNotFoundError:
         return []
-    lines: list[_Line] = []
-    for text in filter(None, written.split(b"\n")):
-        try:
-            lines.append(msgspec.json.decode(text, type=_Line))
-        except msgspec.DecodeError as error:
-            log.warning("line skipped", segment=segment, error=str(error))
+    lines: list[_Line | None] = []
+    for number, text in enumerate(written.split(b"\n"), 1):
+        if text and not text.endswith(b"}"):
+            log.warning("torn line skipped", file=str(path), line=number)
+        elif text:
+            lines.append(line := _read_line(text))
+            if line is None:
+                log.error("damaged line, what it told of is unknown", file=str(path), line=number)
     return lines
+
+
+def _read_line(text: bytes) -> _Line | None:
+    checksum, _, content = text.partition(b" ")
+    if text.startswith(b"{"):
+        content = text
+    elif checksum != b"%08x" % crc32(content):
+        return None
+    try:
+        return msgspec.json.decode(content, type=_Line)
+    except msgspec.DecodeError:
+        return None

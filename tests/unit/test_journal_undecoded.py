@@ -87,6 +87,47 @@ def test_a_full_disk_is_told_with_the_file_that_it_is_about(folder, monkeypatch)
         UndecodedLog(folder).note(entries(1, 3), [(2, MALFORMED)])
 
 
+def flip(path, text, bit=1):
+    """Change a bit of the last occurrence of a text."""
+    content = bytearray(path.read_bytes())
+    content[content.rindex(text)] ^= bit
+    path.write_bytes(content)
+
+
+def test_a_damaged_line_is_said_and_what_it_told_of_is_unknown(folder, capsys):
+    log = UndecodedLog(folder)
+    log.note(entries(1, 10), [(3, MALFORMED)])
+    log.note(entries(11, 20), [(15, STATUS)])
+    log.note(entries(21, 30), [(22, STATUS)])
+    flip(undecoded_path(folder, 1), b"15")
+    found = counted(folder)
+    assert {found[n] for n in range(1, 21)} == {UNKNOWN}
+    assert [found[n] for n in (21, 22, 40)] == [DECODED, STATUS, DECODED]
+    assert "damaged line, what it told of is unknown" in capsys.readouterr().out
+
+
+def test_a_damaged_line_of_an_adoption_leaves_nothing_to_adopt_again(folder):
+    UndecodedLog(folder).note(entries(1, 10), [(3, MALFORMED), (4, MALFORMED)])
+    note_adopted(folder, 1, {DECODED: [3]}, "replay/1/ingest")
+    flip(undecoded_path(folder, 1), b"replay")
+    found = counted(folder, marks={})
+    assert {found[n] for n in range(1, 11)} == {UNKNOWN}
+
+
+def test_after_a_damaged_line_the_next_load_begins_the_record_anew(folder):
+    UndecodedLog(folder).note(entries(1, 10), [(3, MALFORMED)])
+    flip(undecoded_path(folder, 1), b"3")
+    UndecodedLog(folder).note(entries(11, 20), [])
+    found = counted(folder)
+    assert [found[n] for n in (10, 11, 21)] == [UNKNOWN, DECODED, DECODED]
+
+
+def test_lines_of_before_there_was_a_checksum_are_read(folder):
+    path = undecoded_path(folder, 1)
+    path.write_bytes(b'\n{"first":1,"last":9,"counted":{"undecodable/malformed":[3]}}')
+    assert (counted(folder)[3], counted(folder)[4]) == (MALFORMED, DECODED)
+
+
 def test_a_torn_line_costs_only_itself(folder):
     log = UndecodedLog(folder)
     log.note(entries(1, 10), [(3, MALFORMED)])

@@ -1,7 +1,6 @@
 """What each process of `jieshui serve` runs until it is told to stop."""
 
 import gc
-import socket
 from collections.abc import Callable
 from datetime import timedelta
 from threading import Event, Thread
@@ -17,6 +16,7 @@ from jieshui.config import Settings
 from jieshui.door import open_door
 from jieshui.errors import JieshuiError
 from jieshui.health import HealthPort
+from jieshui.listening import listen
 from jieshui.unread import UnreadCollector
 from jieshui.unsettled import UnsettledCollector
 from jieshui.wiring import (
@@ -145,7 +145,7 @@ def run_api(settings: Settings, stop: Event) -> None:
     Raises:
         JieshuiError: the port can't be listened on.
     """
-    listener = _listen(settings.api.host, settings.api.port)
+    listener = listen("api.port", settings.api.host, settings.api.port)
     metrics = CollectorRegistry()
     with open_stores(settings) as stores, open_door(settings, stores, metrics, stop) as door:
         checks = _checks(stores) | ({"door": door.require_open} if door else {})
@@ -163,18 +163,6 @@ def run_api(settings: Settings, stop: Event) -> None:
         thread.join()
     if ended_by_itself:
         raise JieshuiError("the HTTP server ended by itself; its log says why")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise JieshuiError(f"can't listen on {host} port {port}: {error.strerror}") from None
-    return listener
 
 
 def _checks(stores: Stores) -> dict[str, Callable[[], None]]:

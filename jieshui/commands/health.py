@@ -1,6 +1,8 @@
 """`jieshui health`: do the processes of this machine work?"""
 
-from typing import Annotated
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
@@ -45,4 +47,22 @@ def _ask(address: str) -> str | None:
         return None
     except httpx.HTTPError as error:
         return f"does not answer: {error}"
-    return "works" if answer.is_success else f"does not work: {answer.text.strip()}"
+    if answer.is_success:
+        return "works"
+    return "\n  ".join(("does not work", *_in_lines(answer.text)))
+
+
+def _in_lines(text: str) -> Iterator[str]:
+    """What an answer of /readyz holds that says something: a line each, as people read it."""
+    try:
+        said: Any = json.loads(text)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        yield text.strip()
+        return
+    for name, value in said.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is False or one:
+                shown = one if isinstance(one, str) else json.dumps(one, ensure_ascii=False)
+                yield f"{name}: {shown}"

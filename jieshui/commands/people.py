@@ -33,7 +33,11 @@ def list_accounts(config: ConfigOption = None) -> None:
     table = Table("login", "name", "role", "scope", "disabled")
     for row in rows:
         table.add_row(
-            row["login"], row["name"], row["role"], row["scope"] or "", str(row["disabled"])
+            row["login"],
+            row["name"],
+            row["role"],
+            row["scope"] or "",
+            "yes" if row["disabled"] else "no",
         )
     Console().print(table)
 
@@ -91,6 +95,9 @@ def _check_scope(stores: "Stores", role: Role, scope: str | None) -> None:
     Raises:
         JieshuiError: naming the scope.
     """
+    if role in {Role.SUPPLIER, Role.USER} and scope is None:
+        what = "SUPPLIER" if role is Role.SUPPLIER else "户号"
+        raise JieshuiError(f"--scope {what} is needed for the role {role}")
     if role is Role.SUPPLIER:
         known = scope in stores.registry.suppliers()
     elif role is Role.USER:

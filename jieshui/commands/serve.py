@@ -10,6 +10,7 @@ import typer
 from jieshui.commands.options import ConfigOption, config_path, settings_from
 from jieshui.config import Settings
 from jieshui.errors import JieshuiError
+from jieshui.listening import require_free
 from jieshui.logs import set_up_logs
 from jieshui.stopping import stop_on_signals
 from jieshui.supervisor import Supervisor, end_with_parent
@@ -69,6 +70,7 @@ def serve_all(config: ConfigOption = None) -> None:
     names = ["ingest", "analysis", "api"]
     if settings.watch_addresses:
         names.append("watch")
+    require_free(settings, names)
     supervisor = Supervisor(path)
     with stop_on_signals() as stop:
         try:

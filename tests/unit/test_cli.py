@@ -1,4 +1,5 @@
 import re
+import socket
 from importlib.metadata import version
 
 import pytest
@@ -66,12 +67,26 @@ def test_serve_all_watches_when_there_is_somebody_to_tell(tmp_path, monkeypatch,
             pass
 
     monkeypatch.setattr("jieshui.commands.serve.Supervisor", Supervisor)
+    monkeypatch.setattr("jieshui.commands.serve.require_free", lambda *_: None)
     # It would bind the logs of every later test to the runner's output, which is closed by then.
     monkeypatch.setattr("jieshui.commands.serve.set_up_logs", lambda: None)
     config = tmp_path / "jieshui.toml"
     config.write_text(notify)
     runner.invoke(app, ["serve", "all", "--config", str(config)])
     assert started == ["ingest", "analysis", "api", *watched]
+
+
+def test_serve_all_names_the_setting_of_a_port_that_is_taken_before_it_starts_anything(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("jieshui.commands.serve.Supervisor", None)
+    monkeypatch.setattr("jieshui.commands.serve.set_up_logs", lambda: None)
+    config = tmp_path / "jieshui.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config.write_text(f"[ingest]\nport = 0\n[analysis]\nport = 0\n[api]\nport = {port}\n")
+        with pytest.raises(JieshuiError, match=f"^api.port: .* {port}: Address already in use"):
+            run("serve", "all", "--config", str(config))
 
 
 def test_init_writes_a_configuration_that_can_be_read_and_an_administrator(tmp_path, monkeypatch):
@@ -141,6 +156,14 @@ def test_a_key_for_somebody_who_is_not_registered_is_refused(tmp_path, monkeypat
     run("init")
     with pytest.raises(JieshuiError, match="NOPE"):
         run("key", "create", "x", role, "--scope", "NOPE")
+
+
+@pytest.mark.parametrize(("role", "wanted"), [("supplier", "SUPPLIER"), ("user", "户号")])
+def test_a_role_that_needs_a_scope_says_so(tmp_path, monkeypatch, role, wanted):
+    monkeypatch.chdir(tmp_path)
+    run("init")
+    with pytest.raises(JieshuiError, match=f"--scope {wanted} is needed for the role {role}"):
+        run("key", "create", "x", role)
 
 
 def test_a_rerun_for_no_known_reason_or_supplier_is_refused(tmp_path, monkeypatch):

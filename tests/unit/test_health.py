@@ -45,10 +45,13 @@ def test_one_process_that_works_is_enough_without_a_name(ingest):
 
 
 def test_a_process_that_is_not_ready_fails_with_its_own_words(ingest):
-    ingest.update(ready=False, broker="away")
+    ingest.update(ready=False, broker="away", trouble="", warnings=[("水多", "flood"), ("a", "b")])
     code, said = ask()
     assert code == 1
-    assert 'does not work: {"ready": false, "broker": "away"}' in said
+    assert said.startswith(
+        "ingest: does not work\n  ready: false\n  broker: away\n"
+        '  warnings: ["水多", "flood"]\n  warnings: ["a", "b"]\n'
+    )
 
 
 def test_a_named_process_must_run(ingest):

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import quote
 
 from nicegui import ui
 
 from api.conflicts import load_conflicts
-from api.pages import parts
+from api.pages import alerts, parts
 from api.pages.charts import series_chart
 from api.pages.edits import decision_word, edit_columns
 from api.pages.figures import write_instant, write_number
@@ -17,6 +18,7 @@ from api.pages.tables import Column, day, instant, number, percent, show_table, 
 from api.pages.visit import Visit
 from api.tables import rows_of
 from water.columns import DAY
+from water.findings import SubjectKind
 from water.pages import Page, Row
 
 DAYS = 30
@@ -34,6 +36,8 @@ class MeterFigures:
     edits: Page
     conflicts: list[Row]
     sent: SentDay
+    names: Row
+    alerts: list[Row]
 
 
 def load(visit: Visit) -> MeterFigures:
@@ -58,7 +62,24 @@ def load(visit: Visit) -> MeterFigures:
         edits=context.edits.edits(viewer, meter_id=meter["id"], limit=100),
         conflicts=[row for row in conflicts if row["meter_id"] == meter["id"]],
         sent=load_sent(visit, meter["id"]),
+        names=_load_names(visit, meter),
+        alerts=_load_alerts(visit, meter["id"]),
     )
+
+
+def _load_names(visit: Visit, meter: Row) -> Row:
+    """Names of the meter's user and zone, as far as they are in sight."""
+    registry, viewer = visit.context.registry, visit.viewer
+    user = registry.user(viewer, meter["user_id"]) if meter["user_id"] else None
+    zone = registry.zone(viewer, meter["zone_id"]) if meter["zone_id"] else None
+    return {"user": user and user["name"], "zone": zone and zone["name"]}
+
+
+def _load_alerts(visit: Visit, meter_id: str) -> list[Row]:
+    """The open alerts of the meter, newest first."""
+    about = visit.context.registry.alerts(visit.viewer, subject_id=meter_id).rows
+    rows = [row for row in about if row["subject_kind"] == SubjectKind.METER]
+    return alerts.with_subject_names(visit, rows)
 
 
 def draw(visit: Visit, shown: MeterFigures) -> None:
@@ -72,7 +93,7 @@ def draw(visit: Visit, shown: MeterFigures) -> None:
         with parts.panel(texts.say("register_series", days=DAYS), "js-two"):
             _draw_series(visit, shown.series)
         with parts.panel(texts["meters"], "js-third"):
-            _draw_facts(visit, meter)
+            _draw_facts(visit, meter, shown.names)
     with parts.columns():
         with parts.panel(texts.say("volumes_by_day", days=DAYS), "js-two") as side, _scrolled():
             _draw_days(visit, shown.days, side)
@@ -82,6 +103,10 @@ def draw(visit: Visit, shown: MeterFigures) -> None:
                 word("verdict", texts["verdict"], "verdict", visit),
             ]
             show_table(visit, "verdicts", columns, Page(meter["verdicts"]), side=side)
+    if shown.alerts:
+        with parts.panel(texts["open_alerts"]) as side:
+            columns = alerts.columns_of(visit)
+            show_table(visit, "alerts", columns, Page(shown.alerts), side=side)
     _draw_said(visit, shown)
 
 
@@ -125,19 +150,26 @@ def _draw_series(visit: Visit, series: list[Row]) -> None:
     ui.label(visit.texts["sent_note"]).classes("js-note")
 
 
-def _draw_facts(visit: Visit, meter: Row) -> None:
+def _draw_facts(visit: Visit, meter: Row, names: Row) -> None:
     texts = visit.texts
+    user, zone = meter["user_id"] or "–", meter["zone_id"] or "–"
+    links: dict[str, str] = {}
+    if names["user"]:
+        links[texts["user_id"]] = f"/users/{quote(user, safe='')}"
+    if names["zone"]:
+        links[texts["zone"]] = f"/zones/{quote(zone, safe='')}"
     parts.facts(
         {
             texts["serial"]: meter["serial"] or "–",
-            texts["user_id"]: meter["user_id"] or "–",
-            texts["zone"]: meter["zone_id"] or "–",
+            texts["user_id"]: f"{names['user']} ({user})" if names["user"] else user,
+            texts["zone"]: f"{names['zone']} ({zone})" if names["zone"] else zone,
             texts["q3"]: write_number(meter["q3_m3_h"], 1),
             texts["modulus"]: write_number(meter["modulus_m3"]),
             texts["interval"]: write_number(meter["interval_s"] / 60),
             texts["in_service"]: write_instant(meter["in_service_from"], visit.zone),
             texts["out_of_service"]: write_instant(meter["in_service_to"], visit.zone),
-        }
+        },
+        links,
     )
 
 

@@ -77,15 +77,19 @@ def badge_text(text: str, tone: str) -> str:
     return f"{SHAPES[tone]} {text}" if tone in SHAPES else text
 
 
-def facts(pairs: Mapping[str, str]) -> None:
-    """Names and values in a grid."""
+def facts(pairs: Mapping[str, str], links: Mapping[str, str] | None = None) -> None:
+    """Names and values in a grid; `links` says by name where some of the values lead."""
+    leads = links or {}
     with ui.element("dl").classes("js-facts"):
         for name, value in pairs.items():
             with ui.element("div"):
                 with ui.element("dt"):
                     ui.label(name)
                 with ui.element("dd"):
-                    ui.label(value)
+                    if name in leads:
+                        ui.link(value, leads[name])
+                    else:
+                        ui.label(value)
 
 
 def empty(sentence: str) -> None:

@@ -182,6 +182,20 @@ def test_a_reading_is_corrected_from_the_list_of_what_was_sent_but_not_approved_
     assert group.complaints == []
 
 
+def test_a_meter_names_its_user_and_zone_and_its_open_alerts(bureau):
+    bureau.open("/meters/M-U020")
+    pairs = bureau.page.locator(".js-facts > div").all_inner_texts()
+    facts = dict(pair.split("\n", 1) for pair in pairs)
+    assert facts["表身号"] == "SNU020"
+    assert facts["所在分区"] == "稠江片区 (Z1)"
+    assert (
+        bureau.page.get_by_role("link", name="稠江片区 (Z1)").get_attribute("href") == "/zones/Z1"
+    )
+    assert bureau.page.locator(".js-facts a[href='/users/U020']").count() == 1
+    bureau.page.get_by_role("link", name="水表停走").click()
+    bureau.page.wait_for_url("**/alerts/*")
+
+
 @pytest.mark.parametrize(
     ("language", "sentence", "home"),
     [("zh", "没有这个页面。", "返回首页"), ("en", "There is no such page.", "To the first page")],

@@ -26,6 +26,7 @@ from storage.readings.partitions import LocalDays
 from storage.readings.snapshot import Engine, Snapshot
 from storage.readings.tier import readings_tier
 from storage.readings.touched import TOUCHED
+from storage.readings.zone import ZONE, require_zone
 from water import columns
 from water.city_time import CityTime
 from water.clock import Clock
@@ -48,17 +49,20 @@ class ReadingsStore:
         clock: says when files were written.
 
     Raises:
-        StoreError: the files are not ours or of a newer version.
+        StoreError: the files are not ours, of a newer version or of another zone.
     """
 
     def __init__(self, path: Path, city: CityTime, clock: Clock) -> None:
         self._city = city
         self._tier = readings_tier(LocalDays(city))
         self._folder = path / "readings"
-        schema = [METERS, self._tier.create, TOUCHED, *LOADING, *counts.COUNTS, *cold.MANIFEST]
+        schema = [
+            METERS, self._tier.create, TOUCHED, *LOADING, *counts.COUNTS, *cold.MANIFEST, ZONE,
+        ]  # fmt: skip
         self._database = Database(path / "readings.sqlite", schema, "NORMAL")
         with self._database.writing() as connection:
             counts.add_later_columns(connection)
+            require_zone(connection, path, city.zone)
         self._keys = MeterKeys()
         self._engine = Engine(path / "spill")
         self._compactor = Compactor(

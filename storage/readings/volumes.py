@@ -17,6 +17,7 @@ from storage.readings.meters import METERS, MeterKeys
 from storage.readings.partitions import LocalMonths, MonthsOfDays, seconds_of_day
 from storage.readings.snapshot import Engine, Snapshot
 from storage.readings.tier import Tier, daily_tier, hourly_tier
+from storage.readings.zone import ZONE, require_zone
 from water import columns
 from water.city_time import CityTime
 from water.clock import Clock
@@ -46,7 +47,7 @@ class VolumesStore:
         clock: says when files were written.
 
     Raises:
-        StoreError: the files are not ours or of a newer version.
+        StoreError: the files are not ours, of a newer version or of another zone.
     """
 
     def __init__(self, path: Path, city: CityTime, clock: Clock) -> None:
@@ -54,8 +55,10 @@ class VolumesStore:
         self._daily = daily_tier(MonthsOfDays())
         self._city = city
         self._path = path
-        schema = [METERS, self._hourly.create, self._daily.create, *cold.MANIFEST]
+        schema = [METERS, self._hourly.create, self._daily.create, *cold.MANIFEST, ZONE]
         self._database = Database(path / "volumes.sqlite", schema, "FULL")
+        with self._database.writing() as connection:
+            require_zone(connection, path, city.zone)
         self._keys = MeterKeys()
         self._engine = Engine(path / "spill")
         self._compactors = {

@@ -7,6 +7,7 @@ import tempfile
 import time
 from datetime import date, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
 import hypothesis.strategies as st
@@ -14,7 +15,8 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from storage.readings import StoreError, cold, open_readings
+from storage.readings import StoreError, cold, open_readings, open_volumes
+from water.city_time import CityTime
 from water.clock import SystemClock
 from water.readings import QUANTITIES, Reading
 
@@ -272,6 +274,30 @@ def test_a_file_that_is_no_database_is_refused(tmp_path, city):
     (tmp_path / "readings.sqlite").write_bytes(b"not a database at all, but long enough" * 100)
     with pytest.raises(StoreError, match="not a database"):
         open_readings(tmp_path, city, SystemClock())
+
+
+@pytest.mark.parametrize("open_one", [open_readings, open_volumes])
+def test_a_store_is_cut_by_one_zone_for_ever(tmp_path, city, open_one):
+    open_one(tmp_path, city, SystemClock()).close()
+    with pytest.raises(
+        StoreError, match=r"days of Asia/Shanghai, .* says Asia/Urumqi: set it back"
+    ):
+        open_one(tmp_path, CityTime(ZoneInfo("Asia/Urumqi")), SystemClock())
+    open_one(tmp_path, city, SystemClock()).close()
+
+
+def test_a_store_of_a_version_that_kept_no_zone_takes_the_present_one(
+    store, open_store, tmp_path, city
+):
+    store.close()
+    connection = sqlite3.connect(tmp_path / "readings" / "readings.sqlite")
+    connection.execute("DROP TABLE cut_by")
+    connection.close()
+    open_store()
+    with pytest.raises(StoreError, match="Asia/Urumqi"):
+        open_readings(
+            tmp_path / "readings", CityTime(ZoneInfo("Asia/Urumqi"), city.night), SystemClock()
+        )
 
 
 def test_a_missing_cold_file_is_an_outage_that_says_its_name(two_days, instant, tmp_path):

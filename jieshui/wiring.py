@@ -23,6 +23,7 @@ from ingest.broker.stream import Stream
 from ingest.door import Door
 from ingest.history.intake import History, history_settings
 from ingest.intake import Intake
+from ingest.places import name_place
 from ingest.precedence import Precedence
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
@@ -171,6 +172,27 @@ def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry)
         replace(ingest_settings(settings), mqtt=mqtt_settings(settings.mqtt)), stores.readings,
         stores.registry, stores.jobs, stores.clock, settings.policy(), metrics,
         Stream(stores.clock, _overflows(settings, stores)), stores.meter_changes,
+    )  # fmt: skip
+
+
+def build_leaving(
+    settings: Settings, stores: Stores, metrics: CollectorRegistry, folder: str
+) -> IngestService:
+    """What takes the place of a journal's folder away for good.
+
+    Raises:
+        JieshuiError: no place has such a folder.
+    """
+    ingest = replace(ingest_settings(settings), mqtt=mqtt_settings(settings.mqtt))
+    own, beside = ingest.journal.folder, settings.store.folder / folder
+    if not (beside / "subscriptions.json").exists():
+        raise JieshuiError(f"{beside} is no journal of a place that was ever subscribed")
+    if ending := folder.removeprefix(f"{own.name}").removeprefix("-"):
+        ingest = name_place(ingest, ending)
+    return IngestService(
+        replace(ingest, shared_group=""), stores.readings, stores.registry, stores.jobs,
+        stores.clock, settings.policy(), metrics, Stream(stores.clock, leaving=True),
+        stores.meter_changes,
     )  # fmt: skip
 
 

@@ -46,7 +46,7 @@ class Session:
 
     Args:
         client: whose callbacks these are.
-        filters: what is configured.
+        filters: what is configured; nothing where the place is left for good.
         subscriptions: what the session may be subscribed to from earlier configurations.
         state: is told.
     """
@@ -83,7 +83,10 @@ class Session:
             log.error("the broker forgot our session: what it kept for us meanwhile is lost")
             state.sessions_lost += 1
         self._known = True
-        self._client.subscribe([(topic_filter, 1) for topic_filter in self._filters])
+        if self._filters:
+            self._client.subscribe([(topic_filter, 1) for topic_filter in self._filters])
+        else:
+            self._unsubscribe_dropped()
 
     def _on_subscribe(self, *about: Any) -> None:
         reason_codes = about[3]
@@ -96,10 +99,15 @@ class Session:
         if refused:
             self._state.trouble = f"broker refuses the subscription: {', '.join(refused)}"
             log.error("subscription refused", filters=refused)
+        self._unsubscribe_dropped()
+
+    def _unsubscribe_dropped(self) -> None:
         dropped = self._list_dropped()
         if dropped:
             log.info("unsubscribing what is configured no longer", filters=dropped)
             self._client.unsubscribe(dropped)
+        elif not self._filters:
+            self._state.subscribed = True
 
     def _on_unsubscribe(self, *about: Any) -> None:
         refused = [str(code) for code in about[3] if code.is_failure]
@@ -107,6 +115,7 @@ class Session:
             log.error("broker refuses to unsubscribe", filters=self._list_dropped(), why=refused)
         elif self._subscriptions:
             self._subscriptions.keep(self._filters)
+            self._state.subscribed |= not self._filters
 
     def _list_dropped(self) -> list[str]:
         known = self._subscriptions.load() if self._subscriptions else set[str]()

@@ -31,11 +31,15 @@ class Stream:
     One more loads the overflow, where there is one.
     """
 
-    def __init__(self, clock: Clock, overflow: OpenService | None = None) -> None:
+    def __init__(
+        self, clock: Clock, overflow: OpenService | None = None, *, leaving: bool = False
+    ) -> None:
         """Nothing is opened before `open`; receipts bear the time of `clock`.
 
-        Without an `overflow` a supplier that floods is in the way of the others.
+        Without an `overflow` a supplier that floods is in the way of the others. A stream that is
+        `leaving` subscribes to nothing, unsubscribes, and takes what the broker has kept.
         """
+        self._leaving = leaving
         self._clock = clock
         self._open_overflow = overflow
         self._overflow: Overflow | None = None
@@ -65,7 +69,7 @@ class Stream:
         mqtt, folder = settings.mqtt, settings.journal.folder
         receiver = Receiver(
             mqtt,
-            list_filters(settings),
+            [] if self._leaving else list_filters(settings),
             group,
             precedence,
             Silence(settings.silent_s, time.monotonic(), expecting=group.begun),

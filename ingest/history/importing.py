@@ -5,8 +5,7 @@ from collections.abc import Callable
 
 from ingest.history.intake import History
 from ingest.service import IngestService
-
-_LOOK_S = 0.1
+from ingest.until import run_until
 
 
 def run_import(
@@ -28,23 +27,4 @@ def run_import(
         JournalError: the journal folder can't be used as it is.
         HistoryError: the file can't be read to its end.
     """
-    crash: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            service.run(stop)
-        except BaseException as error:  # noqa: BLE001 (raised again below)
-            crash.append(error)
-
-    thread = threading.Thread(target=run, name="import")
-    thread.start()
-    ended = False
-    while thread.is_alive() and not ended:
-        thread.join(_LOOK_S)
-        ended = history.written.is_set() and service.idle()
-        tell()
-    stop.set()
-    thread.join()
-    if crash:
-        raise crash[0]
-    return ended
+    return run_until(lambda: history.written.is_set() and service.idle(), service, stop, tell)

@@ -140,6 +140,34 @@ def list_suppliers(folder: FolderOption = _FOLDER) -> None:
         typer.echo(f"{supplier}\t{end:%Y-%m-%d}" if end else supplier)
 
 
+@app.command()
+def leave(
+    journal: Annotated[str, typer.Argument(help="The folder of the place's journal: journal-2.")],
+    *,
+    config: ConfigOption = None,
+) -> None:
+    """Take an ingest worker's place away for good, once the worker is stopped.
+
+    Ends what its session is subscribed to, and loads what the broker has kept for it and what its
+    journal holds. Else the broker goes on dealing messages to the session, and nobody sees them.
+    """
+    from prometheus_client import CollectorRegistry
+
+    from ingest.broker.leaving import leave as leave_place
+    from jieshui.logs import set_up_logs
+    from jieshui.stopping import stop_on_signals
+    from jieshui.wiring import build_leaving, open_stores
+
+    set_up_logs()
+    with open_stores(settings := settings_from(config)) as stores, stop_on_signals() as stop:
+        service = build_leaving(settings, stores, CollectorRegistry(), journal)
+        left = leave_place(service, stop)
+    if not left:
+        _tell(f"Stopped before {journal} was left: run the command again.")
+        raise typer.Exit(1)
+    _tell(f"{journal} is left: its session is subscribed to nothing, all it had is loaded.")
+
+
 def _tell(sentence: str) -> None:
     Console(soft_wrap=True, highlight=False).print(sentence, markup=False)
 

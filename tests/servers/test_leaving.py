@@ -1,0 +1,77 @@
+"""A worker's place is taken away for good without losing what the broker keeps for it."""
+
+import time
+
+import paho.mqtt.client as mqtt
+import pytest
+from typer.testing import CliRunner
+
+from ingest.broker import leaving
+from ingest.broker.deserted import list_deserted
+from ingest.broker.subscriptions import Subscriptions
+from ingest.settings import MqttSettings
+from jieshui.config import load_settings
+from jieshui.main import app
+from jieshui.wiring import open_stores
+from water.accounting import sum_messages
+
+FILTER = "$share/g/water/v1/#"
+
+
+def connect(broker, name, *, heard=None):
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, clean_session=heard is None)
+    if heard is not None:
+        client.on_message = lambda *about: heard.append(about[2])
+    client.connect(broker.host, broker.port)
+    client.loop_start()
+    return client
+
+
+def disconnect(client):
+    client.disconnect()
+    client.loop_stop()
+
+
+@pytest.fixture
+def deserted(mosquitto, tmp_path, monkeypatch):
+    """The configuration of an installation whose second worker is gone, but not its session."""
+    config = tmp_path / "jieshui.toml"
+    config.write_text(
+        f'[store]\nfolder = "{tmp_path}"\n[ingest]\nshared_group = "g"\n'
+        f'[mqtt]\nhost = "{mosquitto.host}"\nport = {mosquitto.port}\n'
+    )
+    monkeypatch.setattr(leaving, "_QUIET_S", 1.0)
+    name = "jieshui-ingest-2"
+    client = connect(mosquitto, name, heard=[])
+    client.subscribe(FILTER, 1)
+    time.sleep(0.5)
+    disconnect(client)
+    at = MqttSettings(host=mosquitto.host, port=mosquitto.port, client_id=name)
+    Subscriptions(tmp_path / "journal-2" / "subscriptions.json", at).keep([FILTER])
+    return config
+
+
+def publish(broker, count):
+    client = connect(broker, "supplier")
+    for number in range(count):
+        client.publish("water/v1/north/jieshui/m1/reading", str(number), 1).wait_for_publish(10)
+    disconnect(client)
+
+
+def test_a_place_is_left_with_all_that_the_broker_kept_for_it(mosquitto, deserted, tmp_path):
+    publish(mosquitto, 50)
+    assert list(list_deserted(tmp_path)) == ["journal-2"]
+    run = CliRunner().invoke(
+        app, ["broker", "leave", "journal-2", "--config", str(deserted)], catch_exceptions=False
+    )
+    assert "journal-2 is left" in run.output
+    with open_stores(load_settings(deserted)) as stores:
+        (messages,) = sum_messages(stores.readings.tallies()).values()
+    assert (messages.received, messages.waiting) == (50, 0)
+    assert list_deserted(tmp_path) == {}
+    publish(mosquitto, 10)
+    heard = []
+    client = connect(mosquitto, "jieshui-ingest-2", heard=heard)
+    time.sleep(0.5)
+    disconnect(client)
+    assert heard == [], "the broker deals it nothing any more"

@@ -118,6 +118,10 @@ class RegistryQueries(Protocol):
         """
         ...
 
+    def supplier_names(self, viewer: Viewer) -> Mapping[str, str]:
+        """Names of suppliers by id: all; or a supplier's own, or those of a user's meters."""
+        ...
+
     def supplier_days(
         self, viewer: Viewer, supplier_id: str, first: date, last: date
     ) -> Row | None:

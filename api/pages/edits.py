@@ -9,7 +9,7 @@ from api.pages import parts
 from api.pages.details import write_detail
 from api.pages.forms import act, field, read_words
 from api.pages.frame import PageKind
-from api.pages.tables import Column, instant, number, show_table, word
+from api.pages.tables import Column, instant, number, show_table, supplier, word
 from api.pages.visit import Visit
 from water.edits import Decision, EditState, EventState
 from water.pages import Page, Row
@@ -95,7 +95,7 @@ def _draw_events(visit: Visit, events: list[Row], side: ui.element) -> None:
     texts = visit.texts
     columns = [
         Column("id", texts["meter_events"]),
-        Column("supplier_id", texts["supplier"]),
+        supplier("supplier_id", visit),
         Column("meter_id", texts["meter_id"], href=meter_address),
         instant("at", texts["at"], visit),
         number("old_final_m3", texts["old_final_m3"], 3),

@@ -12,7 +12,7 @@ from api.pages.edits import decision_word, meter_address
 from api.pages.frame import PageKind
 from api.pages.replays import draw_replays, load_replays
 from api.pages.scorecard import address_of
-from api.pages.tables import Column, instant, number, show_table, word
+from api.pages.tables import Column, instant, number, show_table, supplier, word
 from api.pages.visit import Visit
 from water.pages import Page, Row
 from water.refusals import Refusal
@@ -61,7 +61,7 @@ def draw(visit: Visit, intake: Intake) -> None:
             ui.label(texts[f"{ledger}_rule"]).classes("js-note")
     with parts.panel(texts["reasons"]) as side:
         columns = [
-            Column("supplier", texts["supplier"]),
+            supplier("supplier", visit),
             word("ledger", texts["ledger"], "ledger", visit),
             word("account", texts["account_column"], "sum", visit),
             word("reason", texts["reason"], "reason", visit),
@@ -79,7 +79,7 @@ def draw(visit: Visit, intake: Intake) -> None:
 def _sum_columns(visit: Visit, accounts: tuple[str, ...]) -> list[Column]:
     texts = visit.texts
     return [
-        Column("supplier", texts["supplier"], href=_scorecard_of),
+        supplier("supplier", visit, href=_scorecard_of),
         *(number(account, texts[f"sum.{account}"]) for account in accounts),
         Column(
             "balanced",
@@ -139,7 +139,7 @@ def _draw_quarantine(visit: Visit, page: Page, side: ui.element) -> None:
             lambda: ui.navigate.to(visit.address(reason=choice.value, cursor=""))
         )
     columns = [
-        Column("supplier", texts["supplier"]),
+        supplier("supplier", visit),
         word("reason", texts["reason"], "reason", visit),
         Column("dialect", texts["dialect"]),
         Column("address", texts["address"]),

@@ -14,7 +14,7 @@ from api.pages.figures import write_instant, write_number
 from api.pages.frame import NotVisibleError, PageKind
 from api.pages.meter_forms import draw_change_form, draw_conflict_form, draw_edit_form
 from api.pages.meter_readings import SentDay, draw_sent, load_sent
-from api.pages.tables import Column, day, instant, number, percent, show_table, word
+from api.pages.tables import Column, day, instant, number, percent, show_table, supplier, word
 from api.pages.visit import Visit
 from api.tables import rows_of
 from water.columns import DAY
@@ -87,7 +87,7 @@ def draw(visit: Visit, shown: MeterFigures) -> None:
     texts, meter = visit.texts, shown.meter
     parts.title(
         texts.say("meter_page", id=meter["id"]), texts.word("meter_role", meter["role"]),
-        meter["supplier_id"],
+        visit.name_supplier(meter["supplier_id"]),
     )  # fmt: skip
     with parts.columns():
         with parts.panel(texts.say("register_series", days=DAYS), "js-two"):
@@ -135,7 +135,7 @@ def _draw_said(visit: Visit, shown: MeterFigures) -> None:
             draw_change_form(visit, meter["id"])
     with parts.panel(texts["devices"]) as side:
         columns = [
-            Column("supplier_id", texts["supplier"]),
+            supplier("supplier_id", visit),
             Column("dialect", texts["dialect"]),
             Column("address", texts["address"]),
         ]

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from api.pages.figures import write_number
-from api.pages.tables import Column, instant, number, word
+from api.pages.tables import Column, instant, number, supplier, word
 from api.pages.visit import Visit
 
 
@@ -14,7 +14,7 @@ def meter_columns(visit: Visit) -> list[Column]:
         Column("id", texts["meter_id"], href=lambda row: f"/meters/{quote(row['id'], safe='')}"),
         Column("serial", texts["serial"]),
         word("role", texts["role"], "meter_role", visit),
-        Column("supplier_id", texts["supplier"]),
+        supplier("supplier_id", visit),
         Column("zone_id", texts["zone"]),
         number("q3_m3_h", texts["q3"], 1),
         Column(

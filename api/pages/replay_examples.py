@@ -7,7 +7,7 @@ from nicegui import ui
 
 from api.pages.edits import meter_address
 from api.pages.figures import write_number
-from api.pages.tables import Column, instant, show_table, word
+from api.pages.tables import Column, instant, show_table, supplier, word
 from api.pages.visit import Visit
 from water.pages import Page, Row
 
@@ -45,7 +45,7 @@ def draw_examples(visit: Visit, sample: Mapping[str, list[Row]]) -> None:
         ui.label(texts["example_messages"]).classes("js-note")
         columns = [
             word("kind", texts["found"], "replay", visit),
-            Column("supplier", texts["supplier"]),
+            supplier("supplier", visit),
             Column("counts_as", texts["reason"], lambda row: _write_label(visit, row["counts_as"])),
             Column("detail", texts["detail"], wrap=True),
             Column("topic", texts["topic"], wrap=True),

@@ -8,7 +8,7 @@ from nicegui import run, ui
 from api.pages import parts
 from api.pages.figures import write_number, write_percent
 from api.pages.replay_examples import draw_examples
-from api.pages.tables import Column, instant, show_table, word
+from api.pages.tables import Column, instant, show_table, supplier, word
 from api.pages.texts import Texts
 from api.pages.visit import Visit, reopen
 from api.replays import adopted_by, ask_adoption, ask_replay, list_replays
@@ -135,7 +135,7 @@ def _draw_table(visit: Visit, replays: list[Row]) -> None:
         Column("progress", texts["progress"], lambda row: write_percent(row["progress"])),
         instant("start", texts["replay_from"], visit),
         instant("end", texts["replay_to"], visit),
-        Column("supplier", texts["supplier"]),
+        supplier("supplier", visit),
         Column("found", texts["found"], lambda row: _write_found(visit, row), wrap=True),
         Column("asked_by", texts["asked_by"]),
     ]
@@ -154,16 +154,19 @@ def _write_found(visit: Visit, row: Row) -> str:
     if not row["adopts"]:
         counts = {f"replay.{name}": count for name, count in _counts(row).items()}
     words = [f"{visit.texts[name]} {write_number(n, 0)}" for name, n in counts.items() if n]
-    gone = [] if row["adopts"] else [_write_gone(visit.texts, each) for each in row["gone"]]
+    gone = [] if row["adopts"] else [_write_gone(visit, each) for each in row["gone"]]
     return "; ".join([*words, *gone, *row["errors"]])
 
 
-def _write_gone(texts: Texts, row: Row) -> str:
+def _write_gone(visit: Visit, row: Row) -> str:
     """Messages of a supplier that gave other readings then, and what they are today."""
+    texts = visit.texts
     reason = row["now"].partition("/")[2]
     now = texts.word("reason", reason) if reason else texts["decoded_otherwise"]
     count = write_number(row["messages"], 0)
-    return texts.say("replay_gone", supplier=row["supplier"], now=now, count=count)
+    return texts.say(
+        "replay_gone", supplier=visit.name_supplier(row["supplier"]), now=now, count=count
+    )
 
 
 def _counts(row: Row) -> dict[str, int]:
@@ -184,14 +187,14 @@ def _draw_form(visit: Visit, reload: Callable[[], Awaitable[None]]) -> None:
     with ui.element("div").classes("js-filters"):
         first = _day(texts["replay_from"], (today - timedelta(days=_DAYS)).isoformat())
         last = _day(texts["replay_to"], today.isoformat())
-        supplier = ui.input(texts["supplier"]).props("outlined dense")
+        whose = ui.input(texts["supplier"]).props("outlined dense")
         undecodable = ui.checkbox(texts["only_undecodable"])
 
     async def ask() -> None:
         try:
             start, end = _midnight(visit, first.value, 0), _midnight(visit, last.value, 1)
             await run.io_bound(
-                _ask, visit, start, end, (supplier.value or "").strip(), bool(undecodable.value)
+                _ask, visit, start, end, (whose.value or "").strip(), bool(undecodable.value)
             )
         except ValueError:
             ui.notify(texts["replay_bad_window"], type="warning")

@@ -74,6 +74,15 @@ def word(key: str, label: str, kind: str, visit: Visit) -> Column:
     return Column(key, label, lambda row: visit.texts.word(kind, row.get(key)))
 
 
+def supplier(key: str, visit: Visit, *, href: Callable[[Row], str] | None = None) -> Column:
+    """A column of suppliers by name; the CSV file has their ids."""
+
+    def write(row: Row) -> str:
+        return visit.name_supplier(str(row.get(key) or ""))
+
+    return Column(key, visit.texts["supplier"], write, href=href)
+
+
 def severity(key: str, label: str, visit: Visit) -> Column:
     """A column of severities or ladder levels, each with its colour, shape and word."""
 

@@ -1,5 +1,6 @@
 """Who looks at a page, in which language, through which ports."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -24,11 +25,18 @@ class Visit:
     viewer: Viewer
     account: Row
     texts: Texts
+    suppliers: Mapping[str, str]
+    """Names of the suppliers in sight by id."""
 
     @property
     def zone(self) -> ZoneInfo:
         """The city's zone, in which every time is shown."""
         return self.context.city.zone
+
+    def name_supplier(self, supplier_id: str) -> str:
+        """A supplier's name with its id; the id alone where there is no name."""
+        name = self.suppliers.get(supplier_id)
+        return f"{name} ({supplier_id})" if name else supplier_id
 
     def query(self, name: str) -> str:
         """A parameter of the address; "" when it is not there."""
@@ -50,7 +58,9 @@ def open_visit(request: Request) -> Visit | None:
     account = current_account(request)
     if account is None or account["must_change"]:
         return None
-    return Visit(request, context_of(request), viewer_of(account), account, texts_of(request))
+    context, viewer = context_of(request), viewer_of(account)
+    suppliers = context.registry.supplier_names(viewer)
+    return Visit(request, context, viewer, account, texts_of(request), suppliers)
 
 
 def reopen(visit: Visit) -> Visit | None:

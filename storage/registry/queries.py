@@ -42,7 +42,7 @@ from storage.registry.sight import (
     users_in_sight,
     zones_in_sight,
 )
-from storage.registry.suppliers import load_supplier_days
+from storage.registry.suppliers import load_supplier_days, load_supplier_names
 from storage.registry.zones import with_gross_loss, zones_query
 from water.alerts import AlertState
 from water.city_time import CityTime
@@ -249,6 +249,11 @@ class RegistryQueries:
         """The figures of the first page."""
         with self._engine.connect() as connection:
             return load_home(connection, viewer, self._today())
+
+    def supplier_names(self, viewer: Viewer) -> dict[str, str]:
+        """Names of the suppliers in sight by id: of its own meters, for those who don't see all."""
+        with self._engine.connect() as connection:
+            return load_supplier_names(connection, viewer)
 
     def supplier_days(
         self, viewer: Viewer, supplier_id: str, first: date, last: date

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 import pandas as pd
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from storage.registry.models import ArrivalRow, MeterRow, SupplierRow, TallyDayRow, table_of
+from storage.registry.sight import meters_in_sight
 from water.loading import Tally
 from water.meters import Meter, MeterRole
 from water.pages import Row
@@ -47,6 +48,16 @@ def load_supplier_days(
         "counted_from": _newest_day(connection, supplier_id, before),
         "counted": whole,
     }
+
+
+def load_supplier_names(connection: Connection, viewer: Viewer) -> dict[str, str]:
+    """See api.ports.RegistryQueries.supplier_names."""
+    of_meters = select(MeterRow.supplier_id).where(meters_in_sight(viewer))
+    own = viewer.scope if viewer.role is Role.SUPPLIER else None
+    query = select(SupplierRow.id, SupplierRow.name)
+    if not viewer.sees_all:
+        query = query.where(or_(SupplierRow.id == own, SupplierRow.id.in_(of_meters)))
+    return {row.id: row.name for row in connection.execute(query)}
 
 
 def _load_meters(connection: Connection, supplier_id: str) -> list[Meter]:

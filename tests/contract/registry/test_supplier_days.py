@@ -10,8 +10,8 @@ from analytics.quality import DELAYS
 from storage.registry import suppliers
 from storage.registry.engine import for_reading
 from storage.registry.figures import FigureStore
-from storage.registry.models import MeterRow, SupplierRow
-from storage.registry.suppliers import load_supplier_days
+from storage.registry.models import MeterRow, SupplierRow, UserRow
+from storage.registry.suppliers import load_supplier_days, load_supplier_names
 from water.loading import Tally
 from water.viewer import Role, Viewer
 
@@ -51,6 +51,11 @@ def kept(engine):
 def load(engine, viewer, supplier, first, last):
     with for_reading(engine).connect() as connection:
         return load_supplier_days(connection, viewer, supplier, day(first), day(last))
+
+
+def names_seen(engine, viewer):
+    with for_reading(engine).connect() as connection:
+        return load_supplier_names(connection, viewer)
 
 
 def test_arrivals_are_those_of_its_meters_on_these_days(kept):
@@ -99,6 +104,19 @@ def test_a_supplier_sees_itself_and_nobody_else(kept):
     assert load(kept, NORTH, "south", 1, 10) is None
     assert load(kept, Viewer("u", Role.USER, "north"), "north", 1, 10) is None
     assert load(kept, BUREAU, "nobody", 1, 10) is None
+
+
+def test_names_are_told_of_the_suppliers_in_sight(kept):
+    with Session(kept) as session, session.begin():
+        session.add(UserRow(id="u1", name="u1", sector="hotel"))
+        session.flush()
+        session.add(MeterRow(id="m-u1", supplier_id="south", role="customer", user_id="u1"))
+    seen = {
+        viewer.name: names_seen(kept, viewer)
+        for viewer in (BUREAU, NORTH, Viewer("u", Role.USER, "u1"), Viewer("v", Role.USER, "u2"))
+    }
+    north, south = {"north": "North"}, {"south": "South"}
+    assert seen == {"b": north | south, "n": north, "u": south, "v": {}}
 
 
 def test_a_supplier_of_which_nothing_is_kept_has_an_empty_card(kept):

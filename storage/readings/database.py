@@ -19,6 +19,9 @@ _BUSY_S = 60
 _WAL_PAGES = 4_000
 """Checkpoint about every 16 MB: fewer syncs in a backlog than SQLite's 4 MB."""
 
+_OF_WHAT_WAS_ASKED = (sqlite3.DataError, sqlite3.IntegrityError, sqlite3.ProgrammingError)
+"""Failures that say nothing of the file; every other one of a database does, a damaged page too."""
+
 
 class Database:
     """The file, its schema and its connections.
@@ -76,7 +79,7 @@ class Database:
         """One write transaction: committed at the end of the block, undone by an exception.
 
         Raises:
-            StoreUnavailableError: locked for too long, disk full, or another failure of the disk.
+            StoreUnavailableError: locked for too long, disk full, or disk or file are damaged.
         """
         with self._writer_lock:
             try:
@@ -87,13 +90,15 @@ class Database:
                     self._undo()
                     raise
                 self._commit()
-            except sqlite3.OperationalError as error:
+            except _OF_WHAT_WAS_ASKED:
+                raise
+            except sqlite3.DatabaseError as error:
                 raise StoreUnavailableError(f"{self._path}: {error}") from error
 
     def _commit(self) -> None:
         try:
             self._writer.execute("COMMIT")
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError:
             self._undo()
             raise
 
@@ -111,7 +116,9 @@ class Database:
             connection = connection or self._connect()
             connection.execute("BEGIN")
             yield connection
-        except sqlite3.OperationalError as error:
+        except _OF_WHAT_WAS_ASKED:
+            raise
+        except sqlite3.DatabaseError as error:
             raise StoreUnavailableError(f"{self._path}: {error}") from error
         finally:
             if connection is not None:

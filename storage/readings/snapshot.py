@@ -17,6 +17,9 @@ from storage.readings import frames
 from storage.readings.cold import ColdFile, files_between
 from storage.readings.tier import Tier
 
+_OF_WHAT_WAS_ASKED = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+"""Failures that say nothing of the files; a damaged one is told of by any other."""
+
 
 class Engine:
     """DuckDB in memory, with nothing installed or loaded behind our back."""
@@ -36,13 +39,15 @@ class Engine:
         """A cursor of its own, for one thread.
 
         Raises:
-            StoreUnavailableError: a file can't be read or written.
+            StoreUnavailableError: a file can't be read or written, or is damaged.
         """
         cursor = self._duck.cursor()
         try:
             yield cursor
-        except duckdb.IOException as error:
-            raise StoreUnavailableError(str(error)) from error
+        except _OF_WHAT_WAS_ASKED:
+            raise
+        except duckdb.Error as error:
+            raise StoreUnavailableError(f"the closed files: {error}") from error
         finally:
             cursor.close()
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from typer.core import TyperGroup
 
 from jieshui.commands.options import ConfigOption, JsonOption, settings_from
 from jieshui.commands.readings import import_readings
+from jieshui.commands.shown import make_table
 from jieshui.errors import JieshuiError
 
 if TYPE_CHECKING:
@@ -85,13 +85,18 @@ def _print(report: "ImportReport", *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.as_rows(), ensure_ascii=False, default=str))
         return
+    from registry.report import Counts
+
     out = Console(soft_wrap=True)
     for problem in (*report.errors, *report.warnings):
         out.print(str(problem), markup=False, highlight=False)
     if report.errors:
         out.print(f"[bold red]Nothing was imported.[/] Errors: {len(report.errors)}.")
         return
-    table = Table("kind", "created", "changed", "unchanged")
+    if all(counts == Counts() for counts in report.counts.values()):
+        out.print("There is nothing in it: no sheet or file has a row of its own.")
+        return
+    table = make_table("kind", "created", "changed", "unchanged")
     for name, counts in report.counts.items():
         table.add_row(name, str(counts.created), str(counts.changed), str(counts.unchanged))
     out.print(table)

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from jieshui.commands.options import ConfigOption, settings_from
+from jieshui.commands.shown import make_table, show_instant
 from jieshui.errors import JieshuiError
 from water.viewer import Role
 
@@ -30,7 +30,7 @@ def list_accounts(config: ConfigOption = None) -> None:
 
     with open_stores(settings_from(config)) as stores:
         rows = stores.accounts.accounts()
-    table = Table("login", "name", "role", "scope", "disabled")
+    table = make_table("login", "name", "role", "scope", "disabled")
     for row in rows:
         table.add_row(
             row["login"],
@@ -113,14 +113,20 @@ def list_keys(config: ConfigOption = None) -> None:
     """List the keys; the keys themselves are not kept."""
     from jieshui.wiring import open_stores
 
-    with open_stores(settings_from(config)) as stores:
+    settings = settings_from(config)
+    with open_stores(settings) as stores:
         rows = stores.accounts.keys()
-    table = Table("id", "name", "role", "scope", "created", "revoked")
+    zone = settings.city_time().zone
+    table = make_table("id", "name", "role", "scope", "created", "revoked")
     for row in rows:
         table.add_row(
-            row["id"], row["name"], row["role"], row["scope"] or "",
-            str(row["created_at"]), str(row["revoked_at"] or ""),
-        )  # fmt: skip
+            row["id"],
+            row["name"],
+            row["role"],
+            row["scope"] or "",
+            show_instant(row["created_at"], zone),
+            show_instant(row["revoked_at"], zone) if row["revoked_at"] else "",
+        )
     Console().print(table)
 
 

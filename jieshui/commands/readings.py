@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from jieshui.commands.options import ConfigOption, JsonOption, settings_from
+from jieshui.commands.shown import make_table
 from jieshui.errors import JieshuiError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _print(tale: "Tale", *, ended: bool, as_json: bool) -> None:
         typer.echo(json.dumps({"ended": ended, **tale.describe()}))
         return
     out = Console(soft_wrap=True, highlight=False)
-    table = Table("what", "readings")
+    table = make_table("what", "readings")
     table.add_row("rows", str(tale.rows))
     if tale.earlier:
         table.add_row("journalled by an earlier run", str(tale.earlier))

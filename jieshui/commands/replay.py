@@ -1,14 +1,14 @@
 """`jieshui replay`: a window of the journal judged anew, its difference shown, then adopted."""
 
 import json
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from jieshui.commands.options import ConfigOption, JsonOption, settings_from
+from jieshui.commands.shown import make_table, show_instant
 from jieshui.errors import JieshuiError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def replay(
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False, default=str))
     else:
-        _print(found)
+        _print(found, settings.city_time().zone)
     if found["state"] == "failed":
         raise typer.Exit(1)
 
@@ -122,17 +122,18 @@ def _find(stores: "Stores", job: int) -> dict[str, Any]:
     return found
 
 
-def _print(found: dict[str, Any]) -> None:
+def _print(found: dict[str, Any], zone: tzinfo) -> None:
     out = Console(soft_wrap=True, highlight=False)
     what = f"Adoption of replay {found['adopts']}" if found["adopts"] else "Replay"
     out.print(f"{what}, job {found['id']}: {found['state']}, {found['progress']:.0%}")
     for error in found["errors"]:
         out.print(error, markup=False)
     if found["kept_from"]:
-        out.print(f"Messages are kept from {found['kept_from']} on.")
+        since = show_instant(found["kept_from"], zone)
+        out.print(f"All messages are kept from {since} on; of older ones some are gone.")
     for name in ("messages", "readings", "became"):
         if found[name]:
-            table = Table(name, *found[name])
+            table = make_table(name, *found[name])
             table.add_row("", *(f"{count:,}" for count in found[name].values()))
             out.print(table)
     if found["from_quarantine"]:

@@ -1,15 +1,15 @@
 """`jieshui status`: what was received, stored, refused, computed and found."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from jieshui.commands.options import ConfigOption, JsonOption, settings_from
+from jieshui.commands.shown import make_table, show_instant
 from water.jobs import RECOMPUTE, RECOMPUTE_PAST
 from water.viewer import Role, Viewer
 
@@ -44,14 +44,14 @@ def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, default=str))
         return
-    _print(facts)
+    _print(facts, settings.city_time().zone)
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _print(facts: dict[str, Any], zone: tzinfo) -> None:
     out = Console(soft_wrap=True, highlight=False)
-    out.print(f"Clock: {facts['at']:%Y-%m-%d %H:%M:%S %Z}")
+    out.print(f"Clock: {show_instant(facts['at'], zone)}")
     for ledger, terms in (("messages", MESSAGES), ("readings", READINGS)):
-        table = Table(ledger, *terms, "balanced")
+        table = make_table(ledger, *terms, "balanced")
         for row in facts["suppliers"]:
             counts = row[ledger]
             balanced = "yes" if counts["balanced"] else "[bold red]NO[/]"
@@ -59,11 +59,11 @@ def _print(facts: dict[str, Any]) -> None:
         out.print(table)
     reasons = [(row["supplier"], r) for row in facts["suppliers"] for r in row["reasons"]]
     if reasons:
-        table = Table("refused or set aside", "what", "why", "count")
+        table = make_table("refused or set aside", "what", "why", "count")
         for supplier, reason in reasons:
             table.add_row(supplier, reason["account"], reason["reason"], f"{reason['count']:,}")
         out.print(table)
-    _print_unsettled(out, facts["unsettled"])
+    _print_unsettled(out, facts["unsettled"], zone)
     for name, kept in facts["journals"].items():
         out.print(
             f"Journal {name} of this machine: {kept['segments']:,} segments, "
@@ -80,7 +80,8 @@ def _print(facts: dict[str, Any]) -> None:
             f"to its session:[/] {', '.join(sessions)}"
         )
     evaluated, home = facts["analysis"], facts["home"]
-    out.print(f"Analysis: for {evaluated['at']}" if evaluated else "Analysis: never ran")
+    computed = f"for {show_instant(evaluated['at'], zone)}" if evaluated else "never ran"
+    out.print(f"Analysis: {computed}")
     if jobs := facts["days_asked_for"]:
         out.print(f"Days to compute again: {jobs:,} job(s) wait for the analysis")
     alerts = ", ".join(f"{count} {severity}" for severity, count in home["alerts"].items() if count)
@@ -96,11 +97,11 @@ def _measure_journals(store: Path) -> dict[str, dict[str, int]]:
     return {folder.name: measure_kept(folder)._asdict() for folder in folders}
 
 
-def _print_unsettled(out: Console, unsettled: dict[str, Any]) -> None:
+def _print_unsettled(out: Console, unsettled: dict[str, Any], zone: tzinfo) -> None:
     if unsettled["oldest"] is None:
         return
     oldest = datetime.fromtimestamp(unsettled["oldest"], UTC)
     out.print(
         f"Not settled: {unsettled['readings']:,} readings of {unsettled['loads']} load(s) "
-        f"under way or dead; the oldest is of {oldest:%Y-%m-%d %H:%M:%S %Z}"
+        f"under way or dead; the oldest is of {show_instant(oldest, zone)}"
     )

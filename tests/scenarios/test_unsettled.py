@@ -52,6 +52,6 @@ def test_status_says_what_is_not_settled(engine, tmp_path, monkeypatch):
     assert "Not settled" not in run()
     leave(engine, ("m1", 1_767_225_600, 1), ("m1", 1_767_229_200, 1))
     assert "2 readings of 1 load(s)" in run()
-    assert "2026-01-01 00:00:00 UTC" in run()
+    assert "2026-01-01 08:00:00 +0800" in run()
     told = json.loads(run("--json"))["unsettled"]
     assert told == {"loads": 1, "readings": 2, "oldest": 1_767_225_600}

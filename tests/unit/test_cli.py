@@ -115,6 +115,13 @@ def test_a_key_is_made_listed_and_revoked(tmp_path, monkeypatch):
     assert "is revoked" in run("key", "revoke", key_id)
 
 
+def test_an_empty_workbook_is_said_to_hold_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run("init")
+    run("import", "--template", "empty.xlsx")
+    assert "There is nothing in it" in run("import", "empty.xlsx")
+
+
 def test_status_of_an_empty_installation_says_that_nothing_ran(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run("init")

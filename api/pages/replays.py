@@ -98,8 +98,8 @@ class _Listing:
             return
         try:
             await run.io_bound(_adopt, self._visit, replay["id"])
-        except (KeyError, ValueError) as error:
-            ui.notify(str(error), type="negative")
+        except (KeyError, ValueError):
+            ui.notify(self._visit.texts["not_adoptable"], type="negative")
             return
         await self.reload()
 

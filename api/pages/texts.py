@@ -308,6 +308,7 @@ CATALOGUE: dict[str, tuple[str, str]] = {
         "采纳任务 {job}？{found}。结果将入库并计入收发核对，不可撤销。",
         "Adopt job {job}? {found}. What it found is stored and counted; this can't be undone.",
     ),
+    "not_adoptable": ("该任务不能采纳。", "This job can't be adopted."),
     "adopt_now": ("确认采纳", "Adopt it"),
     "cancel": ("取消", "Cancel"),
     "example_readings": ("读数示例", "Examples of readings"),

@@ -76,6 +76,8 @@ class Checker:
         Args:
             pushed: payloads that the platform has said to be journalled.
         """
+        if not self._all_loaded():
+            return False
         readings, figures = self._place.stores.readings, self.figures
         for journal, folder in JOURNALS.items():
             loaded = patiently(readings.position)(journal)
@@ -90,6 +92,13 @@ class Checker:
             (one.received, one.waiting) == (figures.journalled[name], 0)
             for name, one in sum_messages(self._tallies).items()
         )
+
+    def _all_loaded(self) -> bool:
+        """Whether ingest says so: counts and positions are silent of what waits apart."""
+        health = self._place.ask_health()
+        overflow, begun = health["overflow"], self._place.folder / "var" / OF_INGEST[OVERFLOW]
+        opened = overflow["open"] or not begun.exists()
+        return opened and health["journal_waiting"] == overflow["waiting"] == 0
 
     def check(self) -> None:
         """Check a round once all stands still.

@@ -1,6 +1,7 @@
 """A worker's place is taken away for good without losing what the broker keeps for it."""
 
 import time
+import uuid
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -16,6 +17,8 @@ from jieshui.wiring import open_stores
 from water.accounting import sum_messages
 
 FILTER = "$share/g/water/v1/#"
+WORKERS = f"leaving-{uuid.uuid4().hex[:8]}"
+"""The client id of the installation; the broker may keep sessions of other tests."""
 
 
 def connect(broker, name, *, heard=None):
@@ -38,10 +41,11 @@ def deserted(mosquitto, tmp_path, monkeypatch):
     config = tmp_path / "jieshui.toml"
     config.write_text(
         f'[store]\nfolder = "{tmp_path}"\n[ingest]\nshared_group = "g"\n'
-        f'[mqtt]\nhost = "{mosquitto.host}"\nport = {mosquitto.port}\n'
+        f'[mqtt]\nhost = "{mosquitto.host}"\nport = {mosquitto.port}\nclient_id = "{WORKERS}"\n'
     )
     monkeypatch.setattr(leaving, "_QUIET_S", 1.0)
-    name = "jieshui-ingest-2"
+    monkeypatch.setattr("jieshui.logs.set_up_logs", lambda: None)
+    name = f"{WORKERS}-2"
     client = connect(mosquitto, name, heard=[])
     client.subscribe(FILTER, 1)
     time.sleep(0.5)
@@ -71,7 +75,7 @@ def test_a_place_is_left_with_all_that_the_broker_kept_for_it(mosquitto, deserte
     assert list_deserted(tmp_path) == {}
     publish(mosquitto, 10)
     heard = []
-    client = connect(mosquitto, "jieshui-ingest-2", heard=heard)
+    client = connect(mosquitto, f"{WORKERS}-2", heard=heard)
     time.sleep(0.5)
     disconnect(client)
     assert heard == [], "the broker deals it nothing any more"

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from water.loading import Outcome
-from water.readings import QUANTITIES
+from water.readings import QUANTITIES, merge_arrivals
 
 Row = tuple[Any, Any, int, float | None, float | None, float | None, float | None, int]
 """A stored reading: its meter and instant, as the store has them, received_at, four quantities,
@@ -31,9 +31,10 @@ class Merged(NamedTuple):
 def merge(kept: Row, offered: Row) -> Merged:
     """Merge a reading into the one that is there.
 
-    The first value of each quantity stays. Bits of quality add up and the earliest arrival stands,
-    so that the order of arrival leaves no trace unless values disagree. An offered reading that
-    brings a quantity counts as stored, one that disagrees as conflict, else it is a duplicate.
+    The first value of each quantity stays. The earliest arrival stands and bits of quality add up
+    (`merge_arrivals`), so that the order of arrival leaves no trace unless values disagree. An
+    offered reading that brings a quantity counts as stored, one that disagrees as conflict, else it
+    is a duplicate.
     """
     quantities = list(kept[_FIRST_QUANTITY:_QUALITY])
     disagreements: list[Disagreement] = []
@@ -47,8 +48,9 @@ def merge(kept: Row, offered: Row) -> Merged:
             filled = True
         else:
             disagreements.append(Disagreement(name, old, new))
-    received_at = min(kept[_RECEIVED_AT], offered[_RECEIVED_AT])
-    quality = kept[_QUALITY] | offered[_QUALITY]
+    received_at, quality = merge_arrivals(
+        (kept[_RECEIVED_AT], kept[_QUALITY]), (offered[_RECEIVED_AT], offered[_QUALITY])
+    )
     row: Row = (kept[0], kept[1], received_at, *quantities, quality)  # pyright: ignore[reportAssignmentType] - four quantities
     settled = Outcome.STORED if filled else Outcome.DUPLICATE
     outcome = Outcome.CONFLICT if disagreements else settled

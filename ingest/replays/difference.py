@@ -19,7 +19,7 @@ from ingest.journal.undecoded import DECODED, UNKNOWN
 from ingest.ports import ReadingsSink
 from ingest.replays.examples import Undecodable, describe_message
 from ingest.topics import NOBODY
-from water.readings import QUANTITIES, Reading
+from water.readings import QUANTITIES, Reading, merge_arrivals
 
 _SAMPLE = 20
 """Readings of each kind, and messages, that a replay shows."""
@@ -36,7 +36,7 @@ class Change(StrEnum):
     NEW = "new"
     """The store has none of this meter and instant."""
     COMPLETED = "completed"
-    """The store's lacks a quantity or a bit of quality that this one has."""
+    """The store's lacks a quantity that this one has, or gets another quality by it."""
     CHANGED = "changed"
     """Another value; the first stays, and loading it makes a conflict."""
     KNOWN_CONFLICT = "known_conflict"
@@ -267,7 +267,7 @@ def compare(kept: Reading | None, offered: Reading) -> tuple[Change, list[tuple[
     if kept is None:
         return Change.NEW, []
     other: list[tuple[str, float]] = []
-    fills = bool(offered.quality & ~kept.quality)
+    fills = _merge_arrivals(kept, offered)[1] != kept.quality
     for i, name in enumerate(QUANTITIES, _FIRST_QUANTITY):
         old, new = kept[i], offered[i]
         if new is None or new == old:
@@ -298,7 +298,7 @@ def _find_known(
 
 
 def _merge(kept: Reading | None, offered: Reading) -> Reading:
-    """What the store would hold: the first value of each quantity, every bit of quality."""
+    """What the store would hold: the first value of each quantity, and what arrivals come to."""
     if kept is None:
         return offered
     register, flow, pressure, level = (
@@ -307,8 +307,12 @@ def _merge(kept: Reading | None, offered: Reading) -> Reading:
             kept[_FIRST_QUANTITY:_QUALITY], offered[_FIRST_QUANTITY:_QUALITY], strict=True
         )
     )
-    quality = kept.quality | offered.quality
-    return Reading(*kept[:_FIRST_QUANTITY], register, flow, pressure, level, quality)
+    received_at, quality = _merge_arrivals(kept, offered)
+    return Reading(*kept[:2], received_at, register, flow, pressure, level, quality)
+
+
+def _merge_arrivals(kept: Reading, offered: Reading) -> tuple[int, int]:
+    return merge_arrivals((kept.received_at, kept.quality), (offered.received_at, offered.quality))
 
 
 def _quantities(reading: Reading) -> dict[str, float]:

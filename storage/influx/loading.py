@@ -4,7 +4,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import repeat
 from operator import itemgetter, le
@@ -105,10 +105,11 @@ class Load:
             parts = list(zip(columns.meters, columns.instants, columns.masks(), strict=True))
             refused = self._write(columns, prepared.lines, parts)
         else:
-            outcomes, rows, filled = self._merge(readings, self._find_late(readings))
+            there = self._find_there(readings)
+            outcomes, rows, filled = self._merge(readings, dict(there))
             if rows:
                 columns = transpose(sorted(rows, key=_AT))
-                lines = self._format(columns)
+                lines = self._format(columns, there)
                 refused = self._write(columns, lines, self._unsettled.unlisted(filled))
         if refused:
             outcomes = outcomes or [Outcome.STORED] * len(readings)
@@ -126,11 +127,18 @@ class Load:
         newest = self._newest
         return [row[:2] for row in readings if row[1] <= newest.get(row[0], _BEFORE_ALL)]
 
+    def _find_there(self, readings: Sequence[Reading]) -> dict[Identity, Row]:
+        """The stored rows with the identity of one of these."""
+        late = self._find_late(readings)
+        return dict(self._counted(self._look_up(late) if late else {}))
+
     def _merge(
-        self, readings: Sequence[Reading], late: Sequence[Identity]
+        self, readings: Sequence[Reading], there: dict[Identity, Row]
     ) -> tuple[list[Outcome], list[Row], dict[Identity, int]]:
-        """An outcome each, the rows to write, and which quantities are new in them."""
-        there = dict(self._counted(self._look_up(late) if late else {}))
+        """An outcome each, the rows to write, and which quantities are new in them.
+
+        `there` are the stored rows; brought up to date.
+        """
         filled: dict[Identity, int] = {}
         outcomes: list[Outcome] = []
         for reading in readings:
@@ -180,11 +188,10 @@ class Load:
         self._note_days([one for i, one in enumerate(identities) if i not in refusals])
         return {identities[i]: reason for i, reason in refusals.items()}
 
-    def _format(self, readings: Columns) -> pa.StringArray:
-        """Lines; one in the place of what nobody has counted says its quality too."""
-        if not self._unsettled:
-            return format_readings(readings)
-        whole = [self._unsettled.lists(identity) for identity in readings.identities]
+    def _format(self, readings: Columns, there: Container[Identity]) -> pa.StringArray:
+        """Lines; one in the place of a stored row or of what nobody has counted is whole."""
+        lists = self._unsettled.lists
+        whole = [identity in there or lists(identity) for identity in readings.identities]
         return format_readings(readings, whole)
 
     def _note_days(self, readings: Sequence[Identity]) -> None:

@@ -6,6 +6,7 @@ from itertools import permutations
 import pytest
 
 from water.loading import Outcome, Position, Tally
+from water.readings import Quality
 
 STORED, DUPLICATE, CONFLICT = Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT
 
@@ -95,6 +96,30 @@ def test_the_order_of_arrival_leaves_no_trace(open_store, load, reading, instant
     assert all(frame.equals(frames[0]) for frame in frames)
     assert list(frames[0]["quality"]) == [0, 5]
     assert frames[0]["received_at"].iloc[1].timestamp() == 10
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["one process", "another process"])
+@pytest.mark.parametrize(
+    ("live_at", "file_at", "quality"),
+    [
+        pytest.param(10, 900, 0, id="live first"),
+        pytest.param(900, 10, Quality.HISTORY, id="file first"),
+    ],
+)
+def test_a_file_and_a_live_reading_leave_the_quality_of_the_earlier(
+    open_store, load, reading, instant, live_at, file_at, quality, settled
+):
+    live = reading("m1", 1, 1, register_m3=7)._replace(received_at=live_at)
+    filed = live._replace(received_at=file_at, quality=int(Quality.HISTORY))
+    store = open_store()
+    load(store, [live, filed._replace(meter_id="m2")])
+    if settled:
+        store.close()
+        store = open_store()
+    assert load(store, [filed, live._replace(meter_id="m2")]) == [DUPLICATE, DUPLICATE]
+    rows = load_all(store, instant)
+    assert rows["quality"].tolist() == [quality, quality]
+    assert {at.timestamp() for at in rows["received_at"]} == {10}
 
 
 def test_readings_position_tallies_and_refusals_are_visible_together(store, reading, refused):

@@ -28,6 +28,7 @@ from water.jobs import ADOPT_REPLAY, REPLAY, Job
 from water.loading import Tally
 from water.meters import KnownMeter
 from water.policy import Policy
+from water.readings import Quality
 
 NOW = 1_767_200_000
 METERS = {
@@ -209,6 +210,18 @@ def test_a_quantity_more_completes_a_reading(plant, mended):
     mended(lambda decoded: decoded._replace(pressure_mpa=0.3))
     assert plant.run()["readings"]["completed"] == 1
     assert plant.run(ADOPT_REPLAY)["became"] == {"stored": 1}
+    assert plant.run()["readings"]["unchanged"] == 1
+
+
+@pytest.mark.embedded
+def test_a_bit_of_quality_completes_a_reading_but_that_of_a_file_does_not(plant, mended):
+    mended()
+    plant.send(ours("m1", 1, dialect="late"))
+    plant.load()
+    for quality, change in ((Quality.HISTORY, "unchanged"), (Quality.LOW_BATTERY, "completed")):
+        mended(lambda decoded, quality=quality: decoded._replace(quality=int(quality)))
+        assert plant.run()["readings"][change] == 1
+    plant.run(ADOPT_REPLAY)
     assert plant.run()["readings"]["unchanged"] == 1
 
 

@@ -46,6 +46,21 @@ def test_quality_adds_up_and_the_earliest_arrival_stands():
     assert (found.row[2], found.row[7], found.outcome) == (8, 5, Outcome.DUPLICATE)
 
 
+@pytest.mark.parametrize(
+    ("live", "imported", "stands"),
+    [
+        pytest.param((10, 1), (900, 132), (10, 5), id="a file over what came live"),
+        pytest.param((900, 1), (10, 132), (10, 133), id="live after the file"),
+        pytest.param((10, 1), (10, 132), (10, 5), id="in the same second"),
+    ],
+)
+def test_history_is_said_of_the_arrival_that_stands(live, imported, stands):
+    rows = [(5, 1, at, 7.0, None, None, None, quality) for at, quality in (live, imported)]
+    for kept, offered in (rows, rows[::-1]):
+        found = merge(kept, offered)
+        assert (found.row[2], found.row[7]) == stands
+
+
 def test_a_local_day_begins_at_local_midnight():
     days = LocalDays(SHANGHAI)
     at = int(datetime(2026, 1, 1, 16, tzinfo=UTC).timestamp())

@@ -3,7 +3,7 @@
 # pyright: reportArgumentType=false, reportReturnType=false
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import cast
@@ -76,13 +76,13 @@ class RecomputeJobs:
         self._held = None
         self._queue.release(_KINDS)
 
-    def do_next(self, now: datetime) -> int:
-        """Do the oldest job; how many were done.
+    def do_next(self, now: datetime, *, past: bool) -> int:
+        """Do the oldest job; how many were done. Only with `past` a job of RECOMPUTE_PAST is begun.
 
         When a store is away the job is held, and done by the next call.
         """
         if self._held is None:
-            self._held = self._take()
+            self._held = self._take(_KINDS if past else (RECOMPUTE,))
         if self._held is None:
             return 0
         job = self._held
@@ -101,8 +101,8 @@ class RecomputeJobs:
         self._held = None
         return 1
 
-    def _take(self) -> Job | None:
-        for kind in _KINDS:
+    def _take(self, kinds: Sequence[str]) -> Job | None:
+        for kind in kinds:
             self._pulse()
             if job := self._queue.take([kind]):
                 return job

@@ -200,13 +200,17 @@ class AnalysisService:
         _log.warning("a store is away, trying again", error=str(error))
 
     def run_once(self) -> RunReport:
-        """One cycle: a batch of touched days, a job, the evaluation and compaction where due."""
+        """One cycle: a batch of touched days, a job, the evaluation and compaction where due.
+
+        Past days that somebody asked for wait until the touched ones are worked off.
+        """
         begin = time.monotonic()
         self._pulse.beat()
         now = self._clock.now()
-        mark, meter_days = self._recompute_touched(now)
+        batch = self._batch()
+        mark, meter_days = self._recompute_touched(now, batch)
         with self._metrics.timed("job"):
-            jobs = self._jobs.do_next(now) if self._jobs else 0
+            jobs = self._jobs.do_next(now, past=meter_days < batch) if self._jobs else 0
         self._changed = self._changed or bool(meter_days or jobs)
         idle = not meter_days and not jobs
         failed = self._evaluate(now) if self._evaluation_due(idle=idle) else None
@@ -257,9 +261,10 @@ class AnalysisService:
                 "failed_detectors": list(report.failed_detectors),
             }
 
-    def _recompute_touched(self, now: datetime) -> tuple[int, int]:
+    def _recompute_touched(self, now: datetime, batch: int) -> tuple[int, int]:
+        """Compute about `batch` meter-days; the mark and how many there were, fewer at the end."""
         mark = (self._state.get(MARK) or {}).get("mark", 0)
-        touched = self._readings.touched_days(mark, self._batch())
+        touched = self._readings.touched_days(mark, batch)
         self._metrics.backlog.set(len(touched.days))
         if touched.mark == mark:
             return mark, 0

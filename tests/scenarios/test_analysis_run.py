@@ -822,6 +822,21 @@ def test_a_job_waits_for_a_store_that_is_away(house):
     assert house.jobs.job(job)["state"] == "done"
 
 
+def test_past_days_wait_for_a_backlog_but_not_for_what_comes_all_the_time(house):
+    for day in (FIRST + timedelta(days=n) for n in range(4)):
+        house.load(flowing(first=day, last=day))  # with the last midnight six meter-days
+    house.load(flowing(["C1"], first=LAST, last=LAST))  # two
+    past = house.jobs.ask("recompute_past", {"meter_id": "C1"}, "test")
+    changed = house.jobs.ask("recompute", {"meter_id": "C1"}, "test")
+    service = house.service(settings=RunSettings(chunk_readings=6 * 24))
+    reports = [service.run_once() for _ in range(4)]
+    assert [(r.meter_days, r.jobs) for r in reports] == [(6, 1), (6, 0), (6, 0), (6, 0)]
+    assert [house.jobs.job(job)["state"] for job in (changed, past)] == ["done", "waiting"]
+    last = service.run_once()
+    assert (last.meter_days, last.jobs) == (2, 1)
+    assert house.jobs.job(past)["state"] == "done"
+
+
 def test_a_job_over_all_time_is_bounded_by_what_is_stored(house):
     house.load(flowing())
     service = house.service()

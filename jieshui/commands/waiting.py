@@ -28,11 +28,11 @@ def await_replay(find: Callable[[], dict[str, Any]], longest_s: float | None) ->
             task = bar.add_task(f"Replay {found['id']}", total=1.0)
             while found["state"] not in {"done", "failed"}:
                 waited_s = time.monotonic() - began
-                if longest_s is not None and waited_s >= longest_s:
-                    raise JieshuiError(f"gave up after {longest_s:g} s: {_state(found)}")
                 if waited_s >= _SILENT_S and not told and (missed := list_missed(found)):
                     bar.console.print(f"Job {found['id']} waits for {missed}.", highlight=False)
                     told = True
+                if longest_s is not None and waited_s >= longest_s:
+                    raise JieshuiError(f"gave up after {longest_s:g} s: {_state(found)}")
                 bar.update(task, completed=found["progress"])
                 time.sleep(_POLL_S)
                 found = find()

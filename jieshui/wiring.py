@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -178,22 +179,48 @@ def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry)
 def build_leaving(
     settings: Settings, stores: Stores, metrics: CollectorRegistry, folder: str
 ) -> IngestService:
-    """What takes the place of a journal's folder away for good.
+    """What takes the place of a journal's folder away for good, with its overflow.
+
+    Args:
+        settings: as configured.
+        stores: where what is left goes.
+        metrics: shows what is done.
+        folder: the name of the journal's folder; with a path only that of the store's folder.
 
     Raises:
         JieshuiError: no place has such a folder.
     """
-    ingest = replace(ingest_settings(settings), mqtt=mqtt_settings(settings.mqtt))
-    own, beside = ingest.journal.folder, settings.store.folder / folder
-    if not (beside / "subscriptions.json").exists():
-        raise JieshuiError(f"{beside} is no journal of a place that was ever subscribed")
-    if ending := folder.removeprefix(f"{own.name}").removeprefix("-"):
+    ingest = replace(
+        ingest_settings(settings),
+        mqtt=mqtt_settings(settings.mqtt),
+        shared_group="",
+        overflow_messages=0,
+    )
+    if ending := _ending_of(ingest.journal.folder, folder):
         ingest = name_place(ingest, ending)
     return IngestService(
-        replace(ingest, shared_group=""), stores.readings, stores.registry, stores.jobs,
-        stores.clock, settings.policy(), metrics, Stream(stores.clock, leaving=True),
+        ingest, stores.readings, stores.registry, stores.jobs, stores.clock, settings.policy(),
+        metrics, Stream(stores.clock, _overflows(settings, stores), leaving=True),
         stores.meter_changes,
     )  # fmt: skip
+
+
+def _ending_of(own: Path, folder: str) -> str:
+    """What the name of a place's folder has after `own` and a dash: empty for `own` itself.
+
+    Raises:
+        JieshuiError: it is the folder of no place.
+    """
+    said = Path(folder)
+    named = re.fullmatch(rf"{re.escape(own.name)}(?:-(.+))?", said.name)
+    if named is None:
+        raise JieshuiError(f"{folder!r} is no place: they are {own.name}, {own.name}-1 and so on")
+    beside = own.with_name(said.name)
+    if said.parent != Path() and said.resolve() != beside.resolve():
+        raise JieshuiError(f"{folder} does not lie in the store's folder {own.parent}")
+    if not (beside / "subscriptions.json").exists():
+        raise JieshuiError(f"{beside} is no journal of a place that was ever subscribed")
+    return named[1] or ""
 
 
 def _overflows(settings: Settings, stores: Stores) -> OpenService:

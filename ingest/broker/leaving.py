@@ -14,7 +14,7 @@ def leave(service: IngestService, stop: threading.Event) -> bool:
     """Run the service of a place that subscribes to nothing until nothing comes any more.
 
     Args:
-        service: its intake is a `Stream` that leaves.
+        service: its intake is a `Stream` that leaves, loads the overflow and puts nothing there.
         stop: ends it before; another time it goes on from there.
 
     Raises:
@@ -26,8 +26,10 @@ def leave(service: IngestService, stop: threading.Event) -> bool:
     def ended() -> bool:
         nonlocal seen, since
         durable, _ = service.progress()
-        if durable != seen or not service.health()["ready"]:
+        health = service.health()
+        if durable != seen or not health["ready"]:
             seen, since = durable, time.monotonic()
-        return service.idle() and time.monotonic() - since > _QUIET_S
+        quiet = time.monotonic() - since > _QUIET_S
+        return quiet and service.idle() and bool(health["overflow_loaded"])
 
     return run_until(ended, service, stop)

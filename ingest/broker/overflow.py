@@ -206,6 +206,13 @@ class Overflow:
         counts = {supplier: group.waiting_of(supplier) for supplier in group.suppliers}
         return {supplier: count for supplier, count in sorted(counts.items()) if count}
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits here; where nobody ever flooded nothing does."""
+        if self._group is None:
+            return not self._wanted.is_set()
+        return not self._group.waiting
+
     def counted(self) -> Mapping[Tally, int]:
         """What its service has counted."""
         return self._service.tallies() if self._service else {}

@@ -58,8 +58,8 @@ class Stream:
     def find_abandoned(
         self, settings: IngestSettings, position: Callable[[str], Position]
     ) -> dict[str, str]:
-        """Those that no process of this configuration reads."""
-        return find_abandoned(settings, position)
+        """Those that no process of this configuration reads; one that leaves can't say."""
+        return {} if self._leaving else find_abandoned(settings, position)
 
     def open(
         self, settings: IngestSettings, group: Group, precedence: Precedence
@@ -124,6 +124,7 @@ class Stream:
             "silent_s": self._silent_s(),
             "receipts": self._receipts.health() if self._receipts else None,
             "overflow": self._overflow.health() if self._overflow else None,
+            "overflow_loaded": self._overflow.empty if self._overflow else True,
             "warnings": self._warnings(),
         }
 

@@ -10,7 +10,9 @@ from typer.testing import CliRunner
 from ingest.broker import leaving
 from ingest.broker.deserted import list_deserted
 from ingest.broker.subscriptions import Subscriptions
+from ingest.journal import Message, open_journal
 from ingest.settings import MqttSettings
+from ingest.topics import NOBODY
 from jieshui.config import load_settings
 from jieshui.main import app
 from jieshui.wiring import open_stores
@@ -62,16 +64,27 @@ def publish(broker, count):
     disconnect(client)
 
 
+def wait_apart(folder, count):
+    """As if a supplier had flooded the worker before it stopped."""
+    writer = open_journal(folder / "journal-2-overflow", 1 << 20)
+    topic = "water/v1/north/jieshui/m1/reading"
+    writer.append([Message(NOBODY, topic, b"%d" % number, 1) for number in range(count)])
+    writer.close()
+
+
+def leave(config, folder):
+    return CliRunner().invoke(app, ["broker", "leave", folder, "--config", str(config)])
+
+
 def test_a_place_is_left_with_all_that_the_broker_kept_for_it(mosquitto, deserted, tmp_path):
     publish(mosquitto, 50)
+    wait_apart(tmp_path, 30)
     assert list(list_deserted(tmp_path)) == ["journal-2"]
-    run = CliRunner().invoke(
-        app, ["broker", "leave", "journal-2", "--config", str(deserted)], catch_exceptions=False
-    )
-    assert "journal-2 is left" in run.output
+    run = leave(deserted, f"{tmp_path}/journal-2/")
+    assert "journal-2/ is left" in run.output, run.exception
     with open_stores(load_settings(deserted)) as stores:
         (messages,) = sum_messages(stores.readings.tallies()).values()
-    assert (messages.received, messages.waiting) == (50, 0)
+    assert (messages.received, messages.waiting) == (50 + 30, 0)
     assert list_deserted(tmp_path) == {}
     publish(mosquitto, 10)
     heard = []
@@ -79,3 +92,17 @@ def test_a_place_is_left_with_all_that_the_broker_kept_for_it(mosquitto, deserte
     time.sleep(0.5)
     disconnect(client)
     assert heard == [], "the broker deals it nothing any more"
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [
+        ("readings", "is no place: they are journal, journal-1"),
+        ("journals", "is no place"),
+        ("/", "is no place"),
+        ("/elsewhere/journal-2", "does not lie in the store's folder"),
+        ("journal-3", "is no journal of a place that was ever subscribed"),
+    ],
+)
+def test_what_is_no_place_is_not_left(deserted, folder, reason):
+    assert reason in str(leave(deserted, folder).exception)

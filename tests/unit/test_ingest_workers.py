@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from ingest.broker.stream import Stream
 from ingest.errors import SettingsError
 from ingest.journal import Message, open_journal
 from ingest.journal.segments import read_header
 from ingest.places import overflow_place
 from ingest.settings import IngestSettings, JournalSettings, MqttSettings, Source
 from ingest.workers import each_place, find_abandoned, find_unread, list_filters
+from water.clock import SystemClock
 from water.loading import Position
 
 SOURCE = Source("spbv/+/up", "wmbusmeters", "south")
@@ -126,6 +128,15 @@ def test_an_overflow_is_abandoned_where_its_workers_journal_would_be(tmp_path, m
     assert sorted(found) == sorted(str(tmp_path / name) for name in abandoned)
     told = found.get(str(tmp_path / OVERFLOWS[2]))
     assert told is None or 'ingest 2 times with ingest.shared_group and ingest.worker = "a"' in told
+
+
+def test_what_leaves_a_place_calls_no_journal_of_another_worker_abandoned(tmp_path):
+    writer = open_journal(tmp_path / "journal-1", 1 << 20)
+    writer.append([Message("north", "t", b"1", 1)])
+    writer.close()
+    assert Stream(SystemClock()).find_abandoned(settings(tmp_path), load_nothing)
+    leaving = Stream(SystemClock(), leaving=True)
+    assert leaving.find_abandoned(settings(tmp_path), load_nothing) == {}
 
 
 def test_an_overflow_has_a_journal_of_its_own_and_loads_in_small_parts():

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from ingest.broker import leaving
 from ingest.broker import overflow as module
 from ingest.broker.overflow import Overflow
 from ingest.errors import JournalError, JournalUnwritableError
@@ -110,6 +111,35 @@ def test_it_comes_back_once_nothing_of_it_waits_apart(flooded, main, apart):
     send(main, "big c")
     assert apart.payloads() == ["big a", "big b"]
     assert main.payloads()[-1] == "big c"
+
+
+def test_it_is_empty_when_it_is_open_and_nothing_waits_there(overflow, main, apart, settings):
+    assert overflow.empty, "nobody ever flooded"
+    send(main, "small 0", *(f"big {n}" for n in range(FEW + 1)))
+    send(main, "big wants it")
+    assert not overflow.empty, "it is wanted, and what it holds is not known yet"
+    overflow.open(settings, apart.group, Precedence())
+    send(main, "big a")
+    assert not overflow.empty
+    apart.load_all()
+    assert overflow.empty
+
+
+def test_a_place_is_not_left_before_its_overflow_is_loaded(monkeypatch):
+    monkeypatch.setattr(leaving, "_QUIET_S", 0.0)
+    health = {"ready": True, "overflow_loaded": False}
+    asked = []
+
+    def tell():
+        asked.append(health.copy())
+        health["overflow_loaded"] = len(asked) > 3
+        return health
+
+    service = SimpleNamespace(
+        run=threading.Event.wait, progress=lambda: (0, 0), idle=lambda: True, health=tell
+    )
+    assert leaving.leave(service, threading.Event())
+    assert len(asked) == 4
 
 
 def test_a_group_of_which_nothing_stays_is_acknowledged_and_is_news(flooded, main, apart):

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from nicegui import ui
 
 from api.pages import parts
-from api.pages.details import write_detail
+from api.pages.details import write_event_detail
 from api.pages.forms import act, field, read_words
 from api.pages.frame import PageKind
 from api.pages.tables import Column, instant, number, show_table, supplier, word
@@ -105,7 +105,10 @@ def _draw_events(visit: Visit, events: list[Row], side: ui.element) -> None:
         number("count", texts["count"]),
         instant("received_at", texts["received_at"], visit),
         Column(
-            "detail", texts["detail"], lambda row: write_detail(texts, row["detail"]), wrap=True
+            "detail",
+            texts["detail"],
+            lambda row: write_event_detail(texts, row["refusal"], row["detail"]),
+            wrap=True,
         ),
     ]
     show_table(visit, "meter_events", columns, Page(events), side=side)

@@ -146,7 +146,10 @@ def _draw_quarantine(visit: Visit, page: Page, side: ui.element) -> None:
         instant("at", texts["measured_at"], visit),
         instant("received_at", texts["received_at"], visit),
         Column(
-            "detail", texts["detail"], lambda row: write_detail(texts, row["detail"]), wrap=True
+            "detail",
+            texts["detail"],
+            lambda row: write_detail(texts, row["reason"], row["detail"]),
+            wrap=True,
         ),
     ]
     show_table(

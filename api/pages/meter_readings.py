@@ -18,6 +18,8 @@ from water.pages import Page, Row
 MOST_ROWS = 2_000
 """Readings of a day that are shown; the API gives more."""
 _ROWS_A_LEAF = 20
+_EARLIEST, _LATEST = date(1970, 1, 1), date(9998, 12, 31)
+"""Days whose bounds are instants in every time zone."""
 
 _LEAVES = (
     f':rows-per-page-options="[{_ROWS_A_LEAF}]" '
@@ -52,10 +54,12 @@ def load_sent(visit: Visit, meter_id: str) -> SentDay:
 
 
 def _day_named(text: str) -> date | None:
+    """The day that an address names; None where it names none, or one at the calendar's edge."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         return None
+    return day if _EARLIEST <= day <= _LATEST else None
 
 
 def draw_sent(visit: Visit, sent: SentDay, start_edit: Callable[[datetime], None] | None) -> None:
@@ -74,10 +78,11 @@ def draw_sent(visit: Visit, sent: SentDay, start_edit: Callable[[datetime], None
             number("register_m3", texts["quantity.register_m3"], 3),
             number("flow_m3_h", texts["quantity.flow_m3_h"], 3),
             number("pressure_mpa", texts["quantity.pressure_mpa"], 3),
+            number("level_m", texts["quantity.level_m"], 3),
             instant("received_at", texts["received_at"], visit),
         ]
         if start_edit is not None:
-            columns.append(Column("pick", "", lambda _row: texts["edit_this"]))
+            columns.append(Column("pick", "", lambda _row: texts["edit_this"], on_file=False))
         table = show_table(visit, "readings", columns, Page(sent.rows), side=side)
         if table is None:
             return

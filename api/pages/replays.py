@@ -94,14 +94,15 @@ class _Listing:
         said = self._visit.texts.say(
             "adopt_sure", job=replay["id"], found=_write_found(self._visit, replay)
         )
-        if not await self._ask_whether(said):
-            return
-        try:
-            await run.io_bound(_adopt, self._visit, replay["id"])
-        except (KeyError, ValueError):
-            ui.notify(self._visit.texts["not_adoptable"], type="negative")
-            return
-        await self.reload()
+        with self._place:  # the button may be drawn anew, and so be gone, while the dialog is open
+            if not await self._ask_whether(said):
+                return
+            try:
+                await run.io_bound(_adopt, self._visit, replay["id"])
+            except (KeyError, ValueError):
+                ui.notify(self._visit.texts["not_adoptable"], type="negative")
+                return
+            await self.reload()
 
 
 def _question(texts: Texts) -> Callable[[str], Awaitable[bool]]:

@@ -38,6 +38,7 @@ class Column:
         tone: the severity whose badge the cell wears, "" for none.
         numeric: whether it stands to the right.
         wrap: whether long text breaks into lines.
+        on_file: whether the CSV file has it as well.
     """
 
     key: str
@@ -47,6 +48,7 @@ class Column:
     tone: Callable[[Row], str] | None = None
     numeric: bool = False
     wrap: bool = False
+    on_file: bool = True
 
 
 def number(key: str, label: str, decimals: int = 0) -> Column:
@@ -137,8 +139,9 @@ def write_csv(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
     """
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow([column.label for column in columns])
-    writer.writerows([[cell(row.get(column.key)) for column in columns] for row in rows])
+    filed = [column for column in columns if column.on_file]
+    writer.writerow([column.label for column in filed])
+    writer.writerows([[cell(row.get(column.key)) for column in filed] for row in rows])
     return text.getvalue().encode("utf-8-sig")
 
 

@@ -97,7 +97,9 @@ def _seed_volumes(volumes):
 def _seed_intake(readings):
     """One supplier all is well with, one that sends garbage."""
     at = int(NOW.timestamp())
-    refused = ["negative_register", "unknown_meter", "future"] * 30
+    details = {"negative_register": "register_m3 -4.0", "unknown_meter": "400 days",
+               "future": "93560821 s ahead"}  # fmt: skip
+    refused = list(details) * 30
     with readings.load() as load:
         load.add_readings([Reading("M-U003", at, at, value) for value in (120.0, 12.0)])
         load.add_readings([Reading("M-U003", at - 3_563, at - 3_500, 1195.0)])
@@ -114,7 +116,7 @@ def _seed_intake(readings):
             **{Tally("remote-meters", "readings", "quarantined", reason): 30 for reason in refused},
         })  # fmt: skip
         load.add_refused([
-            Refused("remote-meters", reason, "register_m3 = -4.0", "jieshui", f"R{i:03d}",
+            Refused("remote-meters", reason, details[reason], "jieshui", f"R{i:03d}",
                     at - i * 900, at - i * 900 + 60, 1, i * 100, 0)
             for i, reason in enumerate(refused)
         ])  # fmt: skip

@@ -54,7 +54,7 @@ def test_a_replay_is_asked_for_looked_at_and_adopted(open_tab, service):
         assert group.overflow() == 0
     group.page.get_by_role("button", name="采纳", exact=True).click()
     group.page.get_by_role("button", name="取消").click()
-    assert service.jobs.take([ADOPT_REPLAY]) is None
+    group.page.get_by_role("button", name="确认采纳").wait_for(state="hidden")
     group.page.get_by_role("button", name="采纳", exact=True).click()
     group.page.get_by_role("button", name="确认采纳").click()
     group.page.get_by_role("cell", name="等待", exact=True).wait_for()
@@ -65,6 +65,7 @@ def test_a_replay_is_asked_for_looked_at_and_adopted(open_tab, service):
     assert group.page.get_by_role("button", name="采纳", exact=True).count() == 0
     service.jobs.finish(adoption.id, {"progress": 1.0, "became": {"stored": 5, "conflict": 2}})
     group.page.get_by_role("cell", name="入库 5; 冲突 2").wait_for()
+    assert len(service.jobs.jobs(ADOPT_REPLAY, 10)) == 1  # 取消 asked for none
     assert group.complaints == []
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from api.pages import figures
-from api.pages.details import write_detail
+from api.pages.details import write_detail, write_event_detail
 from api.pages.meter_forms import name_open
 from api.pages.tables import Column, fetch_all, number, write_csv
 from api.pages.texts import Texts
@@ -48,19 +48,34 @@ def test_an_instant_is_written_on_the_citys_clock():
 
 
 @pytest.mark.parametrize(
-    ("detail", "said"),
+    ("reason", "detail", "said"),
     [
-        ("93560821 s ahead", "读数时间晚于接收时间 1,082.9 d"),
-        ("400 days", "读数时间早于接收时间 400 天"),
-        ("register_m3 2000000.0, dial ends at 100000.0",
+        ("future", "93560821 s ahead", "读数时间晚于接收时间 1,082.9 d"),
+        ("too_old", "400 days", "读数时间早于接收时间 400 天"),
+        ("beyond_dial", "register_m3 2000000.0, dial ends at 100000.0",
          "表底数 2,000,000.000 m³，表盘模数 100,000.000 m³"),
-        ("flow_m3_h -7.5", "流量（m³/h） -7.500"),
-        ("flow_m3_h abc", "flow_m3_h abc"),
-        ("/Mesage not found", "/Mesage not found"),
+        ("out_of_range", "flow_m3_h -7.5", "流量（m³/h） -7.500"),
+        ("out_of_range", "flow_m3_h abc", "flow_m3_h abc"),
+        ("unknown_meter", "400 days", "400 days"),
+        ("not_a_number", "/Mesage not found", "/Mesage not found"),
     ],
 )  # fmt: skip
-def test_a_detail_of_our_own_checks_is_said_in_the_pages_language(detail, said):
-    assert write_detail(Texts("zh"), detail) == said
+def test_a_detail_of_our_own_checks_is_said_in_the_pages_language(reason, detail, said):
+    assert write_detail(Texts("zh"), reason, detail) == said
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "said"),
+    [
+        ("negative_register", "old_final_m3: register_m3 -4.0",
+         "旧表止码（m³）: 表底数（m³） -4.000"),
+        ("no_time", "new_initial_m3", "新表起码（m³）"),
+        ("unknown_meter", "old_final_m3: 400 days", "旧表止码（m³）: 400 days"),
+        ("malformed", "line 1 column 2", "line 1 column 2"),
+    ],
+)  # fmt: skip
+def test_a_refused_meter_change_names_the_index_in_the_pages_language(reason, detail, said):
+    assert write_event_detail(Texts("zh"), reason, detail) == said
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -70,12 +85,16 @@ def test_every_refusal_of_a_value_has_a_detail_in_words(language):
         (-1.0, None, None, None), (2e6, None, None, None), (None, 1e9, None, None),
         (None, None, 99.0, None), (None, None, None, 1e6),
     ):  # fmt: skip
-        _, detail = check_quantities(register, 1e5, flow, pressure, level)
-        assert write_detail(texts, detail) != detail
+        reason, detail = check_quantities(register, 1e5, flow, pressure, level)
+        assert write_detail(texts, reason, detail) != detail
 
 
 def test_a_csv_file_holds_raw_numbers_under_the_headings_of_the_table():
-    columns = [Column("name", "户名"), number("used_m3", "累计用水（m³）")]
+    columns = [
+        Column("name", "户名"),
+        number("used_m3", "累计用水（m³）"),
+        Column("pick", "", on_file=False),  # a button's
+    ]
     content = write_csv(columns, [{"name": "=1+1", "used_m3": 1234.5}, {"name": "b"}])
     assert content == "\ufeff户名,累计用水（m³）\r\n'=1+1,1234.5\r\nb,\r\n".encode()
 

@@ -11,7 +11,8 @@ from ingest.door import Door
 from ingest.errors import JournalError
 from ingest.service import IngestService
 from jieshui.config import Settings
-from jieshui.wiring import Stores, build_door
+from jieshui.ingest_wiring import build_door
+from jieshui.wiring import Stores
 
 log = structlog.get_logger()
 

@@ -16,6 +16,7 @@ from jieshui.config import Settings
 from jieshui.door import open_door
 from jieshui.errors import JieshuiError
 from jieshui.health import HealthPort
+from jieshui.ingest_wiring import build_ingest
 from jieshui.listening import listen
 from jieshui.unread import UnreadCollector
 from jieshui.unsettled import UnsettledCollector
@@ -24,7 +25,6 @@ from jieshui.wiring import (
     build_analysis,
     build_api,
     build_delivery,
-    build_ingest,
     open_stores,
 )
 

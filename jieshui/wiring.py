@@ -1,13 +1,12 @@
-"""The only place where adapters meet the ports of the rooms."""
+"""Where adapters meet the ports of the rooms; those of ingest in `ingest_wiring`."""
 
 import contextlib
 import os
-import re
 import secrets
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -19,21 +18,11 @@ from alerts.service import AlertService
 from api.app import create_app
 from api.settings import ApiSettings
 from api.sso import SignOnSettings, SingleSignOn
-from ingest.broker.overflow import OpenService
-from ingest.broker.stream import Stream
 from ingest.door import Door
-from ingest.history.intake import History, history_settings
-from ingest.intake import Intake
-from ingest.places import name_place
-from ingest.precedence import Precedence
-from ingest.service import IngestService
-from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings, Source
 from jieshui import config
-from jieshui.agreements import make_agreements
 from jieshui.calendar import ChineseCalendar
 from jieshui.config import Influx, Settings
 from jieshui.errors import JieshuiError
-from jieshui.mqtt_sections import Mqtt
 from jieshui.secret_files import read_secret
 from registry.accounts import Accounts
 from registry.edits import Edits
@@ -122,7 +111,7 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
     clock = settings.make_clock()
     engine = open_registry(registry_address(settings))
     migrate(engine)
-    readings = _open_readings(settings, engine, clock)
+    readings = open_readings_store(settings, engine, clock)
     volumes = _open_volumes(settings, clock)
     try:
         yield Stores(engine, readings, volumes, clock)
@@ -139,7 +128,7 @@ def registry_address(settings: Settings) -> URL:
     return url.set(password=read_secret(file)) if file else url
 
 
-def _open_readings(settings: Settings, engine: Engine, clock: Clock) -> ReadingsStore:
+def open_readings_store(settings: Settings, engine: Engine, clock: Clock) -> ReadingsStore:
     """The store of readings: InfluxDB where one is configured, else embedded."""
     city = settings.city_time()
     if settings.influx is None:
@@ -165,146 +154,6 @@ def influx_settings(influx: Influx) -> InfluxSettings:
         retention_days=influx.retention_days,
         timeout_s=influx.timeout_s,
     )
-
-
-def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry) -> IngestService:
-    """The receiving side: MQTT → journal → readings store."""
-    return IngestService(
-        replace(ingest_settings(settings), mqtt=mqtt_settings(settings.mqtt)), stores.readings,
-        stores.registry, stores.jobs, stores.clock, settings.policy(), metrics,
-        Stream(stores.clock, _overflows(settings, stores)), stores.meter_changes,
-    )  # fmt: skip
-
-
-def build_leaving(
-    settings: Settings, stores: Stores, metrics: CollectorRegistry, folder: str
-) -> IngestService:
-    """What takes the place of a journal's folder away for good, with its overflow.
-
-    Args:
-        settings: as configured.
-        stores: where what is left goes.
-        metrics: shows what is done.
-        folder: the name of the journal's folder; with a path only that of the store's folder.
-
-    Raises:
-        JieshuiError: no place has such a folder.
-    """
-    ingest = replace(
-        ingest_settings(settings),
-        mqtt=mqtt_settings(settings.mqtt),
-        shared_group="",
-        overflow_messages=0,
-    )
-    if ending := _ending_of(ingest.journal.folder, folder):
-        ingest = name_place(ingest, ending)
-    return IngestService(
-        ingest, stores.readings, stores.registry, stores.jobs, stores.clock, settings.policy(),
-        metrics, Stream(stores.clock, _overflows(settings, stores), leaving=True),
-        stores.meter_changes,
-    )  # fmt: skip
-
-
-def _ending_of(own: Path, folder: str) -> str:
-    """What the name of a place's folder has after `own` and a dash: empty for `own` itself.
-
-    Raises:
-        JieshuiError: it is the folder of no place.
-    """
-    said = Path(folder)
-    named = re.fullmatch(rf"{re.escape(own.name)}(?:-(.+))?", said.name)
-    if named is None:
-        raise JieshuiError(f"{folder!r} is no place: they are {own.name}, {own.name}-1 and so on")
-    beside = own.with_name(said.name)
-    if said.parent != Path() and said.resolve() != beside.resolve():
-        raise JieshuiError(f"{folder} does not lie in the store's folder {own.parent}")
-    if not (beside / "subscriptions.json").exists():
-        raise JieshuiError(f"{beside} is no journal of a place that was ever subscribed")
-    return named[1] or ""
-
-
-def _overflows(settings: Settings, stores: Stores) -> OpenService:
-    """Opens what loads an overflow: like another process with a store and metrics of its own."""
-
-    @contextmanager
-    def open_service(
-        place: IngestSettings, intake: Intake, precedence: Precedence
-    ) -> Generator[IngestService]:
-        readings = _open_readings(settings, stores.engine, stores.clock)
-        try:
-            yield IngestService(
-                place, readings, stores.registry, stores.jobs, stores.clock, settings.policy(),
-                CollectorRegistry(), intake, stores.meter_changes, precedence,
-            )  # fmt: skip
-        finally:
-            readings.close()
-
-    return open_service
-
-
-def mqtt_settings(mqtt: Mqtt) -> MqttSettings:
-    """How to reach the broker."""
-    return MqttSettings(
-        host=mqtt.host,
-        port=mqtt.port,
-        version=mqtt.protocol,
-        client_id=mqtt.client_id,
-        username=mqtt.username,
-        password=read_secret(mqtt.password_file) if mqtt.password_file else None,
-        tls=mqtt.tls or mqtt.ca_file is not None,
-        ca_file=mqtt.ca_file,
-        cert_file=mqtt.certificate_file,
-        key_file=mqtt.key_file,
-        fast=mqtt.fast,
-    )
-
-
-def ingest_settings(settings: Settings) -> IngestSettings:
-    """The settings of the ingest room save the broker's: only `serve ingest` is given its files."""
-    mqtt = settings.mqtt
-    return IngestSettings(
-        mqtt=MqttSettings(),
-        journal=JournalSettings(
-            folder=settings.store.folder / "journal",
-            segment_bytes=settings.journal.segment_mb << 20,
-            keep_days=settings.journal.keep_days,
-        ),
-        sources=tuple(Source(s.filter, s.dialect, s.supplier) for s in mqtt.sources),
-        limits=Limits(
-            payload_bytes=settings.ingest.max_payload_kb << 10,
-            quarantine_quota=settings.ingest.quarantine_quota,
-            overlap=settings.influx is not None,
-        ),
-        shared_group=settings.ingest.shared_group,
-        worker=settings.ingest.worker,
-        pushing=settings.api.push,
-        silent_s=settings.ingest.silent_s,
-        overflow_messages=settings.ingest.overflow_messages,
-        agreements=make_agreements(mqtt),
-    )
-
-
-def build_door(
-    settings: Settings, stores: Stores, metrics: CollectorRegistry
-) -> tuple[Door, IngestService]:
-    """The door for pushed readings, and what loads its journal."""
-    ingest = ingest_settings(settings)
-    door = Door(ingest.limits.payload_bytes)
-    return door, IngestService(
-        ingest, stores.readings, stores.registry, stores.jobs, stores.clock, settings.policy(),
-        metrics, door, events=stores.meter_changes,
-    )  # fmt: skip
-
-
-def build_import(
-    settings: Settings, stores: Stores, metrics: CollectorRegistry, history: History
-) -> IngestService:
-    """The rows of a file; they may be as old as history may be."""
-    policy = settings.policy()
-    return IngestService(
-        history_settings(ingest_settings(settings)), stores.readings, stores.registry, stores.jobs,
-        stores.clock, replace(policy, oldest_days=policy.history_days), metrics, history,
-    )  # fmt: skip
 
 
 def build_analysis(

@@ -154,9 +154,10 @@ def leave(
     from prometheus_client import CollectorRegistry
 
     from ingest.broker.leaving import leave as leave_place
+    from jieshui.ingest_wiring import build_leaving
     from jieshui.logs import set_up_logs
     from jieshui.stopping import stop_on_signals
-    from jieshui.wiring import build_leaving, open_stores
+    from jieshui.wiring import open_stores
 
     set_up_logs()
     with open_stores(settings := settings_from(config)) as stores, stop_on_signals() as stop:

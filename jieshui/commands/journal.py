@@ -24,7 +24,8 @@ def forget(
     it open; what another machine has can't be seen from here.
     """
     from ingest.markers import forget as forget_marker
-    from jieshui.wiring import ingest_settings, open_stores
+    from jieshui.ingest_wiring import ingest_settings
+    from jieshui.wiring import open_stores
 
     settings = settings_from(config)
     with open_stores(settings) as stores:

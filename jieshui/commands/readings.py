@@ -50,10 +50,11 @@ def import_readings(
 
     from ingest.history.importing import run_import
     from ingest.history.intake import History
+    from jieshui.ingest_wiring import build_import
     from jieshui.logs import set_up_logs
     from jieshui.processes import spare_the_collector
     from jieshui.stopping import stop_on_signals
-    from jieshui.wiring import build_import, open_stores
+    from jieshui.wiring import open_stores
 
     set_up_logs()
     spare_the_collector()

@@ -18,8 +18,9 @@ from ingest.journal import Message, open_journal
 from jieshui.commands import waiting
 from jieshui.config import load_settings
 from jieshui.errors import JieshuiError
+from jieshui.ingest_wiring import build_ingest
 from jieshui.main import app
-from jieshui.wiring import build_ingest, open_stores
+from jieshui.wiring import open_stores
 from storage.registry.models import MeterRow, SupplierRow
 from water.accounting import sum_messages, sum_readings
 

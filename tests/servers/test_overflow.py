@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from ingest import places
 from jieshui.config import load_settings
-from jieshui.wiring import build_ingest, open_stores
+from jieshui.ingest_wiring import build_ingest
+from jieshui.wiring import open_stores
 from storage.registry.models import MeterRow, SupplierRow
 from water import columns
 from water.accounting import sum_messages, sum_readings

@@ -6,7 +6,7 @@ from ingest.decoders import Decoded
 from ingest.journal import Entry
 from jieshui.agreements import make_agreements
 from jieshui.config import Settings
-from jieshui.wiring import ingest_settings
+from jieshui.ingest_wiring import ingest_settings
 from water.policy import Policy
 from water.refusals import Undecodable
 

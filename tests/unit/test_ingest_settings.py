@@ -3,7 +3,7 @@ import pytest
 from ingest.errors import SettingsError
 from ingest.settings import JournalSettings, Limits, MqttSettings, Source
 from jieshui.config import Settings
-from jieshui.wiring import ingest_settings, mqtt_settings
+from jieshui.ingest_wiring import ingest_settings, mqtt_settings
 
 BROKEN = [
     ("version", lambda _: MqttSettings(version="3"), "3.1.1 or 5"),

@@ -132,7 +132,8 @@ class RegistryQueries(Protocol):
         `delays` is a frame with a row a meter and day (received, least_delay_s, median_delay_s,
         p95_delay_s, most_delay_s), of very many a sample; `counts` maps water.loading.Tally to
         what ingest counted in these days, beginning after the day `counted_from`, None = since
-        the beginning; `counted` what it had counted in all by their end.
+        the beginning; `counted` what it had counted in all by the last evaluation of the day
+        `counted_until`, the newest until `last` of which counts are kept, None = of none.
         """
         ...
 

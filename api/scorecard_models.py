@@ -37,6 +37,9 @@ class Scorecard(BaseModel):
     counted_from: date | None = Field(
         description="计数起始日 the counts below begin here; null = all since counting began"
     )
+    counted_until: date | None = Field(
+        description="计数截止日 the counts end with this day's last evaluation; null = none kept"
+    )
     messages: int
     undecodable: int
     undecodable_share: float | None = Field(description="无法解码 / 收到报文")
@@ -48,8 +51,8 @@ class Scorecard(BaseModel):
     quarantined: int
     quarantined_share: float | None = Field(description="隔离（被拒）/ 已解码读数 refused")
     since: dict[str, int] = Field(
-        description="窗口之后至今的计数 counted after the window until now: messages, undecodable, "
-        "decoded, quarantined"
+        description="计数截止日之后至今的计数 counted after the last evaluation of `counted_until` "
+        "(null: from the beginning) until now: messages, undecodable, decoded, quarantined"
     )
     reasons: list[CountedReason]
     silent: int = Field(description="现在静默的水表 meters silent now")

@@ -45,6 +45,7 @@ def load_scorecard(
         "meters": len(kept["meters"]),
         **compute_scorecard(kept["arrived"], kept["least_delays"], kept["delays"], kept["counts"]),
         "counted_from": kept["counted_from"] and kept["counted_from"] + timedelta(days=1),
+        "counted_until": kept["counted_until"],
         "since": _count_since(context, viewer, supplier_id, kept["counted"]),
         "reasons": _list_reasons(kept["counts"]),
         "silent": len(silent),
@@ -58,7 +59,7 @@ def load_scorecard(
 def _count_since(
     context: ApiContext, viewer: Viewer, supplier_id: str, counted: Mapping[Tally, int]
 ) -> dict[str, int]:
-    """What ingest has counted until now above `counted`; what a replay took away is no count."""
+    """What ingest has counted above `counted` until now; 0 where a replay took some away."""
     before = Counter[tuple[str, str]]()
     for tally, count in counted.items():
         before[tally.ledger, tally.account] += count

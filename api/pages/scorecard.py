@@ -56,8 +56,9 @@ def draw(visit: Visit, card: Row) -> None:
         choice.props("outlined dense options-dense")
         choice.on_value_change(lambda: ui.navigate.to(visit.address(days=choice.value)))
     since = {name: write_number(count) for name, count in card["since"].items()}
-    ui.label(texts.say("counted_today", **since)).classes("js-note")
-    ui.label(texts["without_today"]).classes("js-note")
+    until = card["counted_until"]
+    begun = texts.say("since_day", day=write_day(until)) if until else texts["since_beginning"]
+    ui.label(texts.say("counted_since", since=begun, **since)).classes("js-note")
     _draw_cards(visit, card)
     _draw_counts(visit, card)
     with parts.panel(texts.say("silent_meters", count=card["silent"])) as side:

@@ -274,11 +274,15 @@ CATALOGUE: dict[str, tuple[str, str]] = {
     "share": ("占比", "Share"),
     "counted_from": ("计数自 {day} 起，不含今日", "Counted from {day} on, today apart"),
     "counted_all": ("计数含昨日及以前的全部数据", "Counted up to yesterday"),
-    "counted_today": (
-        "今日至今：报文 {messages}，无法解码 {undecodable}；读数 {decoded}，隔离 {quarantined}",
-        "Today: {messages} messages, {undecodable} unread; {decoded} readings, {quarantined} held",
+    "counted_since": (
+        "{since}至今：报文 {messages}，无法解码 {undecodable}；读数 {decoded}，隔离 {quarantined}",
+        (
+            "{since}: {messages} messages, {undecodable} unread; "
+            "{decoded} readings, {quarantined} held"
+        ),
     ),
-    "without_today": ("以下统计不含今日。", "What follows is without today."),
+    "since_day": ("自 {day} 末次分析", "Since the last analysis of {day}"),
+    "since_beginning": ("自开始计数", "Since counting began"),
     "silent_meters": ("当前静默水表 {count} 块", "{count} meters silent now"),
     "last_received": ("最后接收", "Last received"),
     "interval_s": ("上报间隔 s", "Interval, s"),

@@ -46,6 +46,7 @@ def load_supplier_days(
         "delays": _load_delays(connection, meters, first, last),
         "counts": {tally: count for tally, count in counts.items() if count},
         "counted_from": _newest_day(connection, supplier_id, before),
+        "counted_until": _newest_day(connection, supplier_id, last),
         "counted": whole,
     }
 

@@ -165,6 +165,11 @@ def test_a_reading_is_corrected_from_the_list_of_what_was_sent_but_not_approved_
     group.wait()
     group.open("/meters/M-U003")
     page = group.page
+    panel = page.locator(".js-panel").filter(has_text="2026-09-15 上报的读数")
+    with page.expect_download() as download:
+        panel.get_by_role("button", name="下载 CSV").click()
+    heading = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()[0]
+    assert heading.endswith("压力（MPa）,液位（m）,收到时间")  # and no column of buttons
     sent = page.get_by_role("row").filter(has_text="2026-09-15 07:30:37")
     sent.filter(has_text="1,195.000").get_by_role("button", name="修改").click()
     page.get_by_label("类型").first.click()
@@ -179,6 +184,8 @@ def test_a_reading_is_corrected_from_the_list_of_what_was_sent_but_not_approved_
     group.open("/meters/M-U003?day=2026-09-13")
     page.locator("h2", has_text="2026-09-13 上报的读数").wait_for()
     assert page.get_by_role("button", name="修改", exact=True).count() == 0
+    group.open("/meters/M-U003?day=9999-12-31")  # ends in no year that there is
+    page.locator("h2", has_text="2026-09-15 上报的读数").wait_for()
     assert group.complaints == []
 
 
@@ -250,8 +257,9 @@ def test_a_supplier_leads_to_its_scorecard_whose_days_may_be_chosen(bureau):
     assert ["6.0 s" in middle, "41.0 s" in late, "2.0 s" in skew] == [True] * 3
     assert "静默水表" in silent
     assert bureau.page.get_by_text("计数自 2026-09-08 起").count() == 1
-    today = f"今日至今：报文 {182_400 - 28_000:,}，无法解码 0；"  # all less 14 days of 2,000
-    assert bureau.page.get_by_text(today).count() == 1
+    messages = 182_400 - 28_000  # all less 14 days of 2,000
+    since = f"自 2026-09-14 末次分析至今：报文 {messages:,}，无法解码 0；"
+    assert bureau.page.get_by_text(since).count() == 1
     bureau.open("/ingest/suppliers/water-group?days=30")
     assert bureau.page.get_by_text("计数含昨日及以前的全部数据").count() == 1
 

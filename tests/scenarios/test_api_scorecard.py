@@ -54,6 +54,7 @@ def test_a_scorecard_tells_the_last_seven_whole_days(city):
     assert (card["arrival_rate"], card["completeness"]) == (0.75, 0.5)
     assert (card["delay_p50_s"], card["delay_p95_s"], card["clock_skew_s"]) == (5, 5, 2)
     assert (card["messages"], card["counted_from"]) == (200, "2026-09-08")
+    assert card["counted_until"] == "2026-09-14"
     assert (card["undecodable_share"], card["duplicate_share"]) == (0.05, 0.1)
     assert card["quarantined_share"] == 0.0075
     assert card["reasons"] == [
@@ -79,7 +80,7 @@ def test_a_window_may_be_asked_for(city):
             CARD.format("north"), params={"first": "2026-09-05", "last": "2026-09-05"}
         )
         assert card.json()["expected"] == 48
-        assert card.json()["counted_from"] is None
+        assert (card.json()["counted_from"], card.json()["counted_until"]) == (None, None)
         for wrong in ({"first": "2026-09-15"}, {"first": "2024-01-01"}, {"last": "never"}):
             assert client.get(CARD.format("north"), params=wrong).status_code == 422
 

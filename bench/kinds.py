@@ -1,6 +1,6 @@
 """CPU time a message, kind by kind: right ones of every dialect, and hostile ones.
 
-    python bench/kinds.py [--messages N] [--rounds 5] [--seed N]
+    python bench/kinds.py [--messages N] [--rounds 3] [--seed N] [--only PART]
 
 The right ones are those of docs/connecting.md, the hostile ones those of tests/endurance/storm.py:
 each kind alone, and the storm as it comes. One thread, no server, microseconds of CPU (user and

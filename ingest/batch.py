@@ -240,7 +240,7 @@ class Batch:
 
 def storable_instant(at: int | None) -> int | None:
     """The instant of a refused reading (epoch seconds), if a store can hold it at all."""
-    return at if at is not None and -_INT64 <= at < _INT64 else None
+    return at if at is not None and abs(at) < _INT64 else None
 
 
 def accepted_parts(judgement: Judgement) -> list[int]:

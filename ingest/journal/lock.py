@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from ingest.errors import JournalTakenError
+from ingest.errors import JournalError, JournalTakenError
 
 _FILE = "lock"
 _GLANCE = Retrying(
@@ -23,13 +23,17 @@ def take_lock(folder: Path) -> int:
 
     Raises:
         JournalTakenError: another process has it.
+        JournalError: there are no locks in this file system.
     """
     lock = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT, 0o640)
     try:
         _GLANCE(fcntl.flock, lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         os.close(lock)
         raise JournalTakenError(f"{folder}: another process writes this journal") from error
+    except OSError as error:
+        os.close(lock)
+        raise JournalError(f"{folder}: can't be locked: {error.strerror}") from error
     return lock
 
 

@@ -1,6 +1,6 @@
 """A worker's place is taken away for good without losing what the broker keeps for it."""
 
-import time
+import threading
 import uuid
 
 import paho.mqtt.client as mqtt
@@ -32,6 +32,13 @@ def connect(broker, name, *, heard=None):
     return client
 
 
+def subscribe(client, topic_filter):
+    subscribed = threading.Event()
+    client.on_subscribe = lambda *_: subscribed.set()
+    client.subscribe(topic_filter, 1)
+    assert subscribed.wait(10)
+
+
 def disconnect(client):
     client.disconnect()
     client.loop_stop()
@@ -45,12 +52,11 @@ def deserted(mosquitto, tmp_path, monkeypatch):
         f'[store]\nfolder = "{tmp_path}"\n[ingest]\nshared_group = "g"\n'
         f'[mqtt]\nhost = "{mosquitto.host}"\nport = {mosquitto.port}\nclient_id = "{WORKERS}"\n'
     )
-    monkeypatch.setattr(leaving, "_QUIET_S", 1.0)
+    monkeypatch.setattr(leaving, "_QUIET_S", 3.0)
     monkeypatch.setattr("jieshui.logs.set_up_logs", lambda: None)
     name = f"{WORKERS}-2"
     client = connect(mosquitto, name, heard=[])
-    client.subscribe(FILTER, 1)
-    time.sleep(0.5)
+    subscribe(client, FILTER)
     disconnect(client)
     at = MqttSettings(host=mosquitto.host, port=mosquitto.port, client_id=name)
     Subscriptions(tmp_path / "journal-2" / "subscriptions.json", at).keep([FILTER])
@@ -87,9 +93,12 @@ def test_a_place_is_left_with_all_that_the_broker_kept_for_it(mosquitto, deserte
     assert (messages.received, messages.waiting) == (50 + 30, 0)
     assert list_deserted(tmp_path) == {}
     publish(mosquitto, 10)
-    heard = []
+    heard, told = [], threading.Event()
     client = connect(mosquitto, f"{WORKERS}-2", heard=heard)
-    time.sleep(0.5)
+    subscribe(client, WORKERS)
+    client.message_callback_add(WORKERS, lambda *_: told.set())
+    client.publish(WORKERS, "the last", 1)
+    assert told.wait(10)
     disconnect(client)
     assert heard == [], "the broker deals it nothing any more"
 

@@ -305,4 +305,4 @@ def test_the_other_loader_goes_first_and_nobody_starves():
     waiting[0] = False
     began = time.monotonic()
     behind.give_way(1)
-    assert time.monotonic() - began < 0.05
+    assert time.monotonic() - began < 1, "of the two seconds it might wait"

@@ -1,5 +1,7 @@
 """Asking for a replay on the ingest page, seeing what it found, adopting it."""
 
+from api.pages import replays
+from api.pages.texts import Texts
 from water.jobs import ADOPT_REPLAY, REPLAY
 
 FOUND = {
@@ -67,6 +69,30 @@ def test_a_replay_is_asked_for_looked_at_and_adopted(open_tab, service):
     group.page.get_by_role("cell", name="入库 5; 冲突 2").wait_for()
     assert len(service.jobs.jobs(ADOPT_REPLAY, 10)) == 1  # 取消 asked for none
     assert group.complaints == []
+
+
+def test_why_nothing_is_adopted_is_said_also_when_the_list_was_drawn_anew(
+    open_tab, service, monkeypatch
+):
+    def refuse(*_):
+        raise ValueError
+
+    monkeypatch.setattr(replays, "ask_adoption", refuse)
+    asked = {"from": "2026-09-01T00:00:00+08:00", "to": "2026-09-02T00:00:00+08:00"}
+    asked |= {"supplier": "north", "undecodable": False}
+    for _ in range(2):
+        service.jobs.ask(REPLAY, asked, "group")
+    service.jobs.finish(service.jobs.take([REPLAY]).id, FOUND | {"messages": {"read": 76}})
+    group = open_tab()
+    group.log_in("group")
+    group.wait()
+    group.open("/ingest")
+    group.page.get_by_role("button", name="采纳", exact=True).click()
+    group.page.get_by_role("button", name="确认采纳").wait_for()
+    service.jobs.finish(service.jobs.take([REPLAY]).id, FOUND | {"messages": {"read": 77}})
+    group.page.get_by_text("报文 77;").wait_for()
+    group.page.get_by_role("button", name="确认采纳").click()
+    group.page.get_by_text(Texts("zh")["not_adoptable"]).wait_for()
 
 
 def test_the_bureau_sees_no_replays_for_it_may_not_ask_for_any(bureau):

@@ -17,7 +17,12 @@ from storage.readings import frames
 from storage.readings.cold import ColdFile, files_between
 from storage.readings.tier import Tier
 
-_OF_WHAT_WAS_ASKED = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException)
+_OF_WHAT_WAS_ASKED = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ParserException,
+    duckdb.InvalidInputException,  # what the SQL itself calls an error
+)
 """Failures that say nothing of the files; a damaged one is told of by any other."""
 
 

@@ -9,11 +9,13 @@ replay,
 that these entries are counted so once the store's position under the name `mark` lies behind
 them. Both are durable before the load is committed, so that nothing which the store has counted is
 missing here; what was written for a load that failed is overwritten by its repetition, and a line
-that a crash tore is of such a one. Of a damaged line nobody knows which entries it told of: what
-stands before it is as if it had not been written.
+that a crash or a full disk tore is of such a one: the next load that is noted begins where it did.
+Of any other damaged line nobody knows which entries it told of: what stands before it is as if it
+had not been written.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -27,6 +29,9 @@ from ingest.journal.entries import Entry
 from ingest.journal.segments import list_segments, sync_folder, undecoded_path
 
 log = structlog.get_logger()
+
+_TORN = re.compile(rb'(?:[0-9a-f]{8} )?\{"first":(\d+),.*(?<!\})', re.DOTALL)
+"""What is left of a load's line without its end."""
 
 DECODED, UNKNOWN = "decoded", "unknown"
 """What an entry was counted as: DECODED, UNKNOWN (there is no sound record of it) or
@@ -157,14 +162,26 @@ def _read_lines(folder: Path, segment: int) -> list[_Line | None]:
     except FileNotFoundError:
         return []
     lines: list[_Line | None] = []
-    for number, text in enumerate(written.split(b"\n"), 1):
-        if text and not text.endswith(b"}"):
+    next_first = 0
+    for number, text in reversed([*enumerate(written.split(b"\n"), 1)]):
+        if not text:
+            continue
+        line = _read_line(text)
+        if line is None and _is_repeated(text, next_first):
             log.warning("torn line skipped", file=str(path), line=number)
-        elif text:
-            lines.append(line := _read_line(text))
-            if line is None:
-                log.error("damaged line, what it told of is unknown", file=str(path), line=number)
-    return lines
+            continue
+        if line is None:
+            log.error("damaged line, what it told of is unknown", file=str(path), line=number)
+        elif line.first:
+            next_first = line.first
+        lines.append(line)
+    return lines[::-1]
+
+
+def _is_repeated(text: bytes, next_first: int) -> bool:
+    """Whether a line was torn while its load was noted, and the load was noted again after it."""
+    torn = _TORN.fullmatch(text)
+    return torn is not None and int(torn[1]) == next_first
 
 
 def _read_line(text: bytes) -> _Line | None:

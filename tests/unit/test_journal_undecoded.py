@@ -122,6 +122,18 @@ def test_after_a_damaged_line_the_next_load_begins_the_record_anew(folder):
     assert [found[n] for n in (10, 11, 21)] == [UNKNOWN, DECODED, DECODED]
 
 
+def test_a_damaged_end_of_a_line_does_not_make_it_a_torn_one(folder):
+    log = UndecodedLog(folder)
+    log.note(entries(1, 10), [(3, MALFORMED)])
+    log.note(entries(11, 20), [(15, STATUS)])
+    path = undecoded_path(folder, 1)
+    flip(path, b"}")
+    assert {counted(folder)[n] for n in (3, 15)} == {UNKNOWN}
+    UndecodedLog(folder).note(entries(21, 30), [])
+    found = counted(folder)
+    assert [found[n] for n in (3, 15, 21)] == [UNKNOWN, UNKNOWN, DECODED]
+
+
 def test_lines_of_before_there_was_a_checksum_are_read(folder):
     path = undecoded_path(folder, 1)
     path.write_bytes(b'\n{"first":1,"last":9,"counted":{"undecodable/malformed":[3]}}')
@@ -136,3 +148,13 @@ def test_a_torn_line_costs_only_itself(folder):
     UndecodedLog(folder).note(entries(11, 20), [(12, STATUS)])
     found = counted(folder)
     assert (found[3], found[12]) == (MALFORMED, STATUS)
+
+
+def test_a_torn_line_is_told_again_though_its_load_comes_to_nothing_else_by_then(folder):
+    UndecodedLog(folder).note(entries(1, 10), [(3, MALFORMED)])
+    with undecoded_path(folder, 1).open("ab") as file:
+        file.write(b'\n01234567 {"first":11,"last":20,"counted":{"set_as')
+    assert counted(folder)[3] == UNKNOWN, "until the load is repeated"
+    UndecodedLog(folder).note(entries(11, 20), [])
+    found = counted(folder)
+    assert (found[3], found[15]) == (MALFORMED, DECODED)

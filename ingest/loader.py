@@ -75,6 +75,7 @@ class Loader:
         self._undecoded = UndecodedLog(reader.folder)
         self._loaded = find_loaded(journal, self.totals)
         self._read_to = self.position
+        self._begun = -1
         self._numbers = dict(self._loaded)
         self._ahead: deque[Entry] = deque()
         self._prepared: Batch | None = None
@@ -175,12 +176,19 @@ class Loader:
         return fullest >= self._limits.batch_readings
 
     def _read_ahead(self) -> None:
-        """Read on; the journal numbers each supplier's messages, so what damage took is known."""
+        """Read on; the journal numbers each supplier's messages, so what damage took is known.
+
+        A segment's header is asked at the first reading too: the last load of the process before
+        may have ended between two that stand for what was lost before the segment.
+        """
         before = self._read_to
         entries, self._read_to = self._reader.read(before)
         numbers, ahead = self._numbers, self._ahead
-        if self._read_to.segment > before.segment:
-            lost = self._reader.lost_before(self._read_to.segment, numbers)
+        if self._read_to.segment != self._begun:
+            self._begun = self._read_to.segment
+            lost = self._reader.lost_before(self._begun, numbers)
+            if self._begun == before.segment:
+                lost = [entry for entry in lost if entry.entry > before.entry]
             numbers.update(map(number_of, lost))
             ahead.extend(lost)
         if self._read_to.entry == before.entry + len(entries):  # nothing is missing between them

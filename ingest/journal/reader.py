@@ -76,6 +76,8 @@ class JournalReader:
             segment: the segment that begins.
             numbers: each supplier's newest message that was read before it.
         """
+        if not kept_path(self.folder, segment).exists():
+            return []
         header = read_header(self.folder, segment)
         if header is None:
             return []

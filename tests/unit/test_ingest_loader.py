@@ -381,6 +381,20 @@ def test_damage_at_the_end_of_a_closed_segment_is_counted_though_its_supplier_is
     assert readings.stored == 18
 
 
+def test_what_damage_took_is_counted_though_the_process_ended_amid_it(sink, tmp_path):
+    with closing(open_journal(tmp_path / "journal", segment_bytes=1)) as journal:
+        journal.append([SOUTHS, SOUTHS._replace(supplier="north")])
+        path = segment_path(tmp_path / "journal", 1)
+        content = path.read_bytes()
+        path.write_bytes(content[: content.index(journal.marker, 1)])
+        journal.append([])
+        assert make_loader(journal, sink, batch_readings=1).load_next(threading.Event())
+        assert sum(begin_after(sink, "ingest")[2].values()) == 1
+        load_all(make_loader(journal, sink))
+        assert begin_after(sink, "ingest")[2] == journal.received() == {"north": 1, "south": 1}
+        assert not make_loader(journal, sink).load_next(threading.Event()), "none counts twice"
+
+
 def test_a_journal_begun_anew_keeps_the_sums_going(journal, sink, tmp_path):
     append(journal, *range(10))
     load_all(make_loader(journal, sink))

@@ -148,7 +148,7 @@ def arrive(now, later, batches, late=()):
         with analysis(now, stores) as service:
             for reading in late:
                 load(stores, [reading])
-                service._recompute_touched(stores.clock.now())
+                service._recompute_touched(stores.clock.now(), service._batch())
     with open_stores(later) as stores:
         analyse(later, stores)
         return figures(later, stores)

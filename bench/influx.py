@@ -1,6 +1,6 @@
 """How fast a journal is loaded into InfluxDB, beside bare POSTs of the very same lines.
 
-    python bench/influx.py [--readings N] [--rounds 3] [--batch N] [--alone]
+    python bench/influx.py [--readings N] [--rounds 3] [--batch N] [--batches N]
 
 Starts an influxd for itself. Three contenders in turn, each into a new bucket: the lines in bodies
 of 5,000 over one kept connection, nothing else; a journal of one reading a message; a journal of
@@ -150,7 +150,7 @@ def run_rounds(folder: Path, server: InfluxDB, arguments: argparse.Namespace) ->
     spans = range(0, len(lines), BODY_LINES)
     bodies = ["".join(lines[first : first + BODY_LINES]).encode() for first in spans]
     journals = {each: write_journal(folder / f"journal{each}", readings, each) for each in (1, 100)}
-    limits = Limits(batch_readings=arguments.batch, overlap=not arguments.alone)
+    limits = Limits(batch_readings=arguments.batch, batches=arguments.batches)
     whole = InfluxSettings(server.url, server.token, server.organisation)
     contenders: dict[str, Callable[[InfluxSettings], float]] = {
         "bare POST": lambda settings: post_lines(settings, bodies),
@@ -183,8 +183,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--readings", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=Limits().batch_readings, help="in one load")
-    parser.add_argument("--alone", action="store_true", help="assemble nothing beside a load")
+    parser.add_argument("--batch", type=int, default=Limits().batch_readings, help="in one request")
+    parser.add_argument("--batches", type=int, default=5, help="at most in one load")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     spare_the_collector()

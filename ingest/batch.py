@@ -90,7 +90,6 @@ class Batch:
         rules: what all of it is judged by.
         journal: the name of the journal that `entries` are of.
         readings: what the store is asked to keep.
-        offered: the same, once the store has prepared it.
         refused: what the rules refuse.
         entries: the messages.
         judgements: what each of them came to.
@@ -101,7 +100,6 @@ class Batch:
     rules: Rules
     journal: str = "ingest"
     readings: list[Reading] = field(default_factory=list[Reading])
-    offered: Sequence[Reading] = ()
     refused: list[Refused] = field(default_factory=list[Refused])
     entries: list[Entry] = field(default_factory=list[Entry])
     judgements: list[Judgement] = field(default_factory=list[Judgement])

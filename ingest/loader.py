@@ -3,8 +3,7 @@
 import threading
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
@@ -24,14 +23,17 @@ from ingest.batch import Batch, Rules, Settled, number_of
 from ingest.events import list_events
 from ingest.journal import Entry, JournalReader
 from ingest.journal.undecoded import UndecodedLog
-from ingest.ports import MeterEvents, ReadingsSink
+from ingest.ports import Loading, MeterEvents, ReadingsSink
 from ingest.quota import Quota
 from ingest.settings import Limits
 from water.loading import Position, Tally
+from water.readings import Reading
 
 log = structlog.get_logger()
 
 _ENTRY = attrgetter("entry")
+_DEPTH = 3
+"""Batches that are begun at once: a server that pauses now and then must not find none."""
 _SUSPICIOUS_FAILURES = 3
 """After so many failures of one batch, a store that otherwise answers is not to blame for it."""
 
@@ -78,35 +80,29 @@ class Loader:
         self._begun = -1
         self._numbers = dict(self._loaded)
         self._ahead: deque[Entry] = deque()
-        self._prepared: Batch | None = None
+        self._batches: deque[Batch] = deque()
         self._oldest_ms: int | None = None
         self._failures = 0
         self._unsure = False
 
-    def load_next(self, stop: threading.Event) -> bool:
+    def load_next(self, stop: threading.Event, goes_on: Callable[[], bool] = lambda: True) -> bool:
         """Load one batch; False when nothing waits or `stop` was set while the store was away.
 
-        Where loads overlap, the next batch is assembled in a thread while the store takes a full
-        one: the loader waits for its server most of that time.
+        Where the store is a server several full ones are loaded as long as `goes_on`: it takes one
+        while the next is judged and the one before is counted.
         """
-        batch = self._take_prepared() or self._assemble()
-        if batch is None:
+        self._give_back_outdated()
+        if not self._batches and not self._assemble():
             return False
-        self._oldest_ms, self._failures = batch.entries[0].received_ms, 0
-        with ThreadPoolExecutor(1, "ingest-assembler") as beside:
-            overlaps = self._limits.overlap and self._is_full(batch)
-            coming = beside.submit(self._assemble) if overlaps else None
-            loaded = self._load_until(stop, batch)
-        self._prepared = coming.result() if coming else None
-        if not loaded:
-            self._give_back(self._take_prepared())
-            self._give_back(batch)
+        self._oldest_ms, self._failures = self._batches[0].entries[0].received_ms, 0
+        if not self._load_until(stop, goes_on):
+            self._give_back()
             return False
         self._oldest_ms = self._find_oldest()
         return True
 
-    def _load_until(self, stop: threading.Event, batch: Batch) -> bool:
-        """Load a batch, again and again while the store is away; False once `stop` is set."""
+    def _load_until(self, stop: threading.Event, goes_on: Callable[[], bool]) -> bool:
+        """Load, again and again while the store is away; False once `stop` is set."""
         tries = Retrying(
             wait=wait_random_exponential(multiplier=0.2, max=30),
             sleep=sleep_using_event(stop),
@@ -114,27 +110,26 @@ class Loader:
             before_sleep=_log_failure,
         )
         try:
-            tries(self._load, batch)
+            tries(self._load, goes_on)
         except RetryError:
             return False
         return True
 
-    def _take_prepared(self) -> Batch | None:
-        """The batch that was assembled beside the last load, if it is judged by today's rules."""
-        batch, self._prepared = self._prepared, None
-        if batch and batch.rules.directory is not self._rules().directory:
-            return self._give_back(batch)
-        return batch
+    def _give_back_outdated(self) -> None:
+        """Batches that were judged by other rules than today's are judged anew."""
+        directory = self._rules().directory
+        if any(batch.rules.directory is not directory for batch in self._batches):
+            self._give_back()
 
-    def _give_back(self, batch: Batch | None) -> None:
+    def _give_back(self) -> None:
         """Messages that are not loaded are judged anew, in their turn."""
-        if batch:
-            self._ahead.extendleft(reversed(batch.entries))
+        while self._batches:
+            self._ahead.extendleft(reversed(self._batches.pop().entries))
 
     def _find_oldest(self) -> int | None:
         """When the oldest message arrived that is not loaded yet; None: nothing waits."""
-        if self._prepared:
-            return self._prepared.entries[0].received_ms
+        if self._batches:
+            return self._batches[0].entries[0].received_ms
         if not self._ahead:
             self._read_ahead()
         return self._ahead[0].received_ms if self._ahead else None
@@ -159,8 +154,8 @@ class Loader:
         self.totals = Counter(self._sink.tallies())
         self.quota = replace(self.quota, held=self._sink.quarantine_depth())
 
-    def _assemble(self) -> Batch | None:
-        """The next batch: full, or all that the journal holds."""
+    def _assemble(self) -> bool:
+        """Judge the next batch, a full one or all that the journal holds; whether there is one."""
         batch = Batch(self._rules(), self._journal)
         while not self._is_full(batch):
             if not self._ahead:
@@ -168,8 +163,9 @@ class Loader:
             if not self._ahead:
                 break
             batch.take(self._ahead, self._limits.batch_readings)
-        batch.offered = self._sink.prepare(batch.readings)
-        return batch if batch.entries else None
+        if batch.entries:
+            self._batches.append(batch)
+        return bool(batch.entries)
 
     def _is_full(self, batch: Batch) -> bool:
         fullest = max(map(len, (batch.readings, batch.entries, batch.refused)))
@@ -201,23 +197,46 @@ class Loader:
             numbers[supplier] = number
             ahead.append(entry._replace(lost=lost) if lost > 0 else entry)
 
-    def _load(self, batch: Batch) -> None:
+    def _load(self, goes_on: Callable[[], bool]) -> None:
         if self._unsure:
             self._find_out()
-        if not self._loaded_of(batch):
+        if not self._loaded_of(self._batches[0]):
             try:
-                return self._commit(batch)
+                return self._load_in_turn(goes_on)
             except OSError:  # an outage, however long: nothing is wrong with the batch
                 raise
             except Exception as error:
                 self._failures += 1
                 if self._failures < _SUSPICIOUS_FAILURES or not self._sink_answers():
                     raise
-                log.warning("store refuses a batch, loading one by one", error=repr(error))
+                log.warning("store refuses a batch, loading it in parts", error=repr(error))
                 self._find_out()
-        for entry in batch.entries[self._loaded_of(batch) :]:
-            self._load_alone(entry)
+        batch = self._batches[0]
+        if left := batch.entries[self._loaded_of(batch) :]:
+            self._load_halves(left)
+        self._batches.popleft()
         return None
+
+    def _load_in_turn(self, goes_on: Callable[[], bool]) -> None:
+        """Load batches in their order, each begun while the store takes those before it."""
+        left = self._limits.batches - 1
+        with self._sink.loading() as loading:
+            begun = deque([_begin(loading, self._batches[0])])
+            while begun:
+                while left and len(begun) < _DEPTH and goes_on() and self._follows(len(begun)):
+                    begun.append(_begin(loading, self._batches[len(begun)]))
+                    left -= 1
+                self._commit(loading, self._batches[0], begun.popleft())
+                self._batches.popleft()
+
+    def _follows(self, place: int) -> bool:
+        """Whether there is a batch at a place behind others, judged if it is not yet.
+
+        None follows one that is not full.
+        """
+        if place < len(self._batches):
+            return True
+        return self._is_full(self._batches[-1]) and self._assemble()
 
     def _find_out(self) -> None:
         """Where the store stands after a load that failed: its word, not its work, may be lost."""
@@ -235,30 +254,39 @@ class Loader:
         """How many messages of a batch are in the store already."""
         return bisect_right(batch.entries, self.position.entry, key=_ENTRY)
 
-    def _load_alone(self, entry: Entry) -> None:
-        """Load one message; if the store can't take it, its readings go to quarantine.
+    def _load_halves(self, entries: Sequence[Entry]) -> None:
+        """Load messages; those that the store can't take are found by halving."""
+        batch = Batch(self._rules(), self._journal)
+        batch.take(deque(entries))
+        error = self._try(batch)
+        if error is None:
+            return
+        if len(entries) == 1:
+            self._refuse(entries[0], error)
+            return
+        middle = len(entries) // 2
+        self._load_halves(entries[:middle])
+        self._load_halves(entries[middle:])
+
+    def _refuse(self, entry: Entry, error: Exception) -> None:
+        """Put the readings of a message into quarantine that the store can't take.
 
         If it can't take their rows either, they are counted as refused and stand in the journal
         alone: whatever a message holds, the next one has its turn.
         """
-        batch = Batch(self._rules(), self._journal)
-        batch.take(deque([entry]))
-        error = self._try_alone(batch)
-        if error is None:
-            return
         log.warning("store refuses a message", entry=entry.entry, error=repr(error))
-        refused = Batch(batch.rules, self._journal)
+        refused = Batch(self._rules(), self._journal)
         refused.refuse_entry(entry, type(error).__name__)
-        error = self._try_alone(refused)
-        if error is None:
+        again = self._try(refused)
+        if again is None:
             return
-        log.error("store refuses even the refusal", entry=entry.entry, error=repr(error))
-        self._commit(refused, bare=True)
+        log.error("store refuses even the refusal", entry=entry.entry, error=repr(again))
+        self._commit(self._sink, refused, refused.readings, bare=True)
 
-    def _try_alone(self, batch: Batch) -> Exception | None:
-        """Commit one message; why a store doesn't take it that answers otherwise."""
+    def _try(self, batch: Batch) -> Exception | None:
+        """Commit a batch; why a store doesn't take it that answers otherwise."""
         try:
-            self._commit(batch)
+            self._commit(self._sink, batch, batch.readings)
         except OSError:
             raise
         except Exception as error:
@@ -268,7 +296,14 @@ class Loader:
             return None if self._loaded_of(batch) else error
         return None
 
-    def _commit(self, batch: Batch, *, bare: bool = False) -> None:
+    def _commit(
+        self,
+        sink: Loading | ReadingsSink,
+        batch: Batch,
+        begun: Sequence[Reading],
+        *,
+        bare: bool = False,
+    ) -> None:
         """Load a batch; if `bare`, only counts and the position, which can't be to blame."""
         position, loaded = batch.position, self._loaded | batch.newest
         self._unsure = True
@@ -277,9 +312,8 @@ class Loader:
         if self._events and not bare and (events := list_events(batch)):
             # A new journal may bear the name of an old one, and begins its numbers anew.
             self._events.take(f"{self._journal}.{self._reader.marker.hex()}", events)
-        with self._sink.load() as load:
-            offered = batch.offered or batch.readings
-            outcomes = load.add_readings(offered) if offered else None
+        with sink.load() as load:
+            outcomes = load.add_readings(begun) if begun else None
             refusals = load.refusals() if outcomes else dict[int, str]()
             rows = [] if bare else batch.list_refused(refusals)
             kept, quota = self.quota.admit(rows)
@@ -304,6 +338,10 @@ class Loader:
         except Exception:  # noqa: BLE001 (any failure means the same: it is away)
             return False
         return True
+
+
+def _begin(loading: Loading, batch: Batch) -> Sequence[Reading]:
+    return loading.begin_readings(batch.readings) if batch.readings else ()
 
 
 def _log_failure(state: RetryCallState) -> None:

@@ -48,15 +48,31 @@ class LoadTransaction(Protocol):
         ...
 
 
-class ReadingsSink(Protocol):
-    """The readings store as the loader sees it."""
+class Loading(Protocol):
+    """Loads, one after the other."""
 
-    def prepare(self, readings: Sequence[Reading]) -> Sequence[Reading]:
-        """The same readings, with done of a load what waits for nothing; from any thread."""
+    def begin_readings(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """Begin to store readings, at least one; the same ones, for `add_readings` to go on with.
+
+        A server takes them while the caller does something else, such as the load before. What is
+        begun first must be added first.
+        """
         ...
 
     def load(self) -> AbstractContextManager[LoadTransaction]:
         """Begin a load; leaving the block commits it, an exception undoes it."""
+        ...
+
+
+class ReadingsSink(Protocol):
+    """The readings store as the loader sees it."""
+
+    def load(self) -> AbstractContextManager[LoadTransaction]:
+        """Begin a load; leaving the block commits it, an exception undoes it."""
+        ...
+
+    def loading(self) -> AbstractContextManager[Loading]:
+        """Begin several loads; what is begun and in none when the block ends never was."""
         ...
 
     def position(self, journal: str) -> Position:

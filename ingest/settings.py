@@ -122,21 +122,23 @@ class Limits:
     Attributes:
         payload_bytes: a longer payload is not kept, but counted as too large.
         batch_readings: readings after which a load is committed.
-        overlap: whether the next batch is assembled while the store takes a full one: worth it
-            where the store is a server, and in the way where it is a library of this process.
+        batches: full loads that may overlap the ones after them before other loaders have their
+            turn. Worth it where the store is a server, not where it is a library of this process.
         quarantine_quota: rows of quarantine a supplier; beyond it reasons are still counted.
         quarantine_sample: beyond the quota one refused reading in so many is kept.
     """
 
     payload_bytes: int = 256 * 1024
     batch_readings: int = 20_000
-    overlap: bool = False
+    batches: int = 1
     quarantine_quota: int = 100_000
     quarantine_sample: int = 1_000
 
     def __post_init__(self) -> None:
         """Refuse what can't be."""
-        for name in ("payload_bytes", "batch_readings", "quarantine_quota", "quarantine_sample"):
+        for name in (
+            "payload_bytes", "batch_readings", "batches", "quarantine_quota", "quarantine_sample",
+        ):  # fmt: skip
             _require(getattr(self, name) > 0, f"limit {name} is {getattr(self, name)}: above 0")
 
 

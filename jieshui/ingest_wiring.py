@@ -26,6 +26,9 @@ from jieshui.secret_files import read_secret
 from jieshui.wiring import Stores, open_readings_store
 from water.policy import Policy
 
+_BATCHES_TO_A_SERVER = 10
+"""A second or two of loading, after which other processes have their turn."""
+
 
 def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry) -> IngestService:
     """The receiving side: MQTT → journal → readings store."""
@@ -158,7 +161,7 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         limits=Limits(
             payload_bytes=settings.ingest.max_payload_kb << 10,
             quarantine_quota=settings.ingest.quarantine_quota,
-            overlap=settings.influx is not None,
+            batches=_BATCHES_TO_A_SERVER if settings.influx else 1,
         ),
         shared_group=settings.ingest.shared_group,
         worker=settings.ingest.worker,

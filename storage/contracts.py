@@ -52,6 +52,21 @@ class LoadTransaction(Protocol):
         ...
 
 
+class Loading(Protocol):
+    """Loads, one after the other."""
+
+    def begin_readings(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """Begin to store readings, at least one; the same ones, for `add_readings` to go on with.
+
+        What is begun first must be added first.
+        """
+        ...
+
+    def load(self) -> AbstractContextManager[LoadTransaction]:
+        """Begin a load; leaving the block commits it, an exception undoes it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Touched:
     """Meter-days that changed (columns meter_id, day) and the mark up to which this looked.
@@ -73,12 +88,12 @@ class ReadingsStore(Protocol):
         """Close every connection; nothing is lost without it."""
         ...
 
-    def prepare(self, readings: Sequence[Reading]) -> Sequence[Reading]:
-        """The same readings, with done of a load what waits for nothing; from any thread."""
-        ...
-
     def load(self) -> AbstractContextManager[LoadTransaction]:
         """Begin a load; leaving the block commits it, an exception undoes it."""
+        ...
+
+    def loading(self) -> AbstractContextManager[Loading]:
+        """Begin several loads; what is begun and in none when the block ends never was."""
         ...
 
     def position(self, journal: str) -> Position:

@@ -121,6 +121,7 @@ class InfluxDB(Program):
                 f"--sqlite-path={self.folder / 'influxd.sqlite'}",
                 f"--http-bind-address={HOST}:{self.port}",
                 "--reporting-disabled",
+                "--pprof-disabled",
                 "--log-level=warn",
             ],
             lambda: set_up_influxdb(self.url, self.token),

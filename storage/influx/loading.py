@@ -1,48 +1,28 @@
-# pyright: standard
-# pyarrow types its arrays as unknown: strict rules have nothing to hold on to.
 """One load into InfluxDB: readings first, then everything that counts them, at once."""
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import repeat
-from operator import itemgetter, le
+from functools import partial
+from operator import itemgetter
 
-import pyarrow as pa
-from sqlalchemy import Connection
-
-from storage.influx.client import InfluxClient
-from storage.influx.lines import Columns, format_readings, transpose, write_lines
+from storage.influx.writing import Begun, Writer, Writing
 from storage.merging import Disagreement, Row, merge
 from storage.registry import ledger, ledger_touched, ledger_unsettled
 from storage.registry.ledger import Conflict
 from storage.registry.ledger_touched import Days, keep_newest
-from storage.registry.ledger_unsettled import Identity, Part, Unsettled
+from storage.registry.ledger_unsettled import Identity
 from water.city_time import CityTime, days_between
 from water.loading import Outcome, Position, Refused, Tally
 from water.readings import Reading
 
 _FIRST_QUANTITY, _QUALITY = 3, 7
-_BEFORE_ALL = -(2**63)
 _AT = itemgetter(1)
 
 LookUp = Callable[[Sequence[Identity]], dict[Identity, Row]]
 """The stored rows with one of these identities."""
-
-
-class Prepared(list[Reading]):
-    """Readings, at least one, with what a load writes of them in the usual case: all of them.
-
-    Attributes:
-        columns: they, in order of time.
-        lines: the columns as lines.
-    """
-
-    def __init__(self, readings: Sequence[Reading]) -> None:
-        super().__init__(readings)
-        self.columns = transpose(sorted(readings, key=_AT))
-        self.lines = format_readings(self.columns)
 
 
 class Load:
@@ -53,32 +33,19 @@ class Load:
     ledger knows them as unsettled.
 
     Args:
-        client: where readings go.
-        connection: of the only loader, without a transaction.
-        writer: the name of this loader in the ledger.
+        writer: writes readings.
+        name: the name of this loader in the ledger.
         city: cuts time into local days.
-        newest: meter → the instant of its newest stored reading; brought up to date.
-        unsettled: what crashed loads left behind.
         look_up: finds stored readings.
     """
 
-    def __init__(
-        self,
-        client: InfluxClient,
-        connection: Connection,
-        writer: str,
-        city: CityTime,
-        newest: dict[str, int],
-        unsettled: Unsettled,
-        look_up: LookUp,
-    ) -> None:
-        self._client = client
-        self._connection = connection
+    def __init__(self, writer: Writer, name: str, city: CityTime, look_up: LookUp) -> None:
         self._writer = writer
+        self._connection = writer.connection
+        self._unsettled = writer.unsettled
+        self._name = name
         self._city = city
-        self._newest = newest
         self._look_up = look_up
-        self._unsettled = unsettled
         self._own_rows: list[int] = []
         self._added = 0
         self._refusals: dict[int, str] = {}
@@ -98,38 +65,43 @@ class Load:
         if not readings:
             return None
         first, self._added = self._added, self._added + len(readings)
-        prepared = readings if isinstance(readings, Prepared) else Prepared(readings)
-        columns = prepared.columns
-        outcomes, refused = None, dict[Identity, str]()
-        if not self._unsettled and self._are_new(columns):
-            parts = list(zip(columns.meters, columns.instants, columns.masks(), strict=True))
-            refused = self._write(columns, prepared.lines, parts)
-        else:
-            there = self._find_there(readings)
-            outcomes, rows, filled = self._merge(readings, dict(there))
-            if rows:
-                columns = transpose(sorted(rows, key=_AT))
-                lines = self._format(columns, there)
-                refused = self._write(columns, lines, self._unsettled.unlisted(filled))
+        begun = readings if isinstance(readings, Begun) else self._writer.begin(readings)
+        outcomes, refused = None, self._finish_writing(begun.new) if begun.new else {}
+        if begun.late:
+            outcomes = [Outcome.STORED] * len(begun)
+            merged, said = self._add_late([begun[place] for place in begun.late])
+            refused |= said
+            for place, outcome in zip(begun.late, merged, strict=True):
+                outcomes[place] = outcome
         if refused:
-            outcomes = outcomes or [Outcome.STORED] * len(readings)
-            self._refuse(readings, outcomes, refused, first)
+            outcomes = outcomes or [Outcome.STORED] * len(begun)
+            self._refuse(begun, outcomes, refused, first)
         return outcomes
 
-    def _are_new(self, readings: Columns) -> bool:
-        """Whether each is newer than all that is stored of its meter, and none stands twice."""
-        newest = map(self._newest.get, readings.meters, repeat(_BEFORE_ALL))
-        late = any(map(le, readings.instants, newest))
-        return not late and len(set(readings.identities)) == len(readings.instants)
+    def _finish_writing(self, writing: Writing) -> dict[Identity, str]:
+        """Wait until readings are written; the refused ones with the server's reason."""
+        if writing.row is not None:
+            self._own_rows.append(writing.row)
+        identities, refusals = writing.identities, writing.refusals.result()
+        if not refusals:
+            self._note_days(identities)
+            return {}
+        self._note_days([one for i, one in enumerate(identities) if i not in refusals])
+        return {identities[i]: reason for i, reason in refusals.items()}
 
-    def _find_late(self, readings: Sequence[Reading]) -> list[Identity]:
-        """The readings that are not newer than everything stored of their meter."""
-        newest = self._newest
-        return [row[:2] for row in readings if row[1] <= newest.get(row[0], _BEFORE_ALL)]
+    def _add_late(self, readings: Sequence[Reading]) -> tuple[list[Outcome], dict[Identity, str]]:
+        """Merge readings into what is stored: an outcome each, and what the server refuses."""
+        there = self._find_there(readings)
+        outcomes, rows, filled = self._merge(readings, dict(there))
+        if not rows:
+            return outcomes, {}
+        lists, parts = self._unsettled.lists, self._unsettled.unlisted(filled)
+        whole = {identity for identity in filled if identity in there or lists(identity)}
+        return outcomes, self._finish_writing(self._writer.write_merged(rows, parts, whole))
 
     def _find_there(self, readings: Sequence[Reading]) -> dict[Identity, Row]:
         """The stored rows with the identity of one of these."""
-        late = self._find_late(readings)
+        late = [reading[:2] for reading in readings if self._writer.is_late(reading[:2])]
         return dict(self._counted(self._look_up(late) if late else {}))
 
     def _merge(
@@ -167,32 +139,6 @@ class Load:
             kept = _without(row, mask) if mask else row
             if _mask(kept):
                 yield identity, kept
-
-    def _write(
-        self, readings: Columns, lines: pa.StringArray, parts: Sequence[Part]
-    ) -> dict[Identity, str]:
-        """Write readings, which are in order of time; the refused ones with the server's reason.
-
-        `parts` is what of them the ledger doesn't know yet for unsettled.
-        """
-        if parts:
-            with self._connection.begin():
-                self._own_rows.append(ledger_unsettled.add(self._connection, parts))
-        # Before the request: if its answer gets lost, these readings may be there all the same.
-        keep_newest(self._newest, dict(readings.identities))
-        refusals = write_lines(self._client, lines)
-        identities = readings.identities
-        if not refusals:
-            self._note_days(identities)
-            return {}
-        self._note_days([one for i, one in enumerate(identities) if i not in refusals])
-        return {identities[i]: reason for i, reason in refusals.items()}
-
-    def _format(self, readings: Columns, there: Container[Identity]) -> pa.StringArray:
-        """Lines; one in the place of a stored row or of what nobody has counted is whole."""
-        lists = self._unsettled.lists
-        whole = [identity in there or lists(identity) for identity in readings.identities]
-        return format_readings(readings, whole)
 
     def _note_days(self, readings: Sequence[Identity]) -> None:
         """Keep which local days of which meters are touched; `readings` are in order of time."""
@@ -261,14 +207,13 @@ class Load:
         """Everything of `journal` before `position` is loaded."""
         self._positions[journal] = position
 
-    def finish(self) -> int | None:
-        """Count everything and settle it, in one transaction; the mark of what was touched."""
+    def finish(self) -> None:
+        """Count everything and settle it, in one transaction."""
         connection = self._connection
         with connection.begin():
-            mark = None
             self._note_contested()
             if self._touched:
-                mark = ledger_touched.add(connection, self._writer, self._touched)
+                ledger_touched.add(connection, self._name, self._touched)
             if self._released:
                 ledger.delete_refused(connection, self._released)
             ledger.add_refused(connection, self._refused)
@@ -279,7 +224,25 @@ class Load:
             self._unsettled.save(connection)
             if self._own_rows:
                 ledger_unsettled.remove(connection, self._own_rows)
-        return mark
+
+
+class Loading:
+    """Loads of the only loader, one after the other (ingest.ports.Loading)."""
+
+    def __init__(self, writer: Writer, name: str, city: CityTime, look_up: LookUp) -> None:
+        self._writer = writer
+        self._make_load = partial(Load, writer, name, city, look_up)
+
+    def begin_readings(self, readings: Sequence[Reading]) -> Begun:
+        """Begin to store readings; whoever adds them to a load waits for the server."""
+        return self._writer.begin(readings)
+
+    @contextmanager
+    def load(self) -> Generator[Load]:
+        """Begin a load; leaving the block commits it, an exception undoes what it counted."""
+        load = self._make_load()
+        yield load
+        load.finish()
 
 
 def _mask(row: Row) -> int:

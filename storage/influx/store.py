@@ -4,6 +4,7 @@
 
 import secrets
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any
@@ -17,8 +18,9 @@ from storage.frames import to_instants, touched_frame, whole_seconds
 from storage.influx import flux
 from storage.influx.answers import InfluxAnswers
 from storage.influx.client import InfluxClient
-from storage.influx.loading import Load, Prepared
+from storage.influx.loading import Load, Loading
 from storage.influx.points import instants_of, meters_of, read_points
+from storage.influx.writing import Writer
 from storage.lookup import find_conflicts, find_readings, look_up
 from storage.registry import ledger_rows, ledger_touched
 from storage.registry.ledger import Conflict, Ledger, add_tallies, swap_marker, translated
@@ -47,7 +49,7 @@ class InfluxReadings(InfluxAnswers):
         self._engine = engine
         self._city = city
         self._ledger = Ledger(engine)
-        self._writer = secrets.token_hex(8)
+        self._name = secrets.token_hex(8)
         self._known: dict[str, int] | None = None
         self._mark = 0
 
@@ -55,38 +57,35 @@ class InfluxReadings(InfluxAnswers):
         """Close every connection to InfluxDB; the engine is its opener's."""
         self._client.close()
 
-    def prepare(self, readings: Sequence[Reading]) -> Sequence[Reading]:
-        """The same readings with their lines, made without a lock or the server."""
-        try:
-            return Prepared(readings) if readings else readings
-        except (ValueError, OverflowError, TypeError):
-            # One of them can't be a line: for the load to find out which, and put it aside.
-            return readings
-
     @contextmanager
     def load(self) -> Generator[Load]:
         """Begin a load; leaving the block commits it, an exception undoes what it counted.
 
-        Loads of all processes queue behind each other. After an exception readings may be in
+        Raises:
+            StoreUnavailableError: as `loading` says.
+        """
+        with self.loading() as loading, loading.load() as load:
+            yield load
+
+    @contextmanager
+    def loading(self) -> Generator[Loading]:
+        """Be the only loader, for one load after the other.
+
+        Those of all processes queue behind each other. After an exception readings may be in
         InfluxDB; they are unsettled, and are counted when they are loaded again.
 
         Raises:
             StoreUnavailableError: (an OSError) nothing was counted; try again. That is also said of
                 a token or a bucket that is wrong by now: no reading is to blame for it.
         """
-        with _outage_of_settings(), loading_alone(self._engine) as connection:
+        with (
+            _outage_of_settings(),
+            loading_alone(self._engine) as connection,
+            _one_by_one() as requests,
+        ):
             newest, unsettled = self._catch_up(connection)
-            load = Load(
-                self._client,
-                connection,
-                self._writer,
-                self._city,
-                newest,
-                unsettled,
-                self._look_up,
-            )
-            yield load
-            self._mark = load.finish() or self._mark
+            writer = Writer(self._client, connection, newest, unsettled, requests)
+            yield Loading(writer, self._name, self._city, self._look_up)
 
     def _catch_up(self, connection: Connection) -> tuple[dict[str, int], Unsettled]:
         """The newest stored instant of each meter, whoever stored it, and what nobody counted."""
@@ -95,10 +94,10 @@ class InfluxReadings(InfluxAnswers):
         with connection.begin():
             if self._known is None:
                 self._known, self._mark = newest, ledger_touched.newest_mark(connection)
-            for mark, days in ledger_touched.of_others(connection, self._writer, self._mark):
+            for days in ledger_touched.of_others(connection, self._name, self._mark):
                 for meters in days.values():
                     ledger_touched.keep_newest(newest, meters)
-                self._mark = mark
+            self._mark = ledger_touched.newest_mark(connection)
             return newest, Unsettled(connection)
 
     def _look_up(self, identities: Sequence[Identity]) -> dict[Identity, Any]:
@@ -217,6 +216,16 @@ class InfluxReadings(InfluxAnswers):
         with loading_alone(self._engine) as connection, connection.begin():
             ledger_touched.fold(connection)
         return 0
+
+
+@contextmanager
+def _one_by_one() -> Generator[Executor]:
+    """Makes one request after the other; none is under way any more when the block is left."""
+    requests = ThreadPoolExecutor(1, "influx-requests")
+    try:
+        yield requests
+    finally:
+        requests.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, 
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 import pyarrow as pa
@@ -80,8 +80,13 @@ class ReadingsStore:
 
     # -- ingest.ports.ReadingsSink
 
-    def prepare(self, readings: Sequence[Reading]) -> Sequence[Reading]:
-        """The same readings: nothing of a load can be done beforehand."""
+    @contextmanager
+    def loading(self) -> Generator[Self]:
+        """Begin several loads, each of which waits for its turn."""
+        yield self
+
+    def begin_readings(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """The same readings: SQLite works in this process, nothing goes on beside it."""
         return readings
 
     @contextmanager

@@ -43,15 +43,14 @@ def newest_mark(connection: Connection) -> int:
     return connection.execute(select(func.coalesce(func.max(_TOUCHED.c.mark), 0))).scalar_one()
 
 
-def of_others(connection: Connection, writer: str, mark: int) -> Iterator[tuple[int, Days]]:
-    """The loads of other writers after a mark, with their marks."""
+def of_others(connection: Connection, writer: str, mark: int) -> Iterator[Days]:
+    """What the loads of other writers touched after a mark."""
     query = (
-        select(_TOUCHED.c.mark, _TOUCHED.c.days)
+        select(_TOUCHED.c.days)
         .where(_TOUCHED.c.mark > mark, _TOUCHED.c.writer != writer)
         .order_by(_TOUCHED.c.mark)
     )
-    for found, packed in connection.execute(query):
-        yield found, unpack(packed)
+    return map(unpack, connection.execute(query).scalars())
 
 
 def after(connection: Connection, mark: int, limit: int) -> tuple[set[tuple[str, str]], int]:

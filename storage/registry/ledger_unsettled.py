@@ -79,6 +79,7 @@ class Unsettled:
                 connection.execute(row, {"parts": msgspec.msgpack.encode(left)})
             else:
                 remove(connection, [row_id])
+        self._changed.clear()
 
 
 class LeftBehind(NamedTuple):

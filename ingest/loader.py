@@ -91,15 +91,13 @@ class Loader:
         Where the store is a server several full ones are loaded as long as `goes_on`: it takes one
         while the next is judged and the one before is counted.
         """
-        self._give_back_outdated()
-        if not self._batches and not self._assemble():
+        if not self._assemble():
             return False
         self._oldest_ms, self._failures = self._batches[0].entries[0].received_ms, 0
-        if not self._load_until(stop, goes_on):
-            self._give_back()
-            return False
+        loaded = self._load_until(stop, goes_on)
+        self._give_back()
         self._oldest_ms = self._find_oldest()
-        return True
+        return loaded
 
     def _load_until(self, stop: threading.Event, goes_on: Callable[[], bool]) -> bool:
         """Load, again and again while the store is away; False once `stop` is set."""
@@ -110,26 +108,18 @@ class Loader:
             before_sleep=_log_failure,
         )
         try:
-            tries(self._load, goes_on)
+            tries(self._load, lambda: goes_on() and not stop.is_set())
         except RetryError:
             return False
         return True
 
-    def _give_back_outdated(self) -> None:
-        """Batches that were judged by other rules than today's are judged anew."""
-        directory = self._rules().directory
-        if any(batch.rules.directory is not directory for batch in self._batches):
-            self._give_back()
-
     def _give_back(self) -> None:
-        """Messages that are not loaded are judged anew, in their turn."""
+        """Messages that are not loaded are judged anew in their turn, by the rules of then."""
         while self._batches:
             self._ahead.extendleft(reversed(self._batches.pop().entries))
 
     def _find_oldest(self) -> int | None:
         """When the oldest message arrived that is not loaded yet; None: nothing waits."""
-        if self._batches:
-            return self._batches[0].entries[0].received_ms
         if not self._ahead:
             self._read_ahead()
         return self._ahead[0].received_ms if self._ahead else None

@@ -46,6 +46,10 @@ class Precedence:
         """The receiver has nothing to do."""
         self.note_group(0)
 
+    def is_calm(self) -> bool:
+        """Whether the receiver is not busy: who works may go on without a pause."""
+        return self._calm.is_set()
+
     def give_way(self, worked_s: float, *, apart: bool = False) -> None:
         """After so many seconds of work, maybe for who waits apart: pause while it is busy."""
         calm = self._calm_apart if apart else self._calm
@@ -71,6 +75,10 @@ class Behind(Precedence):
         super().__init__()
         self._first = first
         self._others = others
+
+    def is_calm(self) -> bool:
+        """Whether neither the receiver is busy nor the other loader."""
+        return self._first.is_calm() and not self._others()
 
     def give_way(self, worked_s: float, *, apart: bool = True) -> None:
         """After so many seconds of work: pause while the receiver or the other loader is busy."""

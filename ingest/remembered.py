@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 _LONGEST = 256
-"""Characters of the longest topic that is remembered; MQTT allows 65,535 bytes."""
+"""Length of the longest topic that is remembered; MQTT allows 65,535 bytes."""
 
+Topic = TypeVar("Topic", str, bytes)
 T = TypeVar("T")
 
 
-class Remembered(dict[str, T]):
+class Remembered(dict[Topic, T]):
     """What topics say, worked out once a topic; look a topic up as in any dictionary.
 
     Long topics are worked out again each time: a sender who makes up new ones must not fill the
@@ -20,12 +21,12 @@ class Remembered(dict[str, T]):
         topics: how many are remembered at once.
     """
 
-    def __init__(self, work_out: Callable[[str], T], topics: int) -> None:
+    def __init__(self, work_out: Callable[[Topic], T], topics: int) -> None:
         super().__init__()
         self._work_out = work_out
         self._topics = topics
 
-    def __missing__(self, topic: str) -> T:
+    def __missing__(self, topic: Topic) -> T:
         found = self._work_out(topic)
         if len(topic) <= _LONGEST:
             if len(self) >= self._topics:

@@ -222,7 +222,7 @@ class IngestService:
         while not stop.is_set():
             self._arrived.clear()
             began = time.monotonic()
-            if loader.load_next(stop):
+            if loader.load_next(stop, self._precedence.is_calm):
                 self._precedence.give_way(time.monotonic() - began)
             elif not jobs.under_way:
                 self._arrived.wait(_IDLE_S)

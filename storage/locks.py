@@ -13,6 +13,8 @@ PATIENCE_S = 60.0
 """How long another process is waited for."""
 
 _PAUSE_S = 0.01
+_LONG_S = 0.5
+"""Whoever had a lock for longer leaves it to others for a moment: they look only now and then."""
 
 
 class FileLock:
@@ -72,7 +74,10 @@ def lock_in_turn(path: Path, patience_s: float = PATIENCE_S) -> Generator[None]:
         if time.monotonic() >= deadline:
             raise StoreUnavailableError(f"another process has held {path} for {patience_s:g} s")
         time.sleep(_PAUSE_S)
+    taken = time.monotonic()
     try:
         yield
     finally:
         lock.release()
+    if time.monotonic() - taken > _LONG_S:
+        time.sleep(2 * _PAUSE_S)

@@ -74,9 +74,12 @@ class PacketBuffer:
         while at + 1 < size:
             head, length, start = buffer[at], buffer[at + 1], at + 2
             if length > 127:
-                length, start = _read_length(buffer, at + 1)
-                if not start:
-                    break
+                if start < size and buffer[start] < 128:  # two bytes, as most have
+                    length, start = length & 127 | buffer[start] << 7, start + 1
+                else:
+                    length, start = _read_length(buffer, at + 1)
+                    if not start:
+                        break
             end = start + length
             if end > size:
                 self._wanted = end - at

@@ -16,23 +16,31 @@ so what damage took is known exactly, supplier by supplier.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from zlib import crc32
 
 import msgspec
 
+from ingest.remembered import Remembered
 from water.tuples import make_tuple
 
 RETAINED, REPEATED, OVERSIZE, LOST = 1, 2, 4, 8
 """Flags: replayed by the broker on subscription; sent again (DUP); payload cut, it was too long;
 never written: stands for a message that damage took."""
 
+_TOPICS = 131_072
+"""Topics whose names are remembered: 40 MB."""
+
 MARKER_BYTES = 8
 FRAME_BYTES = MARKER_BYTES + 8
 _FRAME = struct.Struct("<II")
 _MARKED = struct.Struct(f"<{MARKER_BYTES}sII")
 _BODY = struct.Struct("<QQqBBH")
+_WHOLE = struct.Struct(f"<{MARKER_BYTES}sIIQQqBBH")
+"""A frame and what stands before the names of the body in it."""
+_LENGTHS_BYTES = 3
+"""The lengths of the names, directly before them."""
 
 
 class Message(NamedTuple):
@@ -127,17 +135,28 @@ def encode_entries(
     return b"".join(pieces)
 
 
+Names = Mapping[bytes, tuple[str, str]]
+"""Supplier and topic as an entry has them, with the lengths before → both as texts."""
+
+
+def remember_names() -> Names:
+    """For who reads many entries: names are decoded once and stand in memory once."""
+    return Remembered(_decode_names, _TOPICS)
+
+
 def decode_entries(
-    chunk: bytes, segment: int, base: int, marker: bytes
+    chunk: bytes, segment: int, base: int, marker: bytes, names: Names | None = None
 ) -> Iterator[Entry | tuple[int, int]]:
     """Every whole entry of a chunk that lies at byte `base` of a segment; one loop, as above.
 
     Bytes that belong to no entry come out as (first, end) of the damage, once a sound entry
     follows them; what is left at the end of the chunk is for the caller to read on from.
     """
+    names = remember_names() if names is None else names
     at, size = 0, len(chunk)
-    while at + FRAME_BYTES <= size:
-        mark, length, checksum = _MARKED.unpack_from(chunk, at)
+    while at + _WHOLE.size <= size:
+        (mark, length, checksum, entry, number, received_ms, flags,
+         supplier_bytes, topic_bytes) = _WHOLE.unpack_from(chunk, at)  # fmt: skip
         start = at + FRAME_BYTES
         end = start + length
         body = chunk[start:end] if mark == marker and end <= size else None
@@ -148,16 +167,20 @@ def decode_entries(
             yield base + at, base + found
             at = found
             continue
-        entry, number, received_ms, flags, supplier_bytes, topic_bytes = _BODY.unpack_from(body)
-        topic_at = _BODY.size + supplier_bytes
-        payload_at = topic_at + topic_bytes
-        supplier, topic = body[_BODY.size : topic_at].decode(), body[topic_at:payload_at].decode()
+        payload_at = _BODY.size + supplier_bytes + topic_bytes
+        supplier, topic = names[body[_BODY.size - _LENGTHS_BYTES : payload_at]]
         yield make_tuple(
             Entry,
             (segment, base + at, base + end, entry, number, supplier, topic, body[payload_at:],
              received_ms, flags, 0),
         )  # fmt: skip
         at = end
+
+
+def _decode_names(names: bytes) -> tuple[str, str]:
+    """Supplier and topic."""
+    topic_at = _LENGTHS_BYTES + names[0]
+    return names[_LENGTHS_BYTES:topic_at].decode(), names[topic_at:].decode()
 
 
 def read_tail(chunk: bytes, marker: bytes) -> tuple[list[Head | None], bool]:

@@ -7,7 +7,7 @@ from typing import Self
 
 import structlog
 
-from ingest.journal.entries import FRAME_BYTES, LOST, Entry, decode_entries
+from ingest.journal.entries import FRAME_BYTES, LOST, Entry, decode_entries, remember_names
 from ingest.journal.segments import SegmentFiles, kept_path, list_segments, read_header
 from water.loading import Position
 
@@ -34,6 +34,7 @@ class JournalReader:
         self.marker = marker
         self._committed = committed
         self._closed = (-1, 0)
+        self._names = remember_names()
         self.damage = Damage()
 
     def up_to(self, end: Position) -> Self:
@@ -121,14 +122,16 @@ class JournalReader:
         """
         entries: list[Entry] = []
         reached = base
-        for found in decode_entries(chunk, segment, base, self.marker):
-            if not isinstance(found, Entry):
+        for found in decode_entries(chunk, segment, base, self.marker, self._names):
+            if isinstance(found, Entry):
+                entries.append(found)
+            else:
                 self._skip(segment, *found)
                 reached = found[1]
-                continue
-            reached = found.end
-            if found.entry in wanted:
-                entries.append(found)
+        if entries:
+            reached = max(reached, entries[-1].end)
+            if entries[0].entry not in wanted or entries[-1].entry not in wanted:
+                entries = [entry for entry in entries if entry.entry in wanted]
         return entries, reached
 
     def _skip(self, segment: int, first: int, end: int) -> None:

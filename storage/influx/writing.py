@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from storage.errors import StoreUnavailableError
 from storage.influx.client import InfluxClient
 from storage.influx.lines import Columns, format_readings, transpose, write_lines
 from storage.merging import Row
@@ -79,6 +80,7 @@ class Writer:
         self._newest = newest
         self.unsettled = unsettled
         self._requests = requests
+        self._failed = False
 
     def begin(self, readings: Sequence[Reading]) -> Begun:
         """Begin to write those of some readings of which nothing can be stored yet."""
@@ -115,8 +117,17 @@ class Writer:
                 row = ledger_unsettled.add(self.connection, parts)
         # Before the request: if its answer gets lost, these readings may be there all the same.
         keep_newest(self._newest, dict(readings.identities))
-        refusals = self._requests.submit(write_lines, self._client, lines)
-        return Writing(readings.identities, row, refusals)
+        return Writing(readings.identities, row, self._requests.submit(self._request, lines))
+
+    def _request(self, lines: pa.StringArray) -> dict[int, str]:
+        """Write lines, unless what was to be written before them is not."""
+        if self._failed:
+            raise StoreUnavailableError("the request before this one has failed")
+        try:
+            return write_lines(self._client, lines)
+        except BaseException:
+            self._failed = True
+            raise
 
     def _are_new(self, readings: Columns) -> bool:
         """Whether each is newer than all that is stored of its meter, and none stands twice."""

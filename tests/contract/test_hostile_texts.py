@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from wrapped_store import WrappedStore
 
 from ingest.agreements import Agreements
 from ingest.batch import Rules
@@ -121,18 +122,12 @@ def test_any_refused_row_is_kept(store, address, detail, at):
     assert len(kept["address"]) == len(address)
 
 
-class Unwilling:
+class Unwilling(WrappedStore):
     """The real store, but for messages of the north: it takes neither their readings nor rows."""
 
-    def __init__(self, store):
-        self._store = store
-
-    def __getattr__(self, name):
-        return getattr(self._store, name)
-
     @contextmanager
-    def load(self):
-        with self._store.load() as load:
+    def wrap(self, load):
+        with load() as load:
             load.add_refused = self._refuse
             yield load
 

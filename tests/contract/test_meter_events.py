@@ -11,6 +11,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from wrapped_store import WrappedStore
 
 from ingest.batch import Batch, Rules
 from ingest.checks import make_directory
@@ -175,18 +176,16 @@ class Failing:
         return call
 
 
-class Broken:
+class Broken(WrappedStore):
     """A store whose first load breaks off at its end: nothing of it is kept."""
 
     def __init__(self, store):
-        self.store, self.left = store, 1
-
-    def __getattr__(self, name):
-        return getattr(self.store, name)
+        super().__init__(store)
+        self.left = 1
 
     @contextmanager
-    def load(self):
-        with self.store.load() as load:
+    def wrap(self, load):
+        with load() as load:
             yield load
             if self.left:
                 self.left -= 1

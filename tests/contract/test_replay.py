@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wrapped_store import WrappedStore
 
 from ingest.batch import Rules
 from ingest.checks import make_directory
@@ -435,22 +436,20 @@ class Crash(BaseException):
     """The process ends here."""
 
 
-class Failing:
+class Failing(WrappedStore):
     """The store; the load numbered `at` fails: before it, in it, or after it was kept."""
 
     def __init__(self, store, at, when, error):
-        self.store, self.left, self.when, self.error = store, at, when, error
-
-    def __getattr__(self, name):
-        return getattr(self.store, name)
+        super().__init__(store)
+        self.left, self.when, self.error = at, when, error
 
     @contextmanager
-    def load(self):
+    def wrap(self, load):
         self.left -= 1
         failing = self.left == 0
         if failing and self.when == "before":
             raise self.error("away")
-        with self.store.load() as load:
+        with load() as load:
             yield load
             if failing and self.when == "within":
                 raise self.error("away")

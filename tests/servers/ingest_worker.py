@@ -5,19 +5,23 @@ a kill finds entries that are journalled and not yet loaded. With `--ledger` rea
 InfluxDB that INFLUX (its settings as JSON) describes, else to the embedded store.
 """
 
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "plugins"))
+
 import argparse
 import json
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from prometheus_client import CollectorRegistry
+from wrapped_store import WrappedStore
 
 from ingest.service import IngestService
 from ingest.settings import IngestSettings, JournalSettings, Limits, MqttSettings
@@ -60,19 +64,16 @@ class NoJobs:
         raise AssertionError("no job was given")
 
 
-class SlowStore:
+class SlowStore(WrappedStore):
     """The real store, with a pause before each commit."""
 
     def __init__(self, store: ReadingsStore, delay_s: float) -> None:
-        self._store = store
+        super().__init__(store)
         self._delay_s = delay_s
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._store, name)
-
     @contextmanager
-    def load(self) -> Iterator:
-        with self._store.load() as load:
+    def wrap(self, load: Callable) -> Iterator:
+        with load() as load:
             yield load
             time.sleep(self._delay_s)
 

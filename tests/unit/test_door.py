@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from prometheus_client import CollectorRegistry
+from wrapped_store import WrappedStore
 
 from ingest.agreements import Agreements
 from ingest.door import Door, DoorLimits
@@ -51,27 +52,25 @@ class Registry:
         return None
 
 
-class Away:
+class Away(WrappedStore):
     """A store whose loads fail as long as `gone`; everything else is the real one's.
 
     `mute`: so many loads are kept, and a failure is all that is heard.
     """
 
     def __init__(self, store):
-        self._store, self.gone, self.mute = store, False, 0
+        super().__init__(store)
+        self.gone, self.mute = False, 0
 
-    def __getattr__(self, name):
-        return getattr(self._store, name)
-
-    def load(self):
+    def wrap(self, load):
         if self.gone:
             raise OSError("the store is away")
-        return self._mute_load() if self.mute else self._store.load()
+        return self._mute_load(load) if self.mute else load()
 
     @contextmanager
-    def _mute_load(self):
+    def _mute_load(self, load):
         self.mute -= 1
-        with self._store.load() as load:
+        with load() as load:
             yield load
         raise OSError("the answer got lost")
 

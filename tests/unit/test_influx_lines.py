@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from storage.influx.client import LinesRefusedError
 from storage.influx.lines import LINES_A_REQUEST, format_readings, transpose, write_lines
-from storage.influx.store import InfluxReadings
 from water.readings import Reading
 
 
@@ -108,27 +107,3 @@ def test_many_lines_go_in_several_requests():
     server = RefusingServer(set(), says_how_many=True)
     assert write_lines(server, one_each(lines)) == {}  # type: ignore[arg-type] - a double
     assert (server.requests, len(server.taken)) == (3, len(lines))
-
-
-def prepare(readings):
-    return InfluxReadings.prepare(None, readings)  # type: ignore[arg-type] - it asks nobody
-
-
-def test_prepared_readings_are_the_same_readings_with_their_lines_in_order_of_time():
-    readings = [Reading("m1", 20, 30, 1.5), Reading("m2", 10, 30, 2.5)]
-    prepared = prepare(readings)
-    assert prepared == readings
-    assert prepared.lines.to_pylist() == [
-        "reading,meter_id=m2 received_at=30,register_m3=2.5 10\n",
-        "reading,meter_id=m1 received_at=30,register_m3=1.5 20\n",
-    ]
-
-
-@pytest.mark.parametrize(
-    "reading",
-    [Reading("m\ud800", 1, 2, 3.0), Reading("m", 1 << 70, 2, 3.0), Reading("m", 1, 2, "three")],
-    ids=["half a surrogate", "beyond all time", "no number"],
-)
-def test_a_reading_that_can_be_no_line_is_left_for_the_load_to_find(reading):
-    readings = [Reading("m", 1, 2, 3.0), reading]
-    assert prepare(readings) is readings

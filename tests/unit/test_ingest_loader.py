@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from wrapped_store import WrappedStore
 
 from ingest.batch import Batch, Rules
 from ingest.checks import make_directory
@@ -32,7 +33,7 @@ METER = KnownMeter("m1", "north", None, None, None, None)
 DIRECTORY = make_directory(1, frozenset({"north"}), {("north", "jieshui", "m1"): METER})
 
 
-class Fussy:
+class Fussy(WrappedStore):
     """The real store, away for a while (`away` loads fail), or unable to take one register.
 
     `poison`: a register that makes the load fail; `refused`: one that its server won't have;
@@ -41,19 +42,17 @@ class Fussy:
     """
 
     def __init__(self, store):
-        self.store, self.away, self.poison, self.loads = store, 0, None, 0
+        super().__init__(store)
+        self.away, self.poison, self.loads = 0, None, 0
         self.refused, self.mute, self.failing = None, 0, OSError
 
-    def __getattr__(self, name):
-        return getattr(self.store, name)
-
     @contextmanager
-    def load(self):
+    def wrap(self, load):
         self.loads += 1
         if self.away:
             self.away -= 1
             raise self.failing("the store is away")
-        with self.store.load() as load:
+        with load() as load:
             yield (load := _FussyLoad(load, self.poison, self.refused))
         if self.mute and load.counted:
             self.mute -= 1
@@ -126,7 +125,7 @@ def make_loader(
     journal, sink, settled=lambda *_: None, rules=lambda: judge_by(DIRECTORY), **limits
 ):
     reader = JournalReader(journal._folder, journal.marker, journal.committed)
-    limits = Limits(overlap=True, **limits)
+    limits = Limits(**limits)
     return Loader("ingest", reader, journal.received, sink, rules, limits, settled)
 
 
@@ -226,40 +225,130 @@ def test_a_message_that_the_store_cannot_take_goes_to_quarantine_and_the_rest_is
     assert sum(len(batch.entries) for batch in told) == 40
 
 
-def test_the_next_batch_is_judged_while_the_store_takes_the_present_one(journal, sink, monkeypatch):
-    append(journal, *range(20))
-    judged, take = threading.Event(), Batch.take
+class Server(WrappedStore):
+    """The real store, as slow as a server: notes what is begun and what is committed, in order.
 
-    def take_and_tell(batch, waiting, limit):
-        take(batch, waiting, limit)
-        if batch.entries[-1].number == 20:
-            judged.set()
+    `away_at`: the commit at which it is away once.
+    """
 
-    monkeypatch.setattr(Batch, "take", take_and_tell)
-    while_loading = []
-    load, sink.load = sink.load, lambda: while_loading.append(judged.wait(5)) or load()
-    assert load_all(make_loader(journal, sink, batch_readings=10)) == 2
-    assert while_loading == [True, True]
-    assert sums(sink)[1].stored == 20
+    def __init__(self, store):
+        super().__init__(store)
+        self.told, self.commits, self.away_at, self.sessions = [], 0, None, 0
+
+    @contextmanager
+    def loading(self):
+        self.sessions += 1
+        with super().loading() as loading:
+            begin = loading.begin_readings
+            loading.begin_readings = lambda readings: self._note_begun(readings) or begin(readings)
+            yield loading
+
+    def _note_begun(self, readings):
+        self.told.append(("begun", int(readings[-1].register_m3)))
+
+    @contextmanager
+    def wrap(self, load):
+        self.commits += 1
+        if self.commits == self.away_at:
+            self.told.append("away")
+            raise OSError("the store is away")
+        with load() as load:
+            yield load
+        self.told.append("committed")
 
 
-def test_a_batch_that_waits_is_judged_anew_when_the_directory_has_changed(journal, sink):
+@pytest.fixture
+def server(sink):
+    return Server(sink.store)
+
+
+def test_batches_are_begun_while_the_store_takes_those_before_them(journal, server):
+    append(journal, *range(55))
+    assert load_all(make_loader(journal, server, batch_readings=10, batches=10)) == 1
+    assert server.told == [
+        ("begun", 9), ("begun", 19), ("begun", 29), "committed",
+        ("begun", 39), "committed", ("begun", 49), "committed", ("begun", 54),
+        "committed", "committed", "committed",
+    ]  # fmt: skip
+    assert sums(server)[1].stored == 55
+
+
+def test_a_loader_lets_others_load_after_so_many_batches(journal, server):
+    append(journal, *range(55))
+    loader = make_loader(journal, server, batch_readings=10, batches=2)
+    entries = [loader.position.entry for _ in range(4) if loader.load_next(threading.Event())]
+    assert entries == [20, 40, 55]
+    assert server.sessions == 3
+
+
+def test_batches_do_not_overlap_while_the_receiver_is_in_a_hurry(journal, server):
+    append(journal, *range(30))
+    loader = make_loader(journal, server, batch_readings=10, batches=10)
+    assert loader.load_next(threading.Event(), goes_on=lambda: False)
+    assert server.told == [("begun", 9), "committed"]
+
+
+def test_batches_do_not_overlap_once_a_stop_is_asked(journal, server):
+    append(journal, *range(30))
+    loader, stop = make_loader(journal, server, batch_readings=10, batches=10), threading.Event()
+    stop.set()
+    assert loader.load_next(stop)
+    assert loader.position.entry == 10
+
+
+def test_an_outage_amid_batches_repeats_only_what_was_not_committed(journal, server):
+    append(journal, *range(55))
+    server.away_at = 3
+    loader = make_loader(journal, server, batch_readings=10, batches=10)
+    told = []
+    loader._settled = lambda batch, _: told.append(batch.entries[-1].number)
+    assert load_all(loader) == 1
+    assert told == [10, 20, 30, 40, 50, 55]
+    assert server.told[server.told.index("away") + 1] == ("begun", 29)
+    messages, readings = sums(server)
+    assert (messages.waiting, readings.stored, readings.duplicate) == (0, 55, 0)
+
+
+def test_a_commit_amid_batches_of_which_nobody_heard_is_counted_once(journal, sink):
+    append(journal, *range(55))
+    sink.mute = 1
+    loader = make_loader(journal, sink, batch_readings=10, batches=10)
+    load_all(loader)
+    messages, readings = sums(sink)
+    assert messages.balanced
+    assert (readings.stored, readings.duplicate) == (55, 0)
+    assert loader.totals == Counter(sink.tallies())
+
+
+def test_a_message_that_the_store_cannot_take_is_found_with_few_loads(journal, sink):
+    append(journal, *range(500))
+    sink.poison = 317
+    load_all(make_loader(journal, sink))
+    assert sink.loads < 50
+    _, readings = sums(sink)
+    assert (readings.stored, readings.quarantined) == (499, 1)
+
+
+def test_what_waits_behind_a_refused_message_is_judged_by_the_directory_of_its_turn(journal, sink):
     append(journal, *range(30))
     nobody = make_directory(1, frozenset({"north"}), {})
-    directories = [nobody]
-    loader = make_loader(journal, sink, rules=lambda: judge_by(directories[0]), batch_readings=10)
+    directories, sink.poison = [DIRECTORY], 4
+    loader = make_loader(
+        journal, sink, rules=lambda: judge_by(directories[0]), batch_readings=10, batches=3
+    )
     assert loader.load_next(threading.Event())
-    directories[0] = DIRECTORY
+    assert loader.position.entry == 10
+    directories[0] = nobody
     load_all(loader)
     messages, readings = sums(sink)
     assert messages.balanced
     assert readings.balanced
-    assert (readings.quarantined, readings.stored) == (10, 20)
+    assert (readings.stored, readings.quarantined) == (9, 21)
 
 
 def test_a_stop_gives_back_the_batch_that_waits_in_its_turn(journal, sink):
     append(journal, *range(35))
-    loader, stop = make_loader(journal, sink, batch_readings=10), threading.Event()
+    loader, stop = make_loader(journal, sink, batch_readings=10, batches=3), threading.Event()
     sink.away = 10_000
     threading.Timer(0.3, stop.set).start()
     assert not loader.load_next(stop)
@@ -267,7 +356,7 @@ def test_a_stop_gives_back_the_batch_that_waits_in_its_turn(journal, sink):
     positions = []
     while loader.load_next(threading.Event()):
         positions.append(loader.position.entry)
-    assert positions == [10, 20, 30, 35]
+    assert positions == [30, 35]
     messages, readings = sums(sink)
     assert messages.balanced
     assert (messages.undecodable, readings.stored) == (0, 35)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import chain, repeat
-from operator import itemgetter
+from operator import itemgetter, sub
 from typing import NamedTuple
 
 from ingest.accounting import LABELS, tally_message, tally_outcome
@@ -29,6 +29,7 @@ from water.tuples import make_tuple
 number_of = itemgetter(Entry._fields.index("supplier"), Entry._fields.index("number"))
 """Of an entry: its supplier, and its number among that supplier's."""
 
+_supplier_of = itemgetter(Entry._fields.index("supplier"))
 _owner_and_reason = itemgetter(Refused._fields.index("supplier"), Refused._fields.index("reason"))
 """Of a refused reading."""
 _INT64 = 1 << 63
@@ -36,6 +37,16 @@ _MARKED = RETAINED | OVERSIZE | LOST
 """Flags of messages that are not decoded."""
 _TOPICS = 131_072
 """Topics whose route is remembered: 30 MB."""
+
+
+class Apart(NamedTuple):
+    """What is to be said of a message of which not every reading is accepted: see `Judgement`."""
+
+    refused: Sequence[tuple[int, str]]
+    reason: Undecodable | SetAside | None
+
+
+_NOTHING_APART = Apart((), None)
 
 
 class Judgement(NamedTuple):
@@ -50,10 +61,6 @@ class Judgement(NamedTuple):
     end: int
     refused: Sequence[tuple[int, str]]
     reason: Undecodable | SetAside | None
-
-
-_owner_and_end = itemgetter(Judgement._fields.index("supplier"), Judgement._fields.index("reason"))
-"""Of a judgement: whose message it is, and why it holds no reading, if so."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,9 @@ class Batch:
         readings: what the store is asked to keep.
         refused: what the rules refuse.
         entries: the messages.
-        judgements: what each of them came to.
+        ends: how many of `readings` there are once each of them is judged.
+        apart: place of each message of which readings are refused, or which holds none → number
+            within it and reason of each refused one, and the reason why it holds none.
         undecoded: number of each message that is not decoded, and what it is counted as instead.
         lost: messages a supplier that damage to the journal took.
     """
@@ -102,7 +111,8 @@ class Batch:
     readings: list[Reading] = field(default_factory=list[Reading])
     refused: list[Refused] = field(default_factory=list[Refused])
     entries: list[Entry] = field(default_factory=list[Entry])
-    judgements: list[Judgement] = field(default_factory=list[Judgement])
+    ends: list[int] = field(default_factory=list[int])
+    apart: dict[int, Apart] = field(default_factory=dict[int, Apart])
     undecoded: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     lost: Counter[str] = field(default_factory=Counter[str])
 
@@ -119,14 +129,11 @@ class Batch:
 
     def settle(self, outcomes: Sequence[Outcome] | None) -> Counter[Tally]:
         """All counts of the batch, with what the store did with each reading; None: stored all."""
-        owners = chain.from_iterable(
-            repeat(supplier, end - first) for supplier, first, end, _, _ in self.judgements
-        )
-        if outcomes is None:
-            stored = Counter(owners)
-            said = {(supplier, Outcome.STORED): count for supplier, count in stored.items()}
+        messages = Counter(map(_supplier_of, self.entries))
+        if outcomes is None and len(messages) == 1:  # (nearly always, and told at once)
+            said = {(*messages, Outcome.STORED): len(self.readings)}
         else:
-            said = Counter(zip(owners, outcomes, strict=True))
+            said = Counter(zip(self._owners(), outcomes or repeat(Outcome.STORED), strict=False))
         tallies: Counter[Tally] = Counter()
         for (supplier, outcome), count in said.items():
             tallies[tally_outcome(supplier, Outcome(outcome))] += count
@@ -134,11 +141,31 @@ class Batch:
         for (supplier, reason), count in Counter(map(_owner_and_reason, self.refused)).items():
             tallies[Tally(supplier, "readings", "quarantined", reason)] += count
             tallies[Tally(supplier, "readings", "decoded")] += count
-        for (supplier, reason), count in Counter(map(_owner_and_end, self.judgements)).items():
-            tallies[tally_message(supplier, LABELS[reason])] += count
+        for place, (_, reason) in self.apart.items():
+            supplier = self.entries[place].supplier
+            messages[supplier] -= 1
+            tallies[tally_message(supplier, LABELS[reason])] += 1
+        for supplier, count in messages.items():
+            tallies[tally_message(supplier, LABELS[None])] += count
         for supplier, count in self.lost.items():
             tallies[tally_message(supplier, LABELS[Undecodable.JOURNAL_LOST])] += count
         return +tallies
+
+    def _owners(self) -> Iterator[str]:
+        """The supplier of each reading."""
+        counts = map(sub, self.ends, chain([0], self.ends))
+        return chain.from_iterable(map(repeat, map(_supplier_of, self.entries), counts))
+
+    def judgement(self, place: int) -> Judgement:
+        """What a message came to."""
+        first, supplier = self.ends[place - 1] if place else 0, self.entries[place].supplier
+        refused, reason = self.apart.get(place, _NOTHING_APART)
+        return Judgement(supplier, first, self.ends[place], refused, reason)
+
+    @property
+    def judgements(self) -> Iterator[Judgement]:
+        """What each message came to."""
+        return map(self.judgement, range(len(self.entries)))
 
     def list_refused(self, reasons: Mapping[int, str]) -> list[Refused]:
         """Rows for the quarantine: what the rules refuse, then what the store's server refuses.
@@ -169,28 +196,24 @@ class Batch:
         One loop with few calls, for it runs for every message.
         """
         judge, readings, entries = self.rules.plain_way.judge, self.readings, self.entries
-        conclude = self.judgements.append
+        conclude = self.ends.append
         while waiting and len(readings) < limit and len(entries) < limit:
             entry = waiting.popleft()
             _, _, _, _, _, supplier, topic, payload, received_ms, flags, lost = entry
-            plain = None
-            if not flags & _MARKED and not lost:
-                plain = judge(supplier, topic, payload, received_ms // 1000)
-            if plain is None:
-                self._take_long_way(entry)
-                if len(self.refused) >= limit:
-                    break
+            marked = flags & _MARKED or lost
+            if not marked and judge(supplier, topic, payload, received_ms // 1000, readings):
+                entries.append(entry)
+                conclude(len(readings))
                 continue
-            first = len(readings)
-            readings += plain
-            entries.append(entry)
-            conclude(make_tuple(Judgement, (supplier, first, len(readings), (), None)))
+            self._take_long_way(entry)
+            if len(self.refused) >= limit:
+                break
 
     def _take_long_way(self, entry: Entry) -> None:
         """Judge a message that is not plain."""
         rules, supplier, received_at = self.rules, entry.supplier, entry.received_ms // 1000
         directory, policy = rules.directory, rules.policy
-        contents, first = rules.read(entry), len(self.readings)
+        contents = rules.read(entry)
         dialect, decoded, _, _ = contents
         refused: list[tuple[int, str]] = []
         for part, reading in enumerate(decoded):
@@ -201,7 +224,7 @@ class Batch:
                 row = self._refuse(entry, dialect, reading, part, *judged)
                 self.refused.append(row)
                 refused.append((part, row.reason))
-        self._conclude(entry, contents, first, refused)
+        self._conclude(entry, contents, refused)
 
     def refuse_entry(self, entry: Entry, detail: str) -> None:
         """Put every reading of a message aside that the store itself can't take."""
@@ -210,16 +233,17 @@ class Batch:
             row = self._refuse(entry, contents.dialect, reading, part, reason, detail)
             self.refused.append(row)
         refused = [(part, reason.value) for part in range(len(contents.readings))]
-        self._conclude(entry, contents, len(self.readings), refused)
+        self._conclude(entry, contents, refused)
 
     def _conclude(
-        self, entry: Entry, contents: Contents, first: int, refused: Sequence[tuple[int, str]]
+        self, entry: Entry, contents: Contents, refused: Sequence[tuple[int, str]]
     ) -> None:
-        """Note what a message came to whose accepted readings stand from `first` on."""
+        """Note what a message came to whose accepted readings are the last ones."""
         reason, supplier = contents.reason, entry.supplier
         self.entries.append(entry)
-        judgement = (supplier, first, len(self.readings), refused, reason)
-        self.judgements.append(make_tuple(Judgement, judgement))
+        self.ends.append(len(self.readings))
+        if refused or reason is not None:
+            self.apart[len(self.entries) - 1] = Apart(refused, reason)
         if reason is not None:
             self.undecoded.append((entry.entry, LABELS[reason]))
         if entry.lost:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import structlog
 
 from ingest.batch import Batch
@@ -310,7 +311,7 @@ def _tell(told: Mapping[int, Ticket], batch: Batch, outcomes: Sequence[Outcome] 
         item = next(items[entry.supplier]) if entry.supplier in items else _NOBODYS
         ticket = told.get(entry.entry)
         if ticket is not None and ticket.loaded.set_running_or_notify_cancel():
-            ticket.loaded.set_result(item)
+            ticket.loaded.set_result(msgspec.to_builtins(item))
 
 
 _NOBODYS: dict[str, Any] = {"undecodable": Undecodable.UNKNOWN_SUPPLIER.value}

@@ -82,27 +82,31 @@ class PlainWay:
         self._lanes = Remembered(self._work_out_lane, _TOPICS)
 
     def judge(
-        self, supplier: str, topic: str, payload: bytes, received_at: int
-    ) -> list[Reading] | None:
-        """The readings of a message, one or more; None: it has to go the long way."""
+        self, supplier: str, topic: str, payload: bytes, received_at: int, into: list[Reading]
+    ) -> bool:
+        """Put the readings of a message behind others; False: it has to go the long way.
+
+        Nothing is put there then.
+        """
         lane = self._lanes[topic]
         # (Counted under another name when it arrived, before or after a change of the registry.)
         if lane is None or lane[0] != supplier:
-            return None
+            return False
         _, topic_address, meters = lane
         earliest, latest = received_at - self._back_s, received_at + self._ahead_s
-        readings: list[Reading] = []
+        first = len(into)
         try:
             for item in read_plain(payload):
                 at, address = item.at, item.meter
                 register, flow = item.register_m3, item.flow_m3_h
                 pressure, level = item.pressure_mpa, item.level_m
-                if isinstance(at, str):
-                    at = parse_instant(at)
+                if isinstance(at, int):
+                    if at >= MILLISECONDS_FROM:
+                        at //= 1000
                 elif at is None:
-                    return None
-                elif at >= MILLISECONDS_FROM:
-                    at //= 1000
+                    break
+                else:
+                    at = parse_instant(at)
                 meter_id, dial_end, begins, ends = meters[
                     topic_address if address is None else address
                 ]
@@ -116,12 +120,16 @@ class PlainWay:
                     or (level is not None and not LOWEST_M <= level <= HIGHEST_M)
                     or register is flow is pressure is level is None
                 ):
-                    return None
+                    break
                 values = (meter_id, at, received_at, register, flow, pressure, level, 0)
-                readings.append(make_tuple(Reading, values))
+                into.append(make_tuple(Reading, values))
+            else:
+                if len(into) > first:
+                    return True
         except (msgspec.DecodeError, ValueError, LookupError, RecursionError):
-            return None
-        return readings or None
+            pass
+        del into[first:]
+        return False
 
     def _work_out_lane(self, topic: str) -> _Lane | None:
         route = self._find_route(topic)

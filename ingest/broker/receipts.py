@@ -17,7 +17,6 @@ import msgspec
 import structlog
 from paho.mqtt.enums import MQTTErrorCode
 
-from ingest.accounting import ACCOUNTS
 from ingest.batch import Batch, Judgement, accepted_parts
 from ingest.broker.connection import connect, make_client
 from ingest.errors import DisconnectedError
@@ -42,38 +41,49 @@ _UNSENT = 1_000
 """Messages that the client may hold for a slow or absent broker."""
 
 
+class Became(msgspec.Struct, gc=False):
+    """What became of the readings of a message; refused ones by their number within it."""
+
+    id: str
+    stored: int
+    duplicate: int = 0
+    conflict: int = 0
+    refused: Sequence[tuple[int, str]] = ()
+
+
 def describe_loaded(
     batch: Batch, outcomes: Sequence[Outcome] | None
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Became | dict[str, str]]]:
     """What became of each message of a batch, a supplier."""
-    loaded: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for entry, judgement in zip(batch.entries, batch.judgements, strict=True):
-        supplier, first, end, refused, reason = judgement
-        if supplier == NOBODY:
-            continue
-        name = receipt_id(entry.payload, entry.flags)
-        if reason is not None:
-            kind = "set_aside" if isinstance(reason, SetAside) else "undecodable"
-            item = {"id": name, kind: reason.value}
-        elif outcomes is None:
-            stored = end - first
-            item = {"id": name, "stored": stored, "duplicate": 0, "conflict": 0, "refused": refused}
-        else:
-            item = {"id": name, **_describe_outcomes(judgement, outcomes[first:end])}
-        loaded[supplier].append(item)
+    loaded: dict[str, list[Became | dict[str, str]]] = defaultdict(list)
+    first, apart = 0, batch.apart
+    for place, (entry, end) in enumerate(zip(batch.entries, batch.ends, strict=True)):
+        _, _, _, _, _, supplier, _, payload, _, flags, _ = entry
+        if supplier != NOBODY:
+            name = receipt_id(payload, flags)
+            if outcomes is None and place not in apart:
+                loaded[supplier].append(Became(name, end - first))
+            else:
+                loaded[supplier].append(_describe(name, batch.judgement(place), outcomes))
+        first = end
     return loaded
 
 
-def _describe_outcomes(judgement: Judgement, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """What the store did with the readings of one message."""
-    counts = Counter(outcomes)
-    refused = list(judgement.refused)
-    if counts[Outcome.REFUSED]:
-        said = zip(accepted_parts(judgement), outcomes, strict=True)
-        reason = Refusal.STORE_REFUSED.value
-        refused += [(part, reason) for part, outcome in said if outcome is Outcome.REFUSED]
-    told = (Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT)
-    return {**{ACCOUNTS[outcome]: counts[outcome] for outcome in told}, "refused": sorted(refused)}
+def _describe(
+    name: str, judgement: Judgement, outcomes: Sequence[Outcome] | None
+) -> Became | dict[str, str]:
+    """What became of one message."""
+    _, first, end, refused, reason = judgement
+    if reason is not None:
+        kind = "set_aside" if isinstance(reason, SetAside) else "undecodable"
+        return {"id": name, kind: reason.value}
+    if outcomes is None:
+        return Became(name, end - first, refused=refused)
+    became = outcomes[first:end]
+    counts, said = Counter(became), zip(accepted_parts(judgement), became, strict=True)
+    by_store = [(part, Refusal.STORE_REFUSED.value) for part, one in said if one is Outcome.REFUSED]
+    told = (counts[one] for one in (Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT))
+    return Became(name, *told, refused=sorted([*refused, *by_store]))
 
 
 def describe_journalled(group: Sequence[Message]) -> dict[str, list[str]]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec import to_builtins
 
 from ingest.batch import Rules
 from ingest.broker.receipts import describe_loaded
@@ -58,7 +59,7 @@ def test_what_lies_beyond_the_buckets_retention_is_quarantined_and_the_rest_is_s
     told = []
     loader = Loader(
         "ingest", reader, journal.received, store, lambda: RULES, Limits(),
-        lambda *about: told.append(describe_loaded(*about)),
+        lambda *about: told.append(to_builtins(describe_loaded(*about))),
     )  # fmt: skip
     assert loader.load_next(threading.Event())
     tallies = store.tallies()

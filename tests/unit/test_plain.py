@@ -211,7 +211,16 @@ def test_a_plain_message_goes_the_short_way():
     one = b'{"at":"2026-01-01T00:15:00+08:00","register_m3":123,"simulated":false}'
     two = b'{"at":1767197700,"flow_m3_h":1.5,"meter":"dial"}'
     for payload in (one, two, b"[" + one + b"," + two + b"]", b'{"readings":[' + one + b"]}"):
-        assert RULES.plain_way.judge("north", TOPIC, payload, NOW) is not None
+        assert RULES.plain_way.judge("north", TOPIC, payload, NOW, [])
+
+
+def test_what_goes_the_long_way_leaves_nothing_behind():
+    good, bad = b'{"at":1767197700,"register_m3":1}', b'{"at":1767197700,"register_m3":-1}'
+    before = [object()]
+    for payload in (b"[" + good + b"," + bad + b"]", b"[" + good + b"," + b"5]", b"[]"):
+        into = [*before]
+        assert not RULES.plain_way.judge("north", TOPIC, payload, NOW, into)
+        assert into == before
 
 
 @pytest.mark.parametrize(
@@ -227,7 +236,7 @@ def test_who_has_agreed_on_another_way_goes_no_short_one(agreements):
     batch = Batch(rules)
     batch.take(deque([make_entry(reading())]))
     assert not batch.readings
-    assert batch.judgements[0].reason in {Undecodable.UNSIGNED, SetAside.EMPTY}
+    assert batch.judgement(0).reason in {Undecodable.UNSIGNED, SetAside.EMPTY}
 
 
 def test_more_topics_than_are_remembered_are_judged_all_the_same(monkeypatch):
@@ -236,5 +245,5 @@ def test_more_topics_than_are_remembered_are_judged_all_the_same(monkeypatch):
     for meter in ("m1", "dial", "served", "m1", "lent", "dial"):
         topic = f"water/v1/north/jieshui/{meter}/reading"
         payload = b'{"at":%d,"register_m3":1}' % (NOW - 60)
-        judged = rules.plain_way.judge("north", topic, payload, NOW)
-        assert (judged is None) == (meter == "lent")
+        judged = rules.plain_way.judge("north", topic, payload, NOW, [])
+        assert judged == (meter != "lent")

@@ -1,6 +1,8 @@
 import threading
 
-from ingest.batch import Batch, Judgement, Rules
+from msgspec import to_builtins
+
+from ingest.batch import Apart, Batch, Judgement, Rules
 from ingest.broker.receipts import Receipts, describe_journalled, describe_loaded
 from ingest.checks import Directory
 from ingest.identity import cut_oversize, receipt_id
@@ -26,7 +28,12 @@ def test_journalled_ids_go_to_their_supplier_and_to_nobody_else():
 def loaded(*judgements):
     """A batch whose messages have the payloads b"a", b"b" …"""
     batch = Batch(Rules((), Policy(), Directory()))
-    batch.judgements = list(judgements)
+    batch.ends = [judgement.end for judgement in judgements]
+    batch.apart = {
+        place: Apart(judgement.refused, judgement.reason)
+        for place, judgement in enumerate(judgements)
+        if judgement.refused or judgement.reason
+    }
     batch.entries = [
         Entry(1, 0, 0, number, number, judgement.supplier, "t", bytes([96 + number]), 1, 0)
         for number, judgement in enumerate(judgements, 1)
@@ -42,7 +49,7 @@ def test_a_loaded_receipt_says_what_became_of_each_part():
         Judgement("?", 3, 3, [], Undecodable.UNKNOWN_TOPIC),
     )
     outcomes = [Outcome.STORED, Outcome.DUPLICATE, Outcome.CONFLICT]
-    assert describe_loaded(batch, outcomes) == {
+    assert to_builtins(describe_loaded(batch, outcomes)) == {
         "north": [
             {"id": receipt_id(b"a"), "stored": 1, "duplicate": 1, "conflict": 1,
              "refused": [(1, "future")]},
@@ -57,7 +64,7 @@ def test_a_loaded_receipt_names_the_parts_that_the_server_of_the_store_refuses()
         Judgement("north", 0, 1, [], None), Judgement("north", 1, 4, [(1, "future")], None)
     )
     outcomes = [Outcome.STORED, Outcome.STORED, Outcome.REFUSED, Outcome.DUPLICATE]
-    assert describe_loaded(batch, outcomes)["north"][1] == {
+    assert to_builtins(describe_loaded(batch, outcomes)["north"][1]) == {
         "id": receipt_id(b"b"), "stored": 1, "duplicate": 1, "conflict": 0,
         "refused": [(1, "future"), (2, "store_refused")],
     }  # fmt: skip

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
 from ingest.agreements import Agreements
 from ingest.batch import Batch, Rules
@@ -142,7 +143,7 @@ def test_a_replay_years_later_reads_what_the_first_load_read():
 def test_the_receipt_names_the_whole_payload():
     batch = Batch(RULES)
     batch.refuse_entry(entry(SIGNED), "away")
-    (receipt,) = describe_loaded(batch, None)["east"]
+    (receipt,) = to_builtins(describe_loaded(batch, None)["east"])
     assert receipt["id"] == receipt_id(SIGNED, 0)
 
 

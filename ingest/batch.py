@@ -96,6 +96,8 @@ class Batch:
     Attributes:
         rules: what all of it is judged by.
         journal: the name of the journal that `entries` are of.
+        limit: so many messages, readings or refused readings fill it. (A message may hold tens of
+            thousands of these, and each is kept until the load is committed.)
         readings: what the store is asked to keep.
         refused: what the rules refuse.
         entries: the messages.
@@ -108,6 +110,7 @@ class Batch:
 
     rules: Rules
     journal: str = "ingest"
+    limit: int = sys.maxsize
     readings: list[Reading] = field(default_factory=list[Reading])
     refused: list[Refused] = field(default_factory=list[Refused])
     entries: list[Entry] = field(default_factory=list[Entry])
@@ -115,6 +118,11 @@ class Batch:
     apart: dict[int, Apart] = field(default_factory=dict[int, Apart])
     undecoded: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     lost: Counter[str] = field(default_factory=Counter[str])
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes no more."""
+        return max(map(len, (self.readings, self.entries, self.refused))) >= self.limit
 
     @property
     def position(self) -> Position:
@@ -187,16 +195,13 @@ class Batch:
                     decoded = contents.readings[part]
                     yield self._refuse(entry, contents.dialect, decoded, part, reason, detail)
 
-    def take(self, waiting: deque[Entry], limit: int = sys.maxsize) -> None:
-        """Judge messages from the front of those that wait, until `limit` messages or readings.
-
-        Refused readings count as well: a message may hold tens of thousands, and each is kept
-        until the load is committed.
+    def take(self, waiting: deque[Entry]) -> None:
+        """Judge messages from the front of those that wait, until it is full.
 
         One loop with few calls, for it runs for every message.
         """
         judge, readings, entries = self.rules.plain_way.judge, self.readings, self.entries
-        conclude = self.ends.append
+        conclude, limit = self.ends.append, self.limit
         while waiting and len(readings) < limit and len(entries) < limit:
             entry = waiting.popleft()
             _, _, _, _, _, supplier, topic, payload, received_ms, flags, lost = entry

@@ -91,7 +91,7 @@ class Loader:
         Where the store is a server several full ones are loaded as long as `goes_on`: it takes one
         while the next is judged and the one before is counted.
         """
-        if not self._assemble():
+        if not self._assemble(self._limits.first_batch):
             return False
         self._oldest_ms, self._failures = self._batches[0].entries[0].received_ms, 0
         loaded = self._load_until(stop, goes_on)
@@ -144,22 +144,18 @@ class Loader:
         self.totals = Counter(self._sink.tallies())
         self.quota = replace(self.quota, held=self._sink.quarantine_depth())
 
-    def _assemble(self) -> bool:
+    def _assemble(self, limit: int) -> bool:
         """Judge the next batch, a full one or all that the journal holds; whether there is one."""
-        batch = Batch(self._rules(), self._journal)
-        while not self._is_full(batch):
+        batch = Batch(self._rules(), self._journal, limit)
+        while not batch.full:
             if not self._ahead:
                 self._read_ahead()
             if not self._ahead:
                 break
-            batch.take(self._ahead, self._limits.batch_readings)
+            batch.take(self._ahead)
         if batch.entries:
             self._batches.append(batch)
         return bool(batch.entries)
-
-    def _is_full(self, batch: Batch) -> bool:
-        fullest = max(map(len, (batch.readings, batch.entries, batch.refused)))
-        return fullest >= self._limits.batch_readings
 
     def _read_ahead(self) -> None:
         """Read on; the journal numbers each supplier's messages, so what damage took is known.
@@ -226,7 +222,9 @@ class Loader:
         """
         if place < len(self._batches):
             return True
-        return self._is_full(self._batches[-1]) and self._assemble()
+        newest = self._batches[-1]
+        limit = min(2 * newest.limit, self._limits.batch_readings)
+        return newest.full and self._assemble(limit)
 
     def _find_out(self) -> None:
         """Where the store stands after a load that failed: its word, not its work, may be lost."""

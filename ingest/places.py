@@ -34,11 +34,12 @@ def each_door(
 
 
 def overflow_place(settings: IngestSettings) -> IngestSettings:
-    """Beside the place of a worker that of its overflow."""
-    limits = settings.limits
+    """Beside the place of a worker that of its overflow, of which nothing stays in memory."""
+    place, limits = name_place(settings, OVERFLOW.removeprefix("-")), settings.limits
     smaller = min(limits.batch_readings, _OVERFLOW_BATCH)
     return replace(
-        name_place(settings, OVERFLOW.removeprefix("-")),
+        place,
+        journal=replace(place.journal, recent_messages=0),
         limits=replace(limits, batch_readings=smaller),
     )
 

@@ -17,7 +17,7 @@ from ingest.checks import Directory, make_directory
 from ingest.errors import JournalTakenError
 from ingest.groups import Group, Loaded
 from ingest.intake import Body, Intake
-from ingest.journal import JournalReader, JournalWriter, Message
+from ingest.journal import JournalReader, JournalWriter, Message, Recent
 from ingest.journal.segments import measure_kept
 from ingest.loader import Loader
 from ingest.metrics import IngestMetrics
@@ -168,6 +168,8 @@ class IngestService:
                 refused = error
                 continue
             self._received_before = journal.received()
+            if settings.journal.recent_messages:
+                journal.recent = Recent(settings.journal.recent_messages)
             self._settings, self._journal, self._loaded_before = settings, journal, loaded
             log.info("journal opened", journal=settings.journal.name)
             return journal
@@ -209,7 +211,8 @@ class IngestService:
             self._arrived.set()
 
     def _load(self, journal: JournalWriter, stop: threading.Event) -> None:
-        reader = JournalReader(self._settings.journal.folder, journal.marker, journal.committed)
+        folder = self._settings.journal.folder
+        reader = JournalReader(folder, journal.marker, journal.committed, journal.recent)
         try:
             loader = until_it_answers(lambda: self._make_loader(journal, reader), stop)
         except RetryError:

@@ -83,6 +83,8 @@ class JournalSettings:
         group_messages: messages that fill a group commit.
         group_bytes: payload bytes that fill one.
         group_ms: the longest that a message waits for its group, milliseconds.
+        recent_messages: so many that are durable and not loaded stay in memory besides, so that
+            loading need not read them back; 0 = none.
     """
 
     folder: Path
@@ -92,6 +94,7 @@ class JournalSettings:
     group_messages: int = 1_000
     group_bytes: int = 4 * 1024 * 1024
     group_ms: int = 200
+    recent_messages: int = 200_000
 
     def __post_init__(self) -> None:
         """Refuse what can't be."""
@@ -133,6 +136,11 @@ class Limits:
     batches: int = 1
     quarantine_quota: int = 100_000
     quarantine_sample: int = 1_000
+
+    @property
+    def first_batch(self) -> int:
+        """Where batches overlap they begin small and double: a server has something to do soon."""
+        return max(1, self.batch_readings // 8) if self.batches > 1 else self.batch_readings
 
     def __post_init__(self) -> None:
         """Refuse what can't be."""

@@ -26,8 +26,8 @@ from jieshui.secret_files import read_secret
 from jieshui.wiring import Stores, open_readings_store
 from water.policy import Policy
 
-_BATCHES_TO_A_SERVER = 10
-"""A second or two of loading, after which other processes have their turn."""
+_BATCHES_TO_A_SERVER = 20
+"""About two seconds of loading, after which other processes have their turn."""
 
 
 def build_ingest(settings: Settings, stores: Stores, metrics: CollectorRegistry) -> IngestService:

@@ -39,6 +39,8 @@ _MARKED = struct.Struct(f"<{MARKER_BYTES}sII")
 _BODY = struct.Struct("<QQqBBH")
 _WHOLE = struct.Struct(f"<{MARKER_BYTES}sIIQQqBBH")
 """A frame and what stands before the names of the body in it."""
+HEAD_BYTES = _WHOLE.size
+"""What stands before the names of an entry."""
 _LENGTHS_BYTES = 3
 """The lengths of the names, directly before them."""
 

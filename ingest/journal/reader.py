@@ -8,6 +8,7 @@ from typing import Self
 import structlog
 
 from ingest.journal.entries import FRAME_BYTES, LOST, Entry, decode_entries, remember_names
+from ingest.journal.recent import Recent
 from ingest.journal.segments import SegmentFiles, kept_path, list_segments, read_header
 from water.loading import Position
 
@@ -27,14 +28,24 @@ class Damage:
 class JournalReader:
     """Reads entries in the order written, up to what the writer has made durable."""
 
-    def __init__(self, folder: Path, marker: bytes, committed: Callable[[], Position]) -> None:
-        """`committed` tells how far the journal is durable; nothing is read beyond it."""
+    def __init__(
+        self,
+        folder: Path,
+        marker: bytes,
+        committed: Callable[[], Position],
+        recent: Recent | None = None,
+    ) -> None:
+        """`committed` tells how far the journal is durable; nothing is read beyond it.
+
+        What the writer has left in `recent` for this reader alone is not read from the files.
+        """
         self.folder = folder
         self._files = SegmentFiles(folder, marker)
         self.marker = marker
         self._committed = committed
         self._closed = (-1, 0)
         self._names = remember_names()
+        self._recent = recent
         self.damage = Damage()
 
     def up_to(self, end: Position) -> Self:
@@ -43,6 +54,8 @@ class JournalReader:
 
     def read(self, position: Position) -> tuple[list[Entry], Position]:
         """The next entries after a position (about a MiB of them), and the position after them."""
+        if self._recent and (found := self._recent.read(position)):
+            return found
         while True:
             end = self._committed()
             if position[:2] >= end[:2]:

@@ -15,6 +15,7 @@ from ingest.journal.entries import (
     encode_header,
 )
 from ingest.journal.lock import take_lock
+from ingest.journal.recent import Recent
 from ingest.journal.recovery import Standing, is_stillborn, put_aside, recover
 from ingest.journal.segments import (
     compressed_path,
@@ -43,7 +44,10 @@ class JournalWriter:
         segment_bytes: int,
         found: Standing,
     ) -> None:
-        """`found` is how the journal stood when it was opened."""
+        """`found` is how the journal stood when it was opened.
+
+        `recent` is told of every group, if there is one.
+        """
         self.marker = marker
         self.found = found
         self._folder = folder
@@ -54,6 +58,7 @@ class JournalWriter:
         self._file: int | None = None
         self._abandoned = found.committed.segment if found.sealed else -1
         self._incompressible: set[int] = set()
+        self.recent: Recent | None = None
 
     def committed(self) -> Position:
         """The end of what is durable."""
@@ -80,9 +85,11 @@ class JournalWriter:
             self._write(file, frames)
         except OSError as error:
             raise JournalUnwritableError(f"{self._folder}: {error.strerror}") from error
-        segment, offset, entry = self._committed
-        self._received = received
-        self._committed = Position(segment, offset + len(frames), entry + len(messages))
+        begin, numbers = self._committed, self._received
+        end = Position(begin.segment, begin.offset + len(frames), begin.entry + len(messages))
+        self._received, self._committed = received, end
+        if self.recent:
+            self.recent.note(begin, end, numbers, messages)
 
     def drop_loaded(self, loaded: Position, keep_s: float, needed: int | None = None) -> int:
         """Delete segments that are loaded, were closed `keep_s` ago and lie before `needed`.

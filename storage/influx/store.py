@@ -221,7 +221,7 @@ class InfluxReadings(InfluxAnswers):
 @contextmanager
 def _one_by_one() -> Generator[Executor]:
     """Makes one request after the other; none is under way any more when the block is left."""
-    requests = ThreadPoolExecutor(1, "influx-requests")
+    requests = ThreadPoolExecutor(2, "influx-requests")
     try:
         yield requests
     finally:

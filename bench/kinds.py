@@ -153,9 +153,9 @@ def measure(folder: Path, kind: Kind, rules: Rules) -> Spent:
             rules.read(entry)
     batches = list[Batch]()
     while waiting:
-        batches.append(batch := Batch(rules))
+        batches.append(batch := Batch(rules, limit=LIMITS.batch_readings))
         with timing(spent, "judged"):
-            batch.take(waiting, LIMITS.batch_readings)
+            batch.take(waiting)
     keep(spent, folder, batches, kind.held)
     with timing(spent, "receipts"):
         for batch in batches:

@@ -1,9 +1,10 @@
-"""Receiving goes first while a backlog comes in.
+"""Receiving goes first while a backlog comes in, then loading, then telling suppliers of it.
 
 Threads of one process take turns at the interpreter, and a thread that computes gives it up only
 every few milliseconds: beside a busy loader every system call of the receiver would wait so long.
-So turns are made shorter, and whoever has done a piece of work lets the receiver have several times
-as long, as long as it is busy. Nothing starves: between two pauses a whole piece of work is done.
+So turns are made shorter, and whoever has done a piece of work lets those before it have several
+times as long, as long as they are busy. Nothing starves: between two pauses a whole piece of work
+is done.
 """
 
 import sys
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable
 
 _MANY = 200
-"""Messages in one group that are no longer the trickle of live meters."""
+"""Messages in one group, or waiting, that are no longer the trickle of live meters."""
 _SHARE = 9
 """How many times as long as the others the receiver has while it is busy."""
 _LONGEST_S = 2.0
@@ -32,7 +33,9 @@ class Precedence:
 
     def __init__(self) -> None:
         self._calm, self._calm_apart = threading.Event(), threading.Event()
+        self._loaded = threading.Event()
         self.note_silence()
+        self.note_waiting(0)
 
     def note_group(self, messages: int, apart: int = 0) -> None:
         """The receiver has made so many messages durable at once, and so many that wait apart.
@@ -45,6 +48,14 @@ class Precedence:
     def note_silence(self) -> None:
         """The receiver has nothing to do."""
         self.note_group(0)
+
+    def note_waiting(self, messages: int) -> None:
+        """The loader has so many messages before it."""
+        _note(self._loaded, messages)
+
+    def let_load(self, worked_s: float) -> None:
+        """After so many seconds of work that can wait: pause while a backlog is loaded."""
+        self._loaded.wait(min(worked_s * _SHARE, _LONGEST_S))
 
     def is_calm(self) -> bool:
         """Whether the receiver is not busy: who works may go on without a pause."""

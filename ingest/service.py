@@ -118,6 +118,7 @@ class IngestService:
             self._load(journal, stop)
         finally:
             stop.set()
+            self._precedence.note_waiting(0)
             for thread in threads[:1]:
                 thread.join()
             ended.set()
@@ -225,6 +226,8 @@ class IngestService:
         while not stop.is_set():
             self._arrived.clear()
             began = time.monotonic()
+            durable, loaded = self.progress()
+            self._precedence.note_waiting(durable - loaded)
             if loader.load_next(stop, self._precedence.is_calm):
                 self._precedence.give_way(time.monotonic() - began)
             elif not jobs.under_way:

@@ -110,7 +110,8 @@ class _Size(NamedTuple):
 
 _NOTHING = _Size(0, 0)
 _HALF = _Size(_WAITING // 2, _WAITING_BYTES // 2)
-"""The room that suppliers who wait apart leave to the others."""
+"""The room that suppliers who wait apart leave to the others, and that receipts wait in while a
+backlog is loaded."""
 
 
 class _Waiting(NamedTuple):
@@ -235,11 +236,15 @@ class Receipts:
         began = time.monotonic()
         with self._room_lock:
             self._room = self._room.more(size)
+            may_wait = min(self._room.less(_HALF)) > 0
         if kind == "loaded":
             self._publish(kind, describe_loaded(*about))
         else:
             self._publish(kind, describe_journalled(about))
-        self._precedence.give_way(time.monotonic() - began, apart=apart)
+        worked_s = time.monotonic() - began
+        self._precedence.give_way(worked_s, apart=apart)
+        if may_wait:
+            self._precedence.let_load(worked_s)
 
     def _publish(self, kind: str, by_supplier: dict[str, Any]) -> None:
         at = self._clock.now().isoformat()

@@ -1,9 +1,9 @@
 """The journal: append-only segments; the only point at which a message becomes durable.
 
 `entries` is the form of a segment and `compressed` that of an old one (pure), `segments` their
-files, `writer` appends groups, `reader` follows, `recent` saves it the reading, `compression` makes closed segments small,
-`undecoded` says what messages were counted as. docs/decisions/0003 says why the journal comes
-before the acknowledgement.
+files, `writer` appends groups, `reader` follows, `recent` spares it the reading of the newest,
+`compression` makes closed segments small, `undecoded` says what messages were counted as.
+docs/decisions/0003 says why the journal comes before the acknowledgement.
 """
 
 from ingest.journal.entries import LOST, OVERSIZE, REPEATED, RETAINED, Entry, Message

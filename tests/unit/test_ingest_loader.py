@@ -263,50 +263,50 @@ def server(sink):
 
 
 def test_batches_are_begun_while_the_store_takes_those_before_them(journal, server):
-    append(journal, *range(55))
-    assert load_all(make_loader(journal, server, batch_readings=10, batches=10)) == 1
+    append(journal, *range(235))
+    assert load_all(make_loader(journal, server, batch_readings=80, batches=10)) == 1
     assert server.told == [
-        ("begun", 9), ("begun", 19), ("begun", 29), "committed",
-        ("begun", 39), "committed", ("begun", 49), "committed", ("begun", 54),
+        ("begun", 9), ("begun", 29), ("begun", 69), "committed",
+        ("begun", 149), "committed", ("begun", 229), "committed", ("begun", 234),
         "committed", "committed", "committed",
     ]  # fmt: skip
-    assert sums(server)[1].stored == 55
+    assert sums(server)[1].stored == 235
 
 
 def test_a_loader_lets_others_load_after_so_many_batches(journal, server):
-    append(journal, *range(55))
-    loader = make_loader(journal, server, batch_readings=10, batches=2)
+    append(journal, *range(70))
+    loader = make_loader(journal, server, batch_readings=80, batches=2)
     entries = [loader.position.entry for _ in range(4) if loader.load_next(threading.Event())]
-    assert entries == [20, 40, 55]
+    assert entries == [30, 60, 70]
     assert server.sessions == 3
 
 
 def test_batches_do_not_overlap_while_the_receiver_is_in_a_hurry(journal, server):
     append(journal, *range(30))
-    loader = make_loader(journal, server, batch_readings=10, batches=10)
+    loader = make_loader(journal, server, batch_readings=80, batches=10)
     assert loader.load_next(threading.Event(), goes_on=lambda: False)
     assert server.told == [("begun", 9), "committed"]
 
 
 def test_batches_do_not_overlap_once_a_stop_is_asked(journal, server):
     append(journal, *range(30))
-    loader, stop = make_loader(journal, server, batch_readings=10, batches=10), threading.Event()
+    loader, stop = make_loader(journal, server, batch_readings=80, batches=10), threading.Event()
     stop.set()
     assert loader.load_next(stop)
     assert loader.position.entry == 10
 
 
 def test_an_outage_amid_batches_repeats_only_what_was_not_committed(journal, server):
-    append(journal, *range(55))
+    append(journal, *range(235))
     server.away_at = 3
-    loader = make_loader(journal, server, batch_readings=10, batches=10)
+    loader = make_loader(journal, server, batch_readings=80, batches=10)
     told = []
     loader._settled = lambda batch, _: told.append(batch.entries[-1].number)
     assert load_all(loader) == 1
-    assert told == [10, 20, 30, 40, 50, 55]
-    assert server.told[server.told.index("away") + 1] == ("begun", 29)
+    assert told == [10, 30, 70, 150, 230, 235]
+    assert server.told[server.told.index("away") + 1] == ("begun", 69)
     messages, readings = sums(server)
-    assert (messages.waiting, readings.stored, readings.duplicate) == (0, 55, 0)
+    assert (messages.waiting, readings.stored, readings.duplicate) == (0, 235, 0)
 
 
 def test_a_commit_amid_batches_of_which_nobody_heard_is_counted_once(journal, sink):
@@ -334,7 +334,7 @@ def test_what_waits_behind_a_refused_message_is_judged_by_the_directory_of_its_t
     nobody = make_directory(1, frozenset({"north"}), {})
     directories, sink.poison = [DIRECTORY], 4
     loader = make_loader(
-        journal, sink, rules=lambda: judge_by(directories[0]), batch_readings=10, batches=3
+        journal, sink, rules=lambda: judge_by(directories[0]), batch_readings=80, batches=3
     )
     assert loader.load_next(threading.Event())
     assert loader.position.entry == 10
@@ -348,15 +348,14 @@ def test_what_waits_behind_a_refused_message_is_judged_by_the_directory_of_its_t
 
 def test_a_stop_gives_back_the_batch_that_waits_in_its_turn(journal, sink):
     append(journal, *range(35))
-    loader, stop = make_loader(journal, sink, batch_readings=10, batches=3), threading.Event()
+    loader, stop = make_loader(journal, sink, batch_readings=40, batches=3), threading.Event()
     sink.away = 10_000
     threading.Timer(0.3, stop.set).start()
     assert not loader.load_next(stop)
-    sink.away = 0
-    positions = []
-    while loader.load_next(threading.Event()):
-        positions.append(loader.position.entry)
-    assert positions == [30, 35]
+    sink.away, numbers = 0, []
+    loader._settled = lambda batch, _: numbers.extend(entry.number for entry in batch.entries)
+    load_all(loader)
+    assert numbers == list(range(1, 36))
     messages, readings = sums(sink)
     assert messages.balanced
     assert (messages.undecodable, readings.stored) == (0, 35)
@@ -506,10 +505,10 @@ def test_a_message_that_the_loader_loses_is_missed(journal, sink, monkeypatch, p
         number = 17 if place == "judging" else 40
         take = Batch.take
 
-        def lose_and_take(batch, waiting, limit):
+        def lose_and_take(batch, waiting):
             for lost in [entry for entry in waiting if entry.number == number]:
                 waiting.remove(lost)
-            take(batch, waiting, limit)
+            take(batch, waiting)
 
         monkeypatch.setattr(Batch, "take", lose_and_take)
     load_all(loader)

@@ -53,6 +53,26 @@ def test_who_waited_long_enough_is_told_that_nothing_was_done(file):
     first.release()
 
 
+def test_who_held_on_for_long_and_wants_it_again_leaves_others_their_turn(file, monkeypatch):
+    monkeypatch.setattr("storage.locks._LONG_S", 0.05)
+    order = []
+
+    def hold(name, times):
+        for _ in range(times):
+            with lock_in_turn(file):
+                order.append(name)
+                time.sleep(0.1)
+
+    threads = [threading.Thread(target=hold, args=("busy", 6))]
+    threads.append(threading.Thread(target=hold, args=("other", 1)))
+    for thread in threads:
+        thread.start()
+        time.sleep(0.05)
+    for thread in threads:
+        thread.join()
+    assert order.index("other") <= 2
+
+
 def test_the_death_of_a_process_frees_its_lock(file):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, file], stdout=subprocess.PIPE, text=True

@@ -1,12 +1,14 @@
 import threading
 import time
 
-from ingest.precedence import Precedence
+import pytest
+
+from ingest.precedence import Behind, Precedence
 
 
-def waited(precedence, worked_s, **more):
+def waited(precedence, worked_s, pause="give_way", **more):
     began = time.monotonic()
-    precedence.give_way(worked_s, **more)
+    getattr(precedence, pause)(worked_s, **more)
     return time.monotonic() - began
 
 
@@ -36,6 +38,32 @@ def test_to_messages_that_wait_apart_only_the_work_for_them_gives_way():
     assert 0.18 <= waited(precedence, 0.02, apart=True) < 0.5
     precedence.note_silence()
     assert waited(precedence, 10, apart=True) < 0.1
+
+
+def test_who_tells_of_things_lets_a_backlog_be_loaded_first():
+    precedence = Precedence()
+    precedence.note_waiting(20)
+    assert waited(precedence, 10, pause="let_load") < 0.1
+    precedence.note_waiting(1_000)
+    assert 0.18 <= waited(precedence, 0.02, pause="let_load") < 0.5
+    precedence.note_waiting(0)
+    assert waited(precedence, 10, pause="let_load") < 0.1
+
+
+def test_it_is_calm_while_messages_trickle_in_and_not_while_a_backlog_comes_in():
+    precedence = Precedence()
+    assert precedence.is_calm()
+    precedence.note_group(1_000)
+    assert not precedence.is_calm()
+    precedence.note_silence()
+    assert precedence.is_calm()
+
+
+@pytest.mark.parametrize(("busy", "others"), [(False, False), (True, False), (False, True)])
+def test_behind_another_loader_it_is_calm_once_nothing_waits_for_that_one(busy, others):
+    first = Precedence()
+    first.note_group(1_000 if busy else 0)
+    assert Behind(first, lambda: others).is_calm() == (not busy and not others)
 
 
 def test_however_long_the_work_was_the_pause_is_bounded():

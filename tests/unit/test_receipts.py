@@ -7,6 +7,7 @@ from ingest.broker.receipts import Receipts, describe_journalled, describe_loade
 from ingest.checks import Directory
 from ingest.identity import cut_oversize, receipt_id
 from ingest.journal import OVERSIZE, Entry, Message
+from ingest.precedence import Precedence
 from ingest.settings import MqttSettings
 from water.clock import SystemClock
 from water.loading import Outcome
@@ -122,6 +123,29 @@ def test_suppliers_that_wait_apart_are_told_last(monkeypatch):
     for _ in range(3):
         receipts._publish_next()
     assert told == ["north", "south", "flood"]
+
+
+class Patient(Precedence):
+    """Counts how often somebody would have waited for the loader."""
+
+    def __init__(self):
+        super().__init__()
+        self.waited = 0
+
+    def let_load(self, _):
+        self.waited += 1
+
+
+def test_a_backlog_is_loaded_before_it_is_told_of_as_long_as_half_of_the_room_is_free():
+    patient = Patient()
+    receipts = Receipts(MqttSettings(), SystemClock(), patient)
+    for _ in range(150):
+        receipts.journalled([Message("north", "t", b"1", 1)] * 1_000)
+    for _ in range(50):
+        receipts._publish_next()
+    assert patient.waited == 0, "more than 100,000 wait"
+    receipts._publish_next()
+    assert patient.waited == 1
 
 
 def test_receipts_that_the_client_has_no_room_for_are_counted_as_dropped():

@@ -42,15 +42,15 @@ class Installation:
 
     @contextmanager
     def serving(self):
-        self.metrics, stop = CollectorRegistry(), threading.Event()
+        self.metrics, self.stop = CollectorRegistry(), threading.Event()
         self.service = build_ingest(self.settings, self.stores, self.metrics)
-        thread = threading.Thread(target=self.service.run, args=(stop,))
+        thread = threading.Thread(target=self.service.run, args=(self.stop,))
         thread.start()
         try:
             wait_until(lambda: self.service.health()["subscribed"])
             yield self.service
         finally:
-            stop.set()
+            self.stop.set()
             thread.join(20)
         assert not thread.is_alive()
 
@@ -167,6 +167,7 @@ def test_after_a_restart_what_waits_apart_is_loaded_and_both_sums_add_up(install
         flood_once(here, publish)
         with here.holding_store():
             flood(here, publish)
+            here.stop.set()  # before the store lets it load all of that
     left = sum_messages(here.stores.readings.tallies())["big"]
     assert left.waiting > 0, "it was stopped with a backlog"
     with here.serving():

@@ -33,16 +33,21 @@ def escape_tag(value: str) -> str:
 
 
 class Columns(NamedTuple):
-    """Readings a column each.
+    """Readings a column each, of which lines can be made.
 
-    `identities` are meter and instant of each; `quantities` those of water.readings.QUANTITIES, as
-    float64.
+    Attributes:
+        identities: meter and instant of each, as are `meters` and `instants`.
+        series: how its line begins.
+        at: the instants once more.
+        quantities: those of water.readings.QUANTITIES, as float64.
     """
 
     identities: Sequence[tuple[str, int]]
     meters: Sequence[str]
     instants: Sequence[int]
-    received_at: Sequence[int]
+    series: pa.StringArray
+    at: pa.Int64Array
+    received_at: pa.Int64Array
     quantities: Sequence[pa.DoubleArray]
     quality: Sequence[int]
 
@@ -55,11 +60,22 @@ class Columns(NamedTuple):
 
 
 def transpose(rows: Sequence[Row]) -> Columns:
-    """Rows, at least one, as columns."""
+    """Rows, at least one, as columns.
+
+    Raises:
+        ValueError, OverflowError, TypeError: one of them can't be a line.
+    """
     meters, instants, received_at, *quantities, quality = zip(*rows, strict=True)
-    numbers = [pa.array(column, pa.float64()) for column in quantities]
-    identities = list(zip(meters, instants, strict=True))
-    return Columns(identities, meters, instants, received_at, numbers, quality)
+    return Columns(
+        list(zip(meters, instants, strict=True)),
+        meters,
+        instants,
+        pa.array([_series(meter) for meter in meters], pa.string()),
+        _integers(instants),
+        _integers(received_at),
+        [pa.array(column, pa.float64()) for column in quantities],
+        quality,
+    )
 
 
 @lru_cache(maxsize=100_000)
@@ -78,15 +94,14 @@ def format_readings(readings: Columns, whole: Sequence[bool] = ()) -> pa.StringA
         readings: of at least one row.
         whole: whether each line is so; empty = none is.
     """
-    series = pa.array([_series(meter) for meter in readings.meters], pa.string())
-    pieces = [series, _texts(_integers(readings.received_at))]
+    pieces = [readings.series, _texts(readings.received_at)]
     for name, column in zip(QUANTITIES, readings.quantities, strict=True):
         pieces += _fields(name, _texts(column))
     if whole or any(readings.quality):
         said = zip(readings.quality, whole or repeat(False), strict=False)
         shown = [int(quality) if quality or forced else None for quality, forced in said]
         pieces += _fields("quality", _texts(_integers(shown)))
-    pieces += [" ", _texts(_integers(readings.instants)), "\n"]
+    pieces += [" ", _texts(readings.at), "\n"]
     return _join(*pieces, "", null_handling="skip")
 
 

@@ -8,7 +8,6 @@ from itertools import repeat
 from operator import itemgetter, le
 from typing import NamedTuple
 
-import pyarrow as pa
 from sqlalchemy import Connection
 
 from storage.errors import StoreUnavailableError
@@ -94,7 +93,7 @@ class Writer:
 
     def _write_new(self, readings: Columns) -> Writing:
         parts = list(zip(readings.meters, readings.instants, readings.masks(), strict=True))
-        return self._write(readings, format_readings(readings), parts)
+        return self._write(readings, parts)
 
     def write_merged(
         self, rows: Sequence[Row], parts: Sequence[Part], whole: set[Identity]
@@ -107,24 +106,26 @@ class Writer:
             whole: the identities at which something may stand.
         """
         columns = _in_order(rows)
-        lines = format_readings(columns, [identity in whole for identity in columns.identities])
-        return self._write(columns, lines, parts)
+        return self._write(columns, parts, [one in whole for one in columns.identities])
 
-    def _write(self, readings: Columns, lines: pa.StringArray, parts: Sequence[Part]) -> Writing:
+    def _write(
+        self, readings: Columns, parts: Sequence[Part], whole: Sequence[bool] = ()
+    ) -> Writing:
         row = None
         if parts:
             with self.connection.begin():
                 row = ledger_unsettled.add(self.connection, parts)
         # Before the request: if its answer gets lost, these readings may be there all the same.
         keep_newest(self._newest, dict(readings.identities))
-        return Writing(readings.identities, row, self._requests.submit(self._request, lines))
+        refusals = self._requests.submit(self._request, readings, whole)
+        return Writing(readings.identities, row, refusals)
 
-    def _request(self, lines: pa.StringArray) -> dict[int, str]:
-        """Write lines, unless what was to be written before them is not."""
+    def _request(self, readings: Columns, whole: Sequence[bool]) -> dict[int, str]:
+        """Make lines and write them, unless what was to be written before them is not."""
         if self._failed:
             raise StoreUnavailableError("the request before this one has failed")
         try:
-            return write_lines(self._client, lines)
+            return write_lines(self._client, format_readings(readings, whole))
         except BaseException:
             self._failed = True
             raise

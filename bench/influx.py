@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=5, help="at most in one load")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    spare_the_collector()
+    spare_the_collector(threading.Event())
     program = find_influxd()
     if program is None:
         sys.exit("bench/influx.py needs influxd (make servers)")

@@ -21,6 +21,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests/endurance"))
 import argparse
 import random
 import tempfile
+import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
@@ -213,7 +214,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="part of the names of the kinds to measure")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    spare_the_collector()
+    spare_the_collector(threading.Event())
     rules, kinds = make_rules(), list_kinds(arguments.messages, arguments.seed)
     lowest: dict[str, Spent] = {}
     for name in (name for name in kinds if arguments.only in name):

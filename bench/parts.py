@@ -18,6 +18,7 @@ sys.path[0] = str(Path(__file__).parents[1])
 import argparse
 import struct
 import tempfile
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Generator, Sequence
@@ -207,7 +208,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    spare_the_collector()
+    spare_the_collector(threading.Event())
     lowest = run_rounds(arguments)
     table = Table(title=f"{arguments.readings:,} readings, CPU µs a reading")
     for heading in ("", *(f"{each} a message" for each in lowest)):

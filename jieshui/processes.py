@@ -31,12 +31,13 @@ from jieshui.wiring import (
 log = structlog.get_logger()
 
 DELIVERY_PAUSE_S = 5.0
+_COLLECT_S = 60.0
 
 
 def run_ingest(settings: Settings, stop: Event) -> None:
     """Receive, journal, acknowledge, load."""
     metrics = CollectorRegistry()
-    spare_the_collector()
+    spare_the_collector(stop)
     with open_stores(settings) as stores:
         metrics.register(UnreadCollector(settings.store.folder, stores.readings.position))
         service = build_ingest(settings, stores, metrics)
@@ -48,14 +49,21 @@ def run_ingest(settings: Settings, stop: Event) -> None:
             port.stop()
 
 
-def spare_the_collector() -> None:
-    """Let the garbage collector look for cycles once a few loads, not every 700 objects.
+def spare_the_collector(stop: Event) -> None:
+    """Let the garbage collector look for cycles once a minute, not every 700 objects.
 
-    A load makes a hundred thousand tuples, which reference counts alone free, and three are under
-    way at once. Looking through them, and every now and then through all that is imported, took a
-    third of the CPU time.
+    Loads make hundreds of thousands of tuples, which reference counts alone free, and a backlog
+    has more of them waiting. Looking through them, and every now and then through all that is
+    imported, took a third of the CPU time. Two million bound what a minute can bring.
     """
-    gc.set_threshold(400_000)
+    gc.freeze()
+    gc.set_threshold(2_000_000)
+    Thread(target=_collect, args=(stop,), name="collector", daemon=True).start()
+
+
+def _collect(stop: Event) -> None:
+    while not stop.wait(_COLLECT_S):
+        gc.collect()
 
 
 def run_analysis(settings: Settings, stop: Event) -> None:

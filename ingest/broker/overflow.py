@@ -166,8 +166,8 @@ class Overflow:
 
     def journalled(self, messages: Sequence[Message]) -> None:
         """Send receipts, after those of the others."""
-        if self._receipts:
-            self._receipts.journalled(messages, apart=True)
+        if self._receipts and self._group is not None:
+            self._receipts.journalled(messages, self._group.newest_entry, apart=True)
 
     def loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
         """Send receipts, after those of the others."""

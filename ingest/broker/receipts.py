@@ -11,6 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import count
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -110,8 +111,10 @@ class _Size(NamedTuple):
 
 _NOTHING = _Size(0, 0)
 _HALF = _Size(_WAITING // 2, _WAITING_BYTES // 2)
-"""The room that suppliers who wait apart leave to the others, and that receipts wait in while a
-backlog is loaded."""
+"""The room that suppliers who wait apart leave to the others."""
+_EIGHTH = _Size(_WAITING // 8, _WAITING_BYTES // 8)
+"""As long as there is so much room receipts wait while a backlog is loaded."""
+_payload_of = attrgetter("payload")
 
 
 class _Waiting(NamedTuple):
@@ -138,6 +141,7 @@ class Receipts:
         self._numbers = count()
         self._room = _Size(_WAITING, _WAITING_BYTES)
         self._room_lock = threading.Lock()
+        self._loaded_to = {False: 0, True: 0}
         self._client = make_client(settings, f"{settings.client_id}-receipts")
         self._client.max_queued_messages_set(_UNSENT)
         self._client.reconnect_delay_set(min_delay=1, max_delay=30)
@@ -156,15 +160,20 @@ class Receipts:
             "dropped": self.dropped,
         }
 
-    def journalled(self, group: Sequence[Message], *, apart: bool = False) -> None:
-        """Tell of a group that is durable, of suppliers that wait `apart` last; never blocks."""
-        self._put("journalled", group, group, apart=apart)
+    def journalled(self, group: Sequence[Message], newest: int, *, apart: bool = False) -> None:
+        """Tell of a group that is durable, of suppliers that wait `apart` last; never blocks.
+
+        `newest` is the count of its last message in the journal. Nobody is told any more once that
+        is loaded: of that suppliers hear as well.
+        """
+        self._put("journalled", (group, newest), group, apart=apart)
 
     def loaded(
         self, batch: Batch, outcomes: Sequence[Outcome] | None, *, apart: bool = False
     ) -> None:
         """Tell of a batch that is loaded, of suppliers that wait `apart` last; never blocks."""
-        self._put("loaded", (batch, outcomes), batch.entries, apart=apart)
+        if self._put("loaded", (batch, outcomes), batch.entries, apart=apart):
+            self._loaded_to[apart] = batch.position.entry
 
     def run(self, stop: threading.Event) -> None:
         """Publish until `stop` is set and what waited is sent."""
@@ -219,14 +228,16 @@ class Receipts:
 
     def _put(
         self, kind: str, about: Any, messages: Sequence[Message] | Sequence[Entry], *, apart: bool
-    ) -> None:
-        size = _Size(len(messages), sum(len(message.payload) for message in messages))
+    ) -> bool:
+        """Whether there was room."""
+        size = _Size(len(messages), sum(map(len, map(_payload_of, messages))))
         with self._room_lock:
             if min(self._room.less(_HALF if apart else _NOTHING)) <= 0:
                 self.dropped += 1
-                return
+                return False
             self._room = self._room.less(size)
         self._waiting.put(_Waiting(apart, next(self._numbers), kind, about, size))
+        return True
 
     def _publish_next(self) -> None:
         try:
@@ -236,11 +247,11 @@ class Receipts:
         began = time.monotonic()
         with self._room_lock:
             self._room = self._room.more(size)
-            may_wait = min(self._room.less(_HALF)) > 0
+            may_wait = min(self._room.less(_EIGHTH)) > 0
         if kind == "loaded":
             self._publish(kind, describe_loaded(*about))
-        else:
-            self._publish(kind, describe_journalled(about))
+        elif about[1] > self._loaded_to[apart]:
+            self._publish(kind, describe_journalled(about[0]))
         worked_s = time.monotonic() - began
         self._precedence.give_way(worked_s, apart=apart)
         if may_wait:

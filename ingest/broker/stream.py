@@ -46,6 +46,7 @@ class Stream:
         self._state = ReceiverState()
         self._receipts: Receipts | None = None
         self._deserted: Deserted | None = None
+        self._group: Group | None = None
 
     def each_place(
         self,
@@ -67,6 +68,7 @@ class Stream:
         """The receiver, then the overflow and the receipts, which go on with what it leaves."""
         shorten_turns()
         mqtt, folder = settings.mqtt, settings.journal.folder
+        self._group = group
         receiver = Receiver(
             mqtt,
             [] if self._leaving else list_filters(settings),
@@ -96,8 +98,8 @@ class Stream:
 
     def journalled(self, messages: Sequence[Message]) -> None:
         """Send receipts."""
-        if self._receipts:
-            self._receipts.journalled(messages)
+        if self._receipts and self._group is not None:
+            self._receipts.journalled(messages, self._group.newest_entry)
 
     def loaded(self, batch: Batch, outcomes: Sequence[Outcome] | None) -> None:
         """Send receipts."""

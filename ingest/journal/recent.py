@@ -9,8 +9,8 @@ from ingest.journal.entries import HEAD_BYTES, Entry, Message
 from water.loading import Position
 from water.tuples import make_tuple
 
-_BYTES = 32 << 20
-"""Bytes of payload of which no more are remembered."""
+_BYTES = 48 << 20
+"""Bytes of the journal of which no more are remembered."""
 
 
 class _Group(NamedTuple):
@@ -20,14 +20,17 @@ class _Group(NamedTuple):
         begin, end: the journal's end before and after them.
         numbers: each supplier's newest message before them.
         messages: the messages.
-        bytes: those of their payloads.
     """
 
     begin: Position
     end: Position
     numbers: Mapping[str, int]
     messages: Sequence[Message]
-    bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """How much it takes in the journal."""
+        return self.end.offset - self.begin.offset
 
 
 class Recent:
@@ -37,11 +40,11 @@ class Recent:
 
     Args:
         messages: how many are remembered at most.
-        payload_bytes: so many bytes of them.
+        journal_bytes: so many bytes of them.
     """
 
-    def __init__(self, messages: int, payload_bytes: int = _BYTES) -> None:
-        self._limits = messages, payload_bytes
+    def __init__(self, messages: int, journal_bytes: int = _BYTES) -> None:
+        self._limits = messages, journal_bytes
         self._groups: deque[_Group] = deque()
         self._held, self._held_bytes = 0, 0
         self._lock = Lock()
@@ -61,11 +64,11 @@ class Recent:
             numbers: each supplier's newest message before it; not changed any more.
             messages: the group; not changed any more.
         """
-        size = sum(len(message.payload) for message in messages)
+        group = _Group(begin, end, numbers, messages)
         with self._lock:
             if self._held < self._limits[0] and self._held_bytes < self._limits[1]:
-                self._groups.append(_Group(begin, end, numbers, messages, size))
-                self._count(len(messages), size)
+                self._groups.append(group)
+                self._count(len(messages), group.bytes)
 
     def read(self, position: Position) -> tuple[list[Entry], Position] | None:
         """The entries after a position of the group that holds the next one, and its end.
@@ -86,9 +89,9 @@ class Recent:
         self._count(-len(group.messages), -group.bytes)
         return group
 
-    def _count(self, messages: int, payload_bytes: int) -> None:
+    def _count(self, messages: int, journal_bytes: int) -> None:
         self._held += messages
-        self._held_bytes += payload_bytes
+        self._held_bytes += journal_bytes
 
 
 def _make_entries(group: _Group) -> list[Entry]:

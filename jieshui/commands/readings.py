@@ -57,7 +57,6 @@ def import_readings(
     from jieshui.wiring import open_stores
 
     set_up_logs()
-    spare_the_collector()
     with ExitStack() as stack:
         stores = stack.enter_context(open_stores(settings := settings_from(config)))
         what = file = None
@@ -67,6 +66,7 @@ def import_readings(
         history = History(what)
         service = build_import(settings, stores, CollectorRegistry(), history)
         stop = stack.enter_context(stop_on_signals())
+        spare_the_collector(stop)
         bar = stack.enter_context(_progress(hidden=as_json))
         task = bar.add_task("Importing", total=file.size if file else None, rows=0)
 

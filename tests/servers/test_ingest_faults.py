@@ -291,12 +291,12 @@ def test_receipts_that_may_not_be_written_say_so(own_mosquitto, receipts):
     own_mosquitto.allow("read")
     refused = receipts(own_mosquitto.port, "5")
     until(lambda: refused.connected)
-    refused.journalled([Message("north", "t", b"1", 1)])
+    refused.journalled([Message("north", "t", b"1", 1)], 1)
     until(lambda: refused.trouble)
     assert refused.trouble == "broker refuses a receipt: Not authorized"
     assert refused.dropped == 1
     own_mosquitto.allow("readwrite")
-    until(lambda: refused.journalled([Message("north", "t", b"1", 1)]) or not refused.trouble)
+    until(lambda: refused.journalled([Message("north", "t", b"1", 1)], 1) or not refused.trouble)
 
 
 def test_receipts_connect_once_the_broker_is_there(tmp_path, missing, receipts):

@@ -77,7 +77,7 @@ def test_receipts_are_dropped_and_ingest_is_not_held_up_while_nobody_publishes()
 
     def tell():
         for number in range(250):
-            receipts.journalled([Message("north", "t", b"%d" % number, 1)] * 1_000)
+            receipts.journalled([Message("north", "t", b"%d" % number, 1)] * 1_000, 1)
         done.set()
 
     threading.Thread(target=tell, daemon=True).start()
@@ -96,10 +96,10 @@ def test_what_waits_for_its_receipt_is_bounded_by_its_bytes_too():
     receipts = Receipts(MqttSettings(), SystemClock())
     group = [Message("north", "t", bytes(1 << 20), 1)] * 40
     for _ in range(3):
-        receipts.journalled(group)
+        receipts.journalled(group, 1)
     assert receipts.dropped == 1, "40 MiB wait, then 80; more is dropped"
     receipts._publish_next()
-    receipts.journalled(group)
+    receipts.journalled(group, 1)
     assert receipts.dropped == 1, "what the client holds for the next connection makes room"
 
 
@@ -107,10 +107,10 @@ def test_suppliers_that_wait_apart_leave_half_of_the_room_to_the_others():
     receipts = Receipts(MqttSettings(), SystemClock())
     group = [Message("north", "t", bytes(1 << 20), 1)] * 20
     for _ in range(3):
-        receipts.journalled(group, apart=True)
+        receipts.journalled(group, 1, apart=True)
     assert receipts.dropped == 1, "20 MiB wait, then 40; the other 24 are not theirs"
-    receipts.journalled(group)
-    receipts.journalled(group)
+    receipts.journalled(group, 1)
+    receipts.journalled(group, 1)
     assert receipts.dropped == 1
 
 
@@ -119,10 +119,23 @@ def test_suppliers_that_wait_apart_are_told_last(monkeypatch):
     monkeypatch.setattr(receipts, "_publish", lambda _, by_supplier: told.extend(by_supplier))
     for supplier in ("flood", "north", "south"):
         messages = [Message(supplier, "t", b"1", 1)]
-        receipts.journalled(messages, apart=supplier == "flood")
+        receipts.journalled(messages, 1, apart=supplier == "flood")
     for _ in range(3):
         receipts._publish_next()
     assert told == ["north", "south", "flood"]
+
+
+def test_who_hears_that_a_message_is_loaded_is_not_told_as_well_that_it_was_journalled(monkeypatch):
+    receipts, told = Receipts(MqttSettings(), SystemClock()), []
+    monkeypatch.setattr(receipts, "_publish", lambda kind, _: told.append(kind))
+    batch = loaded(Judgement("north", 0, 1, [], None), Judgement("north", 1, 2, [], None))
+    receipts.journalled([Message("north", "t", b"a", 1), Message("north", "t", b"b", 1)], 2)
+    receipts.journalled([Message("north", "t", b"c", 1)], 3)
+    receipts.journalled([Message("flood", "t", b"a", 1)], 1, apart=True)
+    receipts.loaded(batch, None)
+    for _ in range(4):
+        receipts._publish_next()
+    assert told == ["journalled", "loaded", "journalled"], "of the third message and the one apart"
 
 
 class Patient(Precedence):
@@ -136,14 +149,14 @@ class Patient(Precedence):
         self.waited += 1
 
 
-def test_a_backlog_is_loaded_before_it_is_told_of_as_long_as_half_of_the_room_is_free():
+def test_a_backlog_is_loaded_before_it_is_told_of_as_long_as_there_is_room():
     patient = Patient()
     receipts = Receipts(MqttSettings(), SystemClock(), patient)
-    for _ in range(150):
-        receipts.journalled([Message("north", "t", b"1", 1)] * 1_000)
-    for _ in range(50):
+    for _ in range(190):
+        receipts.journalled([Message("north", "t", b"1", 1)] * 1_000, 1)
+    for _ in range(15):
         receipts._publish_next()
-    assert patient.waited == 0, "more than 100,000 wait"
+    assert patient.waited == 0, "an eighth of the room is no more"
     receipts._publish_next()
     assert patient.waited == 1
 
@@ -151,6 +164,6 @@ def test_a_backlog_is_loaded_before_it_is_told_of_as_long_as_half_of_the_room_is
 def test_receipts_that_the_client_has_no_room_for_are_counted_as_dropped():
     receipts = Receipts(MqttSettings(), SystemClock())
     for _ in range(1_003):
-        receipts.journalled([Message("north", "t", b"1", 1)])
+        receipts.journalled([Message("north", "t", b"1", 1)], 1)
         receipts._publish_next()
     assert receipts.dropped == 3
